@@ -1,0 +1,2 @@
+//! `cargo xtask …`: every check, the lab, the benchmarks.
+fn main() {}
