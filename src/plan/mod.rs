@@ -1,0 +1,6 @@
+//! Plans: immutable, complete, nothing left to choose when they run. Pure: a plan is a function of
+//! (request, topology, observation, settings), and so is every refusal.
+
+pub mod steps;
+
+pub use steps::{Action, Plan, Purpose, Request, Step};

@@ -1,0 +1,4 @@
+//! Runs: one execution of a plan. `state` folds the journal, `decide` says what comes next, `waiting` names what
+//! is missing (all pure); `executor` looks, writes, acts and looks again.
+
+pub mod proof;

@@ -1,0 +1,3 @@
+//! What is connected: sockets on the nodes, and what of them is traffic.
+
+pub mod sockets;
