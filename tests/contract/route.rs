@@ -59,15 +59,16 @@ pub async fn apply(route: &Route, desired: &Desired) {
     route.apply(&instance(), SERVER, desired).await.unwrap_or_else(|e| panic!("{desired:?}: {e}"));
 }
 
-/// Waits for what the route does by itself (a check that passes), at most five seconds.
+/// Waits for what the route does by itself (a check that passes), at most five seconds. An instance may be unknown
+/// for a moment, while one of its processes ends.
 pub async fn eventually(route: &Route, server: &str, what: &str, holds: impl Fn(&MemberView) -> bool) -> MemberView {
     let began = Instant::now();
     loop {
-        let seen = member(route, server).await;
-        if holds(&seen) {
-            return seen;
+        let seen = route.observe(&instance()).await;
+        match seen.as_ref().map(|view| view.members.get(server)) {
+            Ok(Some(member)) if holds(member) => return member.clone(),
+            _ => assert!(began.elapsed() < Duration::from_secs(5), "not {what} after 5 s: {seen:?}"),
         }
-        assert!(began.elapsed() < Duration::from_secs(5), "not {what} after 5 s: {seen:?}");
         sleep(Duration::from_millis(50)).await;
     }
 }

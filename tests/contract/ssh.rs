@@ -189,7 +189,7 @@ async fn many_hosts_are_opened_side_by_side_and_then_cost_little() {
     let access = sshd.access();
     let began = Instant::now();
     let opened = access.warm(&["node-01", "node-02", "node-03", "node-04"]).await;
-    println!("four hosts opened in {:?}", began.elapsed());
+    eprintln!("four hosts opened in {:?}", began.elapsed());
     assert!(opened.iter().all(|(_, opened)| opened.is_ok()), "{opened:?}");
     let masters = sshd.master_pids();
     assert_eq!(masters.len(), 4);
@@ -198,14 +198,14 @@ async fn many_hosts_are_opened_side_by_side_and_then_cost_little() {
     for _ in 0..10 {
         says(&access, "node-01", &["true"]).await;
     }
-    println!("a command took {:?}", began.elapsed() / 10);
+    eprintln!("a command took {:?}", began.elapsed() / 10);
 
     // The next program finds the masters, and commands at the same time share one.
     let next = sshd.access();
     let began = Instant::now();
     let commands = (0..8).map(|_| next.run("node-02", &["true"], LIMIT));
     let said = futures_util::future::join_all(commands).await;
-    println!("eight commands of another program took {:?}", began.elapsed());
+    eprintln!("eight commands of another program took {:?}", began.elapsed());
     assert!(said.iter().all(|s| s.as_ref().is_ok_and(|s| s.code == Some(0))), "{said:?}");
     assert_eq!(sshd.master_pids().len(), 4);
 }
@@ -303,7 +303,7 @@ async fn a_peer_that_falls_silent_costs_time_limits_and_then_a_new_connection() 
         }
         assert!(began.elapsed() < Duration::from_secs(12), "never back");
     }
-    println!("back after {:?}", began.elapsed());
+    eprintln!("back after {:?}", began.elapsed());
     signal(server, Signal::KILL);
 }
 
@@ -366,7 +366,7 @@ async fn the_system_bus_of_another_machine_is_opened_once_and_again_when_it_clos
             .map(|_| ())
     };
     ping(again).await.expect("an answer");
-    println!("a call over the bus took {:?}", began.elapsed());
+    eprintln!("a call over the bus took {:?}", began.elapsed());
 
     sshd.kill_masters().await;
     tokio::time::timeout(LIMIT, connection.closed()).await.expect("the end of the connection shows");
