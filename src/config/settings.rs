@@ -406,7 +406,7 @@ fn route_shape(entrypoint: &Entrypoint, route: &Route, members: &[NodeName]) -> 
         entrypoint: entrypoint.name.clone(),
         service: entrypoint.service.clone(),
         tier: route.tier,
-        instances: haproxy.instances.iter().map(|i| i.name.clone()).collect(),
+        instances: haproxy.instances.iter().map(|i| (i.name.clone(), i.source.clone())).collect(),
         servers: members.iter().map(|n| (n.clone(), haproxy.server.replace("{node}", n.as_str()))).collect(),
     }
 }
