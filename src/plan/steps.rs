@@ -138,6 +138,8 @@ pub enum Action {
 /// The wait for one service's connections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionWait {
+    /// The node.
+    pub node: NodeName,
     /// The service.
     pub service: ServiceName,
     /// Its port on the node.

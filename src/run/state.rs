@@ -181,6 +181,7 @@ impl RunState {
             (Status::Held { .. }, Event::Taken { .. }) => {
                 self.status = Status::Active;
                 self.armed_at = at;
+                self.ramps.values_mut().for_each(|r| r.back_offs = r.back_offs.min(1));
             }
             // An abort that nobody carried out yet is carried out by whoever takes the run up next.
             (Status::Aborting { .. }, Event::Taken { .. }) => {}
