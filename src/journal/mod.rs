@@ -14,8 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{model::RunId, plan::Plan};
 
+pub mod chain;
 pub mod event;
 pub mod memory;
+mod rules;
 pub mod sqlite;
 
 pub use event::{Ending, Event};
@@ -86,6 +88,14 @@ pub enum JournalError {
     /// There is no such run.
     #[error("there is no run {0} in the journal")]
     NoSuchRun(RunId),
+    /// The run is not in a state that takes this: it has ended, or it exists already.
+    #[error("run {run}: {why}")]
+    Refused {
+        /// The run.
+        run: RunId,
+        /// What stands against it.
+        why: String,
+    },
     /// It cannot be written or read: disk full, permission, a damaged file.
     #[error("the journal {path} failed: {reason}")]
     Storage {
