@@ -376,6 +376,13 @@ impl Settings {
         self.entrypoints.iter().flat_map(|e| &e.routes).find(|r| &r.id == id)
     }
 
+    /// Age from which an observation counts as unknown; never less than two probes apart, since readiness is seen
+    /// only as often as it is probed.
+    pub fn max_age(&self) -> Duration {
+        let probes = self.services.iter().map(|s| s.ready.interval * 2 + s.ready.timeout).max().unwrap_or_default();
+        self.run.max_age.max(probes)
+    }
+
     /// The fixed shape of the world, for these members.
     pub fn topology(&self, members: &[NodeName]) -> Topology {
         Topology {

@@ -172,8 +172,12 @@ fn quorum(cluster: &ClusterView) -> Gate {
 
 fn maintenance_mode(cluster: &ClusterView) -> Gate {
     if cluster.maintenance_mode {
-        return Gate::new("maintenance-mode", Answer::Refuse, "the cluster is in maintenance mode: it would not move anything")
-            .remedy("`pcs property set maintenance-mode=false`");
+        return Gate::new(
+            "maintenance-mode",
+            Answer::Refuse,
+            "the cluster is in maintenance mode: it would not move anything",
+        )
+        .remedy("`pcs property set maintenance-mode=false`");
     }
     Gate::new("maintenance-mode", Answer::Pass, "the cluster manages its resources")
 }
@@ -236,8 +240,9 @@ fn restorable(facts: &Facts<'_>, cluster: &ClusterView) -> Gate {
         (Some(run), Some(owner), _) if &owner.run != run => {
             refuse(format!("{node} is held by {}, and our drain is {run}", owner.run))
         }
-        (Some(run), None, true) => refuse(format!("{node} is in standby without the mark of our drain {run}"))
-            .remedy(format!("find out who did it; after `pcs node unstandby {node}` the restore brings its traffic back")),
+        (Some(run), None, true) => refuse(format!("{node} is in standby without the mark of our drain {run}")).remedy(
+            format!("find out who did it; after `pcs node unstandby {node}` the restore brings its traffic back"),
+        ),
         (Some(run), ..) => Gate::new("ours", Answer::Pass, format!("{node} was drained by {run}")),
     }
 }
@@ -249,7 +254,13 @@ fn failed_instances(facts: &Facts<'_>, cluster: &ClusterView) -> Gate {
         .iter()
         .filter(|i| ours(&i.resource) && (i.failed || i.blocked || !i.managed))
         .map(|i| {
-            let how = if i.blocked { "blocked" } else if i.failed { "failed" } else { "unmanaged" };
+            let how = if i.blocked {
+                "blocked"
+            } else if i.failed {
+                "failed"
+            } else {
+                "unmanaged"
+            };
             format!("{} on {} is {how}", i.resource, i.node.as_ref().map_or("no node", |n| n.as_str()))
         })
         .collect();
@@ -279,8 +290,12 @@ fn last_route(facts: &Facts<'_>) -> Vec<Gate> {
             let others = facts.look().others_serving(&t).ok()?;
             let place = format!("{} ({})", t.instance, t.route);
             Some(if others == 0 {
-                Gate::new("last-route", Answer::Refuse, format!("{} is the last server of {place} that takes clients", t.server))
-                    .remedy("bring another server of that backend into service first")
+                Gate::new(
+                    "last-route",
+                    Answer::Refuse,
+                    format!("{} is the last server of {place} that takes clients", t.server),
+                )
+                .remedy("bring another server of that backend into service first")
             } else {
                 Gate::new("last-route", Answer::Pass, format!("{others} other servers of {place} take clients"))
             })
@@ -337,7 +352,8 @@ fn node_observed(facts: &Facts<'_>) -> Vec<Gate> {
     let Some(view) = facts.seen.nodes.get(facts.node()) else {
         return vec![Gate::new("node-answers", Answer::Refuse, format!("{} was not observed", facts.node()))];
     };
-    let sockets = view.sockets.iter().filter_map(|(s, o)| unknown(facts, o).map(|why| (format!("sockets of {s}"), why)));
+    let sockets =
+        view.sockets.iter().filter_map(|(s, o)| unknown(facts, o).map(|why| (format!("sockets of {s}"), why)));
     let units = view.units.iter().filter_map(|(u, o)| unknown(facts, o).map(|why| (format!("state of {u}"), why)));
     let bad: Vec<(String, String)> = sockets.chain(units).collect();
     if bad.is_empty() {

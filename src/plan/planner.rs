@@ -40,7 +40,7 @@ pub fn verdict(request: &Request, basis: &Basis<'_>) -> Vec<Gate> {
         open_run: basis.open_run,
         outstanding: basis.outstanding.map(|(run, _)| run),
         now: basis.now,
-        max_age: basis.settings.run.max_age,
+        max_age: basis.settings.max_age(),
     })
 }
 
@@ -71,7 +71,15 @@ pub fn plan(request: &Request, basis: &Basis<'_>) -> Result<Plan, Vec<Gate>> {
 
 /// The plan that undoes a run: what was touched is put back; a restore that is given up leaves the node without
 /// traffic. `None` where nothing was touched.
-pub fn undo(settings: &Settings, topology: &Topology, run: &RunId, plan: &Plan, receipts: &[Receipt], why: &str, now: Timestamp) -> Option<Plan> {
+pub fn undo(
+    settings: &Settings,
+    topology: &Topology,
+    run: &RunId,
+    plan: &Plan,
+    receipts: &[Receipt],
+    why: &str,
+    now: Timestamp,
+) -> Option<Plan> {
     let (purpose, origin, steps) = match plan.request.purpose {
         Purpose::Drain if receipts.is_empty() => return None,
         Purpose::Drain => (Purpose::Restore, run.clone(), restore_steps(settings, topology, plan.node(), receipts)),
@@ -109,11 +117,7 @@ fn drain_routes(topology: &Topology, node: &NodeName) -> Vec<Action> {
     topology.targets(node).into_iter().map(|(tier, targets)| Action::DrainRoutes { tier, targets }).collect()
 }
 
-fn connection_wait(
-    topology: &Topology,
-    node: &NodeName,
-    service: &crate::config::settings::Service,
-) -> ConnectionWait {
+fn connection_wait(topology: &Topology, node: &NodeName, service: &crate::config::settings::Service) -> ConnectionWait {
     let mut through = Vec::new();
     for route in topology.routes.iter().filter(|r| r.service == service.name) {
         let Some(server) = route.servers.get(node) else { continue };
@@ -137,11 +141,8 @@ fn connection_wait(
 }
 
 fn cluster_units(topology: &Topology) -> Vec<ClusterUnit> {
-    let unit = |s: &ServiceShape| ClusterUnit {
-        service: s.name.clone(),
-        resource: s.resource.clone(),
-        unit: s.unit.clone(),
-    };
+    let unit =
+        |s: &ServiceShape| ClusterUnit { service: s.name.clone(), resource: s.resource.clone(), unit: s.unit.clone() };
     topology.services.iter().map(unit).collect()
 }
 
@@ -233,7 +234,8 @@ fn warnings(request: &Request, basis: &Basis<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
     for (_, tier) in basis.topology.targets(&request.node) {
         for target in tier {
-            let view = basis.seen.routes.get(&target.route).and_then(|i| i.get(&target.instance)).and_then(|v| v.value());
+            let view =
+                basis.seen.routes.get(&target.route).and_then(|i| i.get(&target.instance)).and_then(|v| v.value());
             let Some(view) = view else { continue };
             warnings.extend(view.warnings.iter().map(|w| format!("{}: {w}", target.instance)));
             let Some(member) = view.members.get(&target.server) else { continue };
@@ -258,7 +260,7 @@ fn fingerprint(request: &Request, basis: &Basis<'_>) -> String {
         hash.update(part.as_bytes());
     };
     add(&serde_json::to_string(&(request.purpose, &request.node, basis.topology)).unwrap_or_default());
-    for (run, receipts) in basis.outstanding {
+    if let Some((run, receipts)) = basis.outstanding {
         add(&serde_json::to_string(&(run, receipts)).unwrap_or_default());
     }
     if let Some(cluster) = basis.seen.cluster.value() {

@@ -55,7 +55,8 @@ impl<'a> Look<'a> {
     pub fn others_serving(&self, target: &RouteTarget) -> Seen<usize> {
         self.member(target)?;
         let view = self.seen.routes.get(&target.route).and_then(|i| i.get(&target.instance)).and_then(|v| v.value());
-        Ok(view.map_or(0, |v| v.members.iter().filter(|(name, m)| **name != target.server && m.takes_clients()).count()))
+        Ok(view
+            .map_or(0, |v| v.members.iter().filter(|(name, m)| **name != target.server && m.takes_clients()).count()))
     }
 
     /// A unit on a node.

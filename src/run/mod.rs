@@ -2,11 +2,14 @@
 //! is missing (all pure); `executor` looks, writes, acts and looks again.
 
 pub mod decide;
+pub mod effects;
 pub mod executor;
 pub mod gate;
 pub mod look;
 pub mod observer;
+pub mod outlook;
 pub mod proof;
 pub mod state;
 pub mod streaks;
 pub mod waiting;
+pub mod wants;

@@ -1,13 +1,7 @@
 //! Looking at everything that a run needs, at once: independent systems are asked in parallel, each within its own
 //! time limit, and what does not answer becomes Unknown with the reason.
 
-use std::{
-    collections::BTreeSet,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -40,13 +34,7 @@ impl Wants {
     /// Everything, of every node.
     pub fn everything(topology: &Topology) -> Self {
         let nodes: BTreeSet<NodeName> = topology.nodes.iter().cloned().collect();
-        Self {
-            cluster: Some(Duration::ZERO),
-            routes: true,
-            sockets: nodes.clone(),
-            units: nodes.clone(),
-            ready: nodes,
-        }
+        Self { cluster: Some(Duration::ZERO), routes: true, sockets: nodes.clone(), units: nodes.clone(), ready: nodes }
     }
 }
 

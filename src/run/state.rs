@@ -236,7 +236,10 @@ impl RunState {
             (Status::Active | Status::Held { .. } | Status::Open, Event::AbortRequested { by }) => {
                 self.status = Status::Aborting { why: by.clone() };
             }
-            (Status::Ended { ending: Ending::Stuck { .. } }, Event::Ended { ending: ending @ Ending::Acknowledged { .. } })
+            (
+                Status::Ended { ending: Ending::Stuck { .. } },
+                Event::Ended { ending: ending @ Ending::Acknowledged { .. } },
+            )
             | (Status::Active | Status::Aborting { .. }, Event::Ended { ending }) => {
                 self.status = Status::Ended { ending: ending.clone() };
             }
@@ -269,7 +272,9 @@ impl RunState {
                 attempt.at = at;
                 attempt.outcome = Outcome::InDoubt;
             }
-            None => self.attempts.push(Attempt { step, effect: effect.clone(), tries: 1, at, outcome: Outcome::InDoubt }),
+            None => {
+                self.attempts.push(Attempt { step, effect: effect.clone(), tries: 1, at, outcome: Outcome::InDoubt })
+            }
         }
     }
 
@@ -280,7 +285,14 @@ impl RunState {
     }
 
     fn ramp(&mut self, step: usize, at: Timestamp) -> &mut Ramp {
-        self.ramps.entry(step).or_insert(Ramp { stage: None, since: at, errors: 0, requests: 0, back_offs: 0, why: None })
+        self.ramps.entry(step).or_insert(Ramp {
+            stage: None,
+            since: at,
+            errors: 0,
+            requests: 0,
+            back_offs: 0,
+            why: None,
+        })
     }
 
     /// The steps from the wait for connections on are open again.

@@ -57,7 +57,8 @@ impl Streaks {
     fn count_probe(&mut self, look: &Look<'_>, plan: &Plan, service: &ServiceName) {
         match look.readiness(plan.node(), service) {
             Ok((readiness, at)) => {
-                let streak = self.ready.entry(service.clone()).or_insert(Ready { passed: 0, at: Timestamp::MIN, reason: None });
+                let streak =
+                    self.ready.entry(service.clone()).or_insert(Ready { passed: 0, at: Timestamp::MIN, reason: None });
                 if at <= streak.at {
                     return;
                 }

@@ -170,7 +170,9 @@ impl fmt::Display for Waiting {
             Self::CheckNotPassed { instance, server, reason } => {
                 write!(f, "{instance} has not seen {server} pass a check: {reason}")
             }
-            Self::Ramp { percent, left } => write!(f, "watching errors at {percent} % of its weight for {}", Short(*left)),
+            Self::Ramp { percent, left } => {
+                write!(f, "watching errors at {percent} % of its weight for {}", Short(*left))
+            }
             Self::BackedOff { why, left } => write!(f, "taken out again ({why}); next try in {}", Short(*left)),
         }
     }

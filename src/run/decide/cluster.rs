@@ -68,8 +68,14 @@ pub(super) fn stopped(s: &Situation<'_>, units: &[ClusterUnit]) -> Progress {
         Err(waiting) => waits.push(waiting),
     }
     for unit in units {
-        for instance in cluster.instances_on(&unit.resource, node).filter(|i| i.active || i.failed || i.pending.is_some()) {
-            let says = if instance.failed { "failed".into() } else { instance.pending.clone().unwrap_or("still active".into()) };
+        for instance in
+            cluster.instances_on(&unit.resource, node).filter(|i| i.active || i.failed || i.pending.is_some())
+        {
+            let says = if instance.failed {
+                "failed".into()
+            } else {
+                instance.pending.clone().unwrap_or("still active".into())
+            };
             waits.push(Waiting::NotStopped { node: node.clone(), resource: unit.resource.clone(), says });
         }
         match s.look.unit(node, &unit.unit) {
@@ -112,9 +118,7 @@ pub(super) fn stop_units(s: &Situation<'_>, step: usize, units: &[UnitName]) -> 
 /// Starts units outside the cluster, one after the other.
 pub(super) fn start_units(s: &Situation<'_>, step: usize, units: &[UnitName]) -> Progress {
     let node = s.plan.node();
-    one_by_one(units, |unit| {
-        s.pursue(step, Effect::StartUnit { node: node.clone(), unit: unit.clone() }, None)
-    })
+    one_by_one(units, |unit| s.pursue(step, Effect::StartUnit { node: node.clone(), unit: unit.clone() }, None))
 }
 
 fn one_by_one(units: &[UnitName], mut go: impl FnMut(&UnitName) -> Progress) -> Progress {

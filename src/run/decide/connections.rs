@@ -52,14 +52,16 @@ fn wait_one(s: &Situation<'_>, wait: &ConnectionWait) -> Decision {
     Decision::Go(if quiet >= wait.policy.settle {
         Progress::record(Event::Drained { service: wait.service.clone() })
     } else {
-        Progress::wait(Waiting::Settling { service: wait.service.clone(), left: wait.policy.settle.saturating_sub(quiet) })
+        Progress::wait(Waiting::Settling {
+            service: wait.service.clone(),
+            left: wait.policy.settle.saturating_sub(quiet),
+        })
     })
 }
 
 fn deadline(wait: &ConnectionWait, left: &Residual) -> Decision {
     let policy = wait.policy.on_deadline;
-    let records =
-        vec![Event::DeadlineReached { service: wait.service.clone(), remaining: left.total, policy }];
+    let records = vec![Event::DeadlineReached { service: wait.service.clone(), remaining: left.total, policy }];
     let why = format!(
         "{} still has {} connections of {} after {}",
         wait.node,
@@ -97,7 +99,8 @@ fn close(s: &Situation<'_>, step: usize, wait: &ConnectionWait) -> Progress {
             instance: through.target.instance.clone(),
             server: through.target.server.clone(),
         };
-        cut_at = cut_at.max(s.state.attempt(step, &effect).filter(|a| a.outcome == Outcome::Acknowledged).map(|a| a.at));
+        cut_at =
+            cut_at.max(s.state.attempt(step, &effect).filter(|a| a.outcome == Outcome::Acknowledged).map(|a| a.at));
         progress.merge(s.pursue(step, effect, None));
     }
     if !progress.is_proven() {

@@ -17,7 +17,8 @@ impl Situation<'_> {
             Err(waiting) => return Progress::wait(waiting),
         };
         let receipt = before.filter(|b| !self.has_receipt(b)).map(|before| Receipt { before, at: self.look.now });
-        let act = |receipt| Progress { acts: vec![Act { step, effect: effect.clone(), receipt }], ..Progress::default() };
+        let act =
+            |receipt| Progress { acts: vec![Act { step, effect: effect.clone(), receipt }], ..Progress::default() };
         match (shown, attempt) {
             (true, None) => match receipt {
                 Some(receipt) => Progress::record(Event::AlreadySo { step, receipt }),

@@ -7,10 +7,7 @@ use crate::{
     journal::Event,
     model::{Desired, Effect, Health, Readiness, observed::age},
     plan::steps::Readmission,
-    run::{
-        state::Ramp,
-        waiting::Waiting,
-    },
+    run::{state::Ramp, waiting::Waiting},
 };
 
 /// Tries of a ramp before a person is called.
@@ -115,7 +112,8 @@ fn paused(s: &Situation<'_>, step: usize, ramped: &[&Readmission], ramp: Option<
         ramped.iter().for_each(|back| progress.merge(routes::drain_one(s, step, &back.target)));
         if progress.is_proven() && ramp.back_offs > MAX_BACK_OFFS {
             let why = ramp.why.clone().unwrap_or_default();
-            let why = format!("{} tries to readmit {} failed, the last one because {why}", ramp.back_offs, s.plan.node());
+            let why =
+                format!("{} tries to readmit {} failed, the last one because {why}", ramp.back_offs, s.plan.node());
             return Decision::Hold { records: Vec::new(), why };
         }
     }

@@ -88,7 +88,12 @@ pub(super) fn upkeep(s: &Situation<'_>, current: usize) -> Progress {
 
 /// The members that must be out while step `current` is under way: those drained before it, and those that a later
 /// step will readmit.
-fn action_targets<'a>(s: &Situation<'a>, step: usize, action: &'a Action, current: usize) -> Option<Vec<&'a RouteTarget>> {
+fn action_targets<'a>(
+    s: &Situation<'a>,
+    step: usize,
+    action: &'a Action,
+    current: usize,
+) -> Option<Vec<&'a RouteTarget>> {
     match action {
         Action::DrainRoutes { targets, .. } if step < current => Some(targets.iter().collect()),
         Action::ReadmitRoutes { readmissions, .. } if step > current && leaves_standby(s) => {
