@@ -34,10 +34,7 @@ impl Lab {
     ///
     /// Takes a few seconds, more when nodes were off. Doing it twice changes nothing.
     pub fn reset(&self) -> Result<()> {
-        for machine in switch::machines(&self.layout)?
-            .iter()
-            .filter(|machine| !machine.on)
-        {
+        for machine in switch::machines(&self.layout)?.iter().filter(|machine| !machine.on) {
             self.power_on(&machine.name)?;
         }
         for host in &HOSTS {
@@ -49,9 +46,7 @@ impl Lab {
         self.unblock_all()?;
         let limit = Duration::from_secs(90);
         for host in machines() {
-            self.wait(&format!("the system of {}", host.name), limit, |lab| {
-                lab.booted(host.name)
-            })?;
+            self.wait(&format!("the system of {}", host.name), limit, |lab| lab.booted(host.name))?;
         }
         for node in hosts(Role::Node) {
             self.shell(node.name, NODE)?;
