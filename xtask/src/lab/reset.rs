@@ -53,8 +53,38 @@ impl Lab {
         }
         self.wait_quorum(limit)?;
         self.restore_cluster()?;
+        self.reprobe_if_misled()?;
         self.wait_app(limit)?;
         self.fresh_balancers()
+    }
+
+    /// Makes the cluster look for itself where it believes in an application that is dead: its own monitor
+    /// would find out only after its interval of 30 s.
+    fn reprobe_if_misled(&self) -> Result<()> {
+        for instance in self.cluster()?.instances {
+            let dead = instance.resource == "app_service"
+                && instance.settled
+                && !self
+                    .output(
+                        &instance.node,
+                        &["systemctl", "--quiet", "is-active", "app.service"],
+                    )?
+                    .status
+                    .success();
+            if dead {
+                let node = instance.node.as_str();
+                let refresh = [
+                    "crm_resource",
+                    "--refresh",
+                    "--resource",
+                    "app_service",
+                    "--node",
+                    node,
+                ];
+                self.exec("node-1", &refresh)?;
+            }
+        }
+        Ok(())
     }
 
     /// Starts HAProxy anew on both load balancers, with the lab's configuration, and waits until it has
