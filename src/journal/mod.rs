@@ -16,11 +16,13 @@ use crate::{model::RunId, plan::Plan};
 
 pub mod chain;
 pub mod event;
+pub mod holder;
 pub mod memory;
 mod rules;
 pub mod sqlite;
 
 pub use event::{Ending, Event};
+pub use holder::holder_id;
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +42,7 @@ pub struct Record {
 /// The right to move the cluster, held by one executor at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// Who holds it: `user@host:pid`.
+    /// Who holds it: `user@host:pid/start`, as [`holder_id`] makes it.
     pub holder: String,
     /// Rises with every acquisition.
     pub token: u64,
