@@ -1,1 +1,3 @@
-//! What the tasks are made of; the tests of the lab use it too.
+//! What the tasks are made of; the tests of the lab and the benchmark use it too.
+
+pub mod lab;

@@ -1,6 +1,6 @@
 //! Where load goes: an `http://` URL, as the client of the service would write it.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::SocketAddr, str::FromStr};
 
 use http::Uri;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,11 @@ pub enum BadTarget {
 }
 
 impl Target {
+    /// A server's address and a path of it.
+    pub fn http(address: SocketAddr, path: &str) -> Self {
+        Self { host: address.ip().to_string(), port: address.port(), path: path.to_owned() }
+    }
+
     /// The host, without the brackets of an IPv6 address.
     pub fn host(&self) -> &str {
         &self.host

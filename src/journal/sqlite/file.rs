@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{fault::Fault, sql};
 
@@ -77,7 +77,7 @@ fn connect_writer(path: &Path) -> Result<Connection, Fault> {
         return Err(io::Error::from(io::ErrorKind::PermissionDenied).into());
     }
     // Looked at before anything is changed: somebody else's database stays as it is.
-    let version = recognise(&db)?;
+    let version = recognise(&db.transaction()?)?;
     let mode: String = db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if !mode.eq_ignore_ascii_case("wal") {
         return Err(Fault::Bad(format!("its file system does not allow write-ahead logging (got mode {mode})")));
@@ -90,8 +90,9 @@ fn connect_writer(path: &Path) -> Result<Connection, Fault> {
     Ok(db)
 }
 
-/// The schema's version, 0 for an empty file; an error for a file that is not ours or not for us.
-fn recognise(db: &Connection) -> Result<i64, Fault> {
+/// The schema's version, 0 for an empty file; an error for a file that is not ours or not for us. To be asked within
+/// a transaction: another process may be laying out the tables.
+fn recognise(db: &Transaction<'_>) -> Result<i64, Fault> {
     let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let application: i64 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let empty: bool = db.query_row(sql::IS_EMPTY, [], |row| row.get(0))?;
@@ -135,7 +136,8 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Fault> {
 
 fn recognised(db: Connection) -> Result<Connection, Fault> {
     db.busy_timeout(BUSY)?;
-    match recognise(&db)? {
+    let version = recognise(&db.unchecked_transaction()?)?;
+    match version {
         0 => Err(Fault::Bad("it is empty".to_owned())),
         _ => Ok(db),
     }
