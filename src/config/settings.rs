@@ -376,6 +376,13 @@ impl Settings {
         self.entrypoints.iter().flat_map(|e| &e.routes).find(|r| &r.id == id)
     }
 
+    /// Age from which an observation counts as unknown; never less than two probes apart, since readiness is seen
+    /// only as often as it is probed.
+    pub fn max_age(&self) -> Duration {
+        let probes = self.services.iter().map(|s| s.ready.interval * 2 + s.ready.timeout).max().unwrap_or_default();
+        self.run.max_age.max(probes)
+    }
+
     /// The fixed shape of the world, for these members.
     pub fn topology(&self, members: &[NodeName]) -> Topology {
         Topology {
@@ -406,7 +413,7 @@ fn route_shape(entrypoint: &Entrypoint, route: &Route, members: &[NodeName]) -> 
         entrypoint: entrypoint.name.clone(),
         service: entrypoint.service.clone(),
         tier: route.tier,
-        instances: haproxy.instances.iter().map(|i| i.name.clone()).collect(),
+        instances: haproxy.instances.iter().map(|i| (i.name.clone(), i.source.clone())).collect(),
         servers: members.iter().map(|n| (n.clone(), haproxy.server.replace("{node}", n.as_str()))).collect(),
     }
 }

@@ -37,6 +37,13 @@ pub enum Event {
         /// The effect.
         effect: Effect,
     },
+    /// The effect was read back from the real system: this is the acknowledgement.
+    Acknowledged {
+        /// The step.
+        step: usize,
+        /// The effect.
+        effect: Effect,
+    },
     /// The effect was refused, lost or timed out; what it did is seen by looking.
     NotAccepted {
         /// The step.

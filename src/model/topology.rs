@@ -1,6 +1,6 @@
 //! What hangs together: which services run where, and by which routes clients reach them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,8 +41,8 @@ pub struct RouteShape {
     pub service: ServiceName,
     /// Order from the client inwards: smaller is further out and leaves first.
     pub tier: u16,
-    /// Every instance that must acknowledge.
-    pub instances: Vec<InstanceName>,
+    /// Every instance that must acknowledge, with the addresses from which it connects (empty: not known).
+    pub instances: BTreeMap<InstanceName, Vec<IpAddr>>,
     /// The route's own name of each node.
     pub servers: BTreeMap<NodeName, String>,
 }
@@ -66,7 +66,7 @@ impl Topology {
         let mut tiers: BTreeMap<u16, Vec<RouteTarget>> = BTreeMap::new();
         for route in &self.routes {
             let Some(server) = route.servers.get(node) else { continue };
-            for instance in &route.instances {
+            for instance in route.instances.keys() {
                 tiers.entry(route.tier).or_default().push(RouteTarget {
                     route: route.id.clone(),
                     instance: instance.clone(),

@@ -1,6 +1,6 @@
 //! What a plan is made of.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -138,13 +138,27 @@ pub enum Action {
 /// The wait for one service's connections.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionWait {
+    /// The node.
+    pub node: NodeName,
     /// The service.
     pub service: ServiceName,
     /// Its port on the node.
     pub port: u16,
+    /// Everything that forwards clients to it.
+    pub through: Vec<Through>,
     /// The policy.
     #[serde(flatten)]
     pub policy: Connections,
+}
+
+/// One way by which clients reach the node, and from where its connections come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Through {
+    /// The member.
+    #[serde(flatten)]
+    pub target: RouteTarget,
+    /// The addresses from which the instance connects; empty where they are not known.
+    pub source: Vec<IpAddr>,
 }
 
 /// A unit under the cluster.

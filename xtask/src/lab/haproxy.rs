@@ -1,0 +1,109 @@
+//! HAProxy's configuration on the load balancers.
+//!
+//! The defaults are those of the measured baselines: slow checks, no retries, and no state file, so that a
+//! reload forgets what the runtime API was told.
+
+use serde::{Deserialize, Serialize};
+
+use super::layout::{APP_PORT, Host, JETTY_PORT, Role, hosts};
+
+/// What a test may want otherwise in HAProxy's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Haproxy {
+    /// Between two health checks, in HAProxy's notation (`5s`).
+    pub inter: String,
+    /// Failed checks that take a server down.
+    pub fall: u32,
+    /// Passed checks that bring it up.
+    pub rise: u32,
+    /// Each server's weight.
+    pub weight: u32,
+    /// Keep runtime state over a reload (`server-state-file` and what loads it).
+    pub state_file: bool,
+    /// Further lines of the `app` backend.
+    pub app_extra: String,
+    /// Further keywords of every `server` line of the `app` backend.
+    pub server_extra: String,
+}
+
+impl Default for Haproxy {
+    fn default() -> Self {
+        Self {
+            inter: "5s".to_owned(),
+            fall: 2,
+            rise: 2,
+            weight: 100,
+            state_file: false,
+            app_extra: String::new(),
+            server_extra: String::new(),
+        }
+    }
+}
+
+impl Haproxy {
+    /// The configuration file of one load balancer.
+    pub(crate) fn render(&self, host: &Host) -> String {
+        let address = host.address;
+        let (state_global, state_default) = if self.state_file {
+            ("    server-state-file /var/lib/haproxy/server-state\n", "    load-server-state-from-file global\n")
+        } else {
+            ("", "")
+        };
+        let check = format!("check inter {} fall {} rise {} weight {}", self.inter, self.fall, self.rise, self.weight);
+        let servers = |port: u16, extra: &str| -> String {
+            hosts(Role::Node)
+                .map(|node| format!("    server {} {}:{port} {check} {extra}\n", node.name, node.address))
+                .collect()
+        };
+        let (app, jetty) = (servers(APP_PORT, &self.server_extra), servers(JETTY_PORT, ""));
+        let extra = &self.app_extra;
+        format!(
+            r#"# Made by `cargo xtask lab`; see xtask/src/lab/haproxy.rs.
+global
+    log stdout format raw local0
+    user haproxy
+    group haproxy
+    maxconn 8000
+    stats socket /run/haproxy/admin.sock mode 660 level admin expose-fd listeners
+    stats socket ipv4@{address}:9999 level admin
+    stats timeout 1h
+{state_global}
+defaults
+    log global
+    mode http
+    # Epoch with milliseconds, client, backend/server, status, timers, how it ended, request.
+    log-format "%Ts.%ms %ci:%cp %b/%s %ST %TR/%Tw/%Tc/%Tr/%Ta %tsc %rc %HM %HU"
+    option dontlognull
+    retries 0
+    no option redispatch
+    http-reuse safe
+    timeout connect 2s
+    timeout client 30m
+    timeout server 30m
+    timeout http-request 10s
+    timeout http-keep-alive 5m
+    timeout queue 2s
+    timeout check 2s
+{state_default}
+frontend web
+    bind :80
+    default_backend app
+
+frontend jetty
+    bind :{JETTY_PORT}
+    default_backend jetty
+
+backend app
+    balance roundrobin
+    option httpchk GET /ready
+    http-check expect status 200
+{extra}{app}
+backend jetty
+    balance roundrobin
+    option httpchk GET /ready
+    http-check expect status 200
+{jetty}"#
+        )
+    }
+}

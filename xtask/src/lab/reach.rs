@@ -1,0 +1,77 @@
+//! Running programs in the lab: inside a machine, or in a namespace with this machine's file system.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::layout::{Role, find};
+use super::shell::{self, Answer};
+use super::{Lab, switch};
+
+impl Lab {
+    /// A command that will run `program` on a host: in `control` and `client` with this machine's files, in a
+    /// machine with its own. Add arguments, then run it in any way `Command` offers.
+    pub fn command_in(&self, host: &str, program: &str) -> Result<Command> {
+        let mut command = Command::new("nsenter");
+        if find(host)?.role == Role::Namespace {
+            let netns = self.layout.netns_file(host);
+            command.arg(format!("--net={}", netns.display()));
+        } else {
+            let leader = self.leader(host)?;
+            command.args(["--target", &leader.to_string(), "--mount", "--uts", "--ipc", "--net", "--pid"]);
+            // A machine knows nothing of this machine's environment, and should not learn it.
+            command.env_clear();
+            command.envs([
+                ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+                ("HOME", "/root"),
+                ("LANG", "C.UTF-8"),
+                ("TERM", "dumb"),
+            ]);
+        }
+        command.arg("--").arg(program);
+        Ok(command)
+    }
+
+    /// Runs a command on a host; an exit code other than 0 is an error that quotes what it said.
+    pub fn exec(&self, host: &str, line: &[&str]) -> Result<Output> {
+        shell::run(&mut self.line(host, line)?)
+    }
+
+    /// Runs a command on a host and hands back whatever came out of it, exit code included.
+    pub fn output(&self, host: &str, line: &[&str]) -> Result<Output> {
+        shell::output(&mut self.line(host, line)?)
+    }
+
+    /// Runs a shell script on a host, up to the first command that fails, and hands back its stdout.
+    pub fn shell(&self, host: &str, script: &str) -> Result<String> {
+        let output = self.exec(host, &["sh", "-euc", script])?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    /// PID 1 of a machine, as this machine numbers it.
+    pub fn leader(&self, machine: &str) -> Result<i32> {
+        switch::machines(&self.layout)?
+            .into_iter()
+            .find(|power| power.name == machine)
+            .and_then(|power| power.leader)
+            .with_context(|| format!("{machine} is off; `lab.power_on` gives it power"))
+    }
+
+    /// Looks again every 100 ms until the answer is yes, for at most `limit`.
+    pub(crate) fn wait(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut look: impl FnMut(&Self) -> Result<Answer>,
+    ) -> Result<()> {
+        shell::wait_until(what, limit, Duration::from_millis(100), || look(self))
+    }
+
+    fn line(&self, host: &str, line: &[&str]) -> Result<Command> {
+        let (program, arguments) = line.split_first().context("no command to run")?;
+        let mut command = self.command_in(host, program)?;
+        command.args(arguments);
+        Ok(command)
+    }
+}

@@ -1,0 +1,87 @@
+//! Taking a lab down, from whatever state it is in.
+//!
+//! Nothing here trusts what an earlier run wrote down: processes are found by their control group and their
+//! network namespace, namespaces by their names. So a lab whose `up` was killed half way goes the same way.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
+
+use super::layout::{Layout, state_root};
+use super::{cgroup, network, switch};
+
+/// Ends and removes everything of this lab but its lock.
+pub(crate) fn clean(layout: &Layout) -> Result<()> {
+    // The polite way first: the supervisor cuts every machine and ends itself. What is left dies below.
+    let _ = switch::ask(layout, "stop");
+    cgroup::kill(&layout.cgroup())?;
+    end_residents(layout);
+    cgroup::remove(&layout.cgroup())?;
+    network::destroy(layout)?;
+    let dir = layout.dir();
+    if dir.exists() {
+        fs::remove_dir_all(dir).with_context(|| format!("could not remove {}", dir.display()))?;
+    }
+    // Folders that nspawn and the lab made on the way; they stay while something else uses them.
+    let _ = fs::remove_dir("/run/systemd/nspawn");
+    Ok(())
+}
+
+/// Removes the lab's lock and, after the last lab, the folder of all labs.
+pub(crate) fn forget(layout: &Layout) {
+    let _ = fs::remove_file(lock_file(layout));
+    let _ = fs::remove_dir(state_root());
+}
+
+/// The file that keeps two runs on the same lab apart.
+pub(crate) fn lock_file(layout: &Layout) -> std::path::PathBuf {
+    state_root().join(format!("{}.lock", layout.prefix()))
+}
+
+/// Ends processes that live in the lab's network namespaces without belonging to a machine: SSH masters and
+/// load generators in `control` and `client`. The caller itself may live there, so it and its parents stay.
+fn end_residents(layout: &Layout) {
+    let ids = network::ids(layout);
+    let spared = lineage();
+    let lives_here = |pid: i32| fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|file| ids.contains(&file.ino()));
+    for signal in [Signal::TERM, Signal::KILL] {
+        let residents: Vec<i32> =
+            every_process().into_iter().filter(|pid| !spared.contains(pid) && lives_here(*pid)).collect();
+        if residents.is_empty() {
+            return;
+        }
+        for pid in residents {
+            cgroup::signal_if(pid, signal, lives_here);
+        }
+        sleep(Duration::from_millis(100));
+    }
+}
+
+/// This process and all its parents.
+fn lineage() -> Vec<i32> {
+    let mut line = vec![];
+    let mut pid = i32::try_from(std::process::id()).unwrap_or(0);
+    while pid > 0 && !line.contains(&pid) {
+        line.push(pid);
+        pid = fs::read_to_string(format!("/proc/{pid}/status"))
+            .ok()
+            .and_then(|status| {
+                let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+                parent.trim().parse().ok()
+            })
+            .unwrap_or(0);
+    }
+    line
+}
+
+fn every_process() -> Vec<i32> {
+    let Ok(entries) = Path::new("/proc").read_dir() else {
+        return Vec::new();
+    };
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
