@@ -1,3 +1,5 @@
+//! Probes against servers that answer well, badly, oddly, or not at all.
+
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,

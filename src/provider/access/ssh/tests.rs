@@ -1,3 +1,5 @@
+//! What needs no server: words, names, the private directory. The rest is in `tests/contract/ssh.rs`.
+
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;

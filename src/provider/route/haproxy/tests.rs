@@ -1,3 +1,5 @@
+//! Which commands lead from what is to what is wanted. A real HAProxy gets them in `tests/contract/haproxy.rs`.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Answers of the runtime API, as HAProxy 2.6.12 gives them.
+
 use super::*;
 
 /// `show info; show cli level; show stat app 4 -1; show servers state app` of HAProxy 2.6.12, shortened to the
