@@ -27,6 +27,7 @@ mod providers;
 mod runs;
 mod scenario;
 mod screen;
+mod settings;
 mod stage;
 #[cfg(test)]
 mod tests;

@@ -104,6 +104,7 @@ pub(super) async fn play(world: &DemoWorld, mode: Mode, script: Script, stage: &
     let report: LoadReport = load.await.map_err(|e| DemoError::Load(e.to_string()))?;
     verdict.take_report(&report);
     verdict.took_s = stage.elapsed_s();
+    verdict.round();
     Ok(verdict)
 }
 

@@ -70,6 +70,16 @@ impl DemoVerdict {
         self.restored && (self.mode == Mode::Naive || self.failed == 0)
     }
 
+    /// To milliseconds and permille: nobody can use more.
+    pub(super) fn round(&mut self) {
+        let Self { drain_s, restore_s, took_s, shares, .. } = self;
+        let shares =
+            [&mut shares.before, &mut shares.out, &mut shares.after].into_iter().flat_map(BTreeMap::values_mut);
+        for number in [drain_s, restore_s, took_s].into_iter().chain(shares) {
+            *number = (*number * 1000.0).round() / 1000.0;
+        }
+    }
+
     pub(super) fn take_report(&mut self, report: &LoadReport) {
         self.requests = report.requests;
         self.failed = report.failed;
