@@ -39,14 +39,14 @@ pub(super) fn up(options: Options) -> Result<Lab> {
         .with_context(|| format!("could not make {}", layout.dir().display()))?;
     keys::create(&layout)?;
     for host in machines() {
-        seed::create(&layout, &rootfs, host, &options.haproxy)?;
+        seed::create(&layout, &rootfs, host, &options)?;
     }
     network::create(&layout)?;
     start_supervisor(&layout, &rootfs, &supervisor)?;
     clock.lap("prepared, machines booting");
-    let mut lab = Lab { layout, options };
+    let lab = Lab { layout, options };
     let dir = lab.dir().to_owned();
-    bring_into_service(&mut lab, &mut clock).with_context(|| {
+    bring_into_service(&lab, &mut clock).with_context(|| {
         let dir = dir.display();
         format!("the lab did not come up; its logs are {dir}/supervisor.log and {dir}/machines/*/console.log; \
                  `cargo xtask lab down` removes it")
@@ -70,7 +70,7 @@ pub(super) fn lock(layout: &Layout) -> Result<File> {
 }
 
 /// The steps after the machines got power.
-fn bring_into_service(lab: &mut Lab, clock: &mut Clock) -> Result<()> {
+fn bring_into_service(lab: &Lab, clock: &mut Clock) -> Result<()> {
     lab.wait("the power switch", Duration::from_secs(10), |lab| {
         switch::ask(&lab.layout, "ping").map(|_| Answer::Yes)
     })?;
@@ -80,13 +80,13 @@ fn bring_into_service(lab: &mut Lab, clock: &mut Clock) -> Result<()> {
     clock.lap("cluster configured");
     lab.wait_app(Duration::from_secs(60))?;
     clock.lap("application ready on all nodes");
+    if lab.options.jetty {
+        lab.add_jetty()?;
+        clock.lap("Jetty ready on all nodes");
+    }
     // HAProxy saw every server down while the nodes booted; a fresh one starts with what is.
     lab.fresh_balancers()?;
-    clock.lap("application served by both load balancers");
-    if lab.options.jetty {
-        lab.set_jetty(true)?;
-        clock.lap("Jetty ready");
-    }
+    clock.lap("served by both load balancers");
     lab.write_config("tidegate.toml", &TidegateConfig::default())?;
     lab.save()
 }
