@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::layout::{Layout, machines, state_root};
-use super::shell::Answer;
+use super::shell::{self, Answer};
 use super::{
     Lab, Options, TidegateConfig, cgroup, host, keys, network, product, rootfs, seed, switch,
     teardown,
@@ -59,14 +59,26 @@ pub(super) fn lock(layout: &Layout) -> Result<File> {
     let path = teardown::lock_file(layout);
     fs::create_dir_all(state_root()).context("could not make the folder of all labs")?;
     let file = File::create(&path).with_context(|| format!("could not open {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!(
+    let held = || {
+        format!(
             "another run is starting or removing the lab {:?} right now; try again when it is done",
             layout.prefix()
-        ),
-        Err(TryLockError::Error(error)) => Err(error).context("could not take the lab's lock"),
-    }
+        )
+    };
+    // A run that was just killed holds the lock for as long as the kernel takes to bury it.
+    let pause = Duration::from_millis(100);
+    shell::wait_until(
+        "the lab's lock",
+        Duration::from_secs(5),
+        pause,
+        || match file.try_lock() {
+            Ok(()) => Ok(Answer::Yes),
+            Err(TryLockError::WouldBlock) => Ok(Answer::NotYet("someone else holds it".to_owned())),
+            Err(TryLockError::Error(error)) => Err(error).context("could not take the lab's lock"),
+        },
+    )
+    .with_context(held)?;
+    Ok(file)
 }
 
 /// The steps after the machines got power.
