@@ -35,7 +35,7 @@ pub fn extend(
     let mut records = Vec::with_capacity(events.len());
     for event in events {
         let seq = head.seq + 1;
-        let hash = link(&head.hash, seq, at, token, event)?;
+        let hash = link(&head.hash, seq, at, token, &serde_json::to_string(event)?);
         let record = Record { seq, at, token, event: event.clone(), hash };
         head = Head::from(&record);
         records.push(record);
@@ -45,29 +45,43 @@ pub fn extend(
 
 /// Whether these are a run's records from the first on, each as it was written and none missing before the last
 /// one given. Otherwise the position of the first that is not what it should be.
+///
+/// It writes the events out again to compare them, so it is for records of this version of the program. A store
+/// checks the text that it has kept by itself, whenever records are read.
 pub fn verify(records: &[Record]) -> std::result::Result<(), u64> {
     let mut head = Head::default();
     for record in records {
-        let seq = head.seq + 1;
-        let expected = link(&head.hash, seq, record.at, record.token, &record.event);
-        if record.seq != seq || expected.ok().as_ref() != Some(&record.hash) {
-            return Err(seq);
-        }
-        head = Head::from(record);
+        let event = serde_json::to_string(&record.event).map_err(|_| head.seq + 1)?;
+        head = head.follow(record.seq, record.at, record.token, &event, &record.hash)?;
     }
     Ok(())
 }
 
-/// One hash. The event is taken as its JSON text; no field before it can hold a line break, so no two contents
-/// read the same.
-fn link(
-    former: &str,
-    seq: u64,
-    at: Timestamp,
-    token: u64,
-    event: &Event,
-) -> std::result::Result<String, serde_json::Error> {
-    let event = serde_json::to_string(event)?;
-    let digest = Sha256::digest(format!("{former}\n{seq}\n{at}\n{token}\n{event}"));
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+impl Head {
+    /// The head after a stored record, where it is the one that follows this head; else the position at which it
+    /// was expected.
+    pub(super) fn follow(
+        &self,
+        seq: u64,
+        at: Timestamp,
+        token: u64,
+        event: &str,
+        hash: &str,
+    ) -> std::result::Result<Self, u64> {
+        let expected = self.seq + 1;
+        if seq != expected || link(&self.hash, seq, at, token, event) != hash {
+            return Err(expected);
+        }
+        Ok(Self { seq, hash: hash.to_owned() })
+    }
+}
+
+/// One hash. No field before the event's JSON text can hold a line break, so no two contents read the same.
+fn link(former: &str, seq: u64, at: Timestamp, token: u64, event: &str) -> String {
+    digest(&format!("{former}\n{seq}\n{at}\n{token}\n{event}"))
+}
+
+/// SHA-256 as hex.
+pub(super) fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }

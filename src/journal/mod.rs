@@ -4,7 +4,9 @@
 //! Whatever stores it promises:
 //! * `append` returns once the records are durable, or fails and has stored none of them;
 //! * only the holder of the newest fencing token appends: a stale executor is told [`JournalError::Fenced`];
-//! * an abort can be asked for by anybody, at any time, without the token.
+//! * an abort can be asked for by anybody, at any time, without the token;
+//! * a run is open until its first `Ended` record and takes nothing after it, but for `Acknowledged` after `Stuck`;
+//!   a run that is open or stuck keeps others from being opened.
 
 use std::time::Duration;
 
@@ -16,11 +18,13 @@ use crate::{model::RunId, plan::Plan};
 
 pub mod chain;
 pub mod event;
+pub mod holder;
 pub mod memory;
 mod rules;
 pub mod sqlite;
 
 pub use event::{Ending, Event};
+pub use holder::holder_id;
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +44,7 @@ pub struct Record {
 /// The right to move the cluster, held by one executor at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// Who holds it: `user@host:pid`.
+    /// Who holds it: `user@host:pid/start`, as [`holder_id`] makes it.
     pub holder: String,
     /// Rises with every acquisition.
     pub token: u64,
@@ -57,7 +61,7 @@ pub struct RunSummary {
     pub opened_at: Timestamp,
     /// Its plan.
     pub plan: Plan,
-    /// How it ended; `None` while it is open (running, held, or its program died).
+    /// How it ended, at last; `None` while it is open (running, held, or its program died).
     pub ending: Option<Ending>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
@@ -113,10 +117,12 @@ pub type Result<T> = std::result::Result<T, JournalError>;
 #[async_trait]
 pub trait Journal: Send + Sync {
     /// Takes the cluster's lease. Fails with [`JournalError::Held`] while another holder's lease is valid;
-    /// `now` decides, and the token rises.
+    /// `now` decides, and the token rises. The same holder asking again is refused like any other. A store of real
+    /// runs takes over at once from a process that it can show to be dead ([`holder::is_dead`]).
     async fn acquire(&self, holder: &str, now: Timestamp, ttl: Duration) -> Result<Lease>;
 
-    /// Prolongs the lease. Fails with [`JournalError::Fenced`] where it was taken over.
+    /// Prolongs the lease. Fails with [`JournalError::Fenced`] where it was taken over or given back; one that ran
+    /// out and that nobody took is prolonged.
     async fn renew(&self, lease: &Lease, now: Timestamp, ttl: Duration) -> Result<Lease>;
 
     /// Gives the lease back; a lease already lost is no error.
@@ -125,7 +131,8 @@ pub trait Journal: Send + Sync {
     /// Who holds the lease at `now`, if anybody.
     async fn holder(&self, now: Timestamp) -> Result<Option<Lease>>;
 
-    /// Opens a run with its plan. Fails with [`JournalError::RunOpen`] while another run is open. Where
+    /// Opens a run with its plan. Fails with [`JournalError::RunOpen`] while another run is open or stuck, with
+    /// [`JournalError::Refused`] where this one exists already. Where
     /// `closing` names a run and its ending, that run is ended in the same transaction: an abort and the run
     /// that undoes it are one durable fact.
     async fn open(
@@ -137,10 +144,10 @@ pub trait Journal: Send + Sync {
         now: Timestamp,
     ) -> Result<()>;
 
-    /// Appends events to a run, all or none.
+    /// Appends events to a run, all or none. Fails with [`JournalError::Refused`] where the run has ended.
     async fn append(&self, lease: &Lease, run: &RunId, events: &[Event], now: Timestamp) -> Result<Vec<Record>>;
 
-    /// A run's records from the first on.
+    /// A run's records from the first on, checked to be as they were written.
     async fn records(&self, run: &RunId) -> Result<Vec<Record>>;
 
     /// All runs, newest first, at most `limit`.
@@ -149,7 +156,8 @@ pub trait Journal: Send + Sync {
     /// One run.
     async fn run(&self, run: &RunId) -> Result<RunSummary>;
 
-    /// Asks for a run to be aborted; whoever executes it (now or later) sees it. Asking twice is asking once.
+    /// Asks for a run to be aborted; whoever executes it (now or later) sees it. Asking twice is asking once,
+    /// and the first who asked is kept. Fails with [`JournalError::Refused`] where the run has ended.
     async fn request_abort(&self, run: &RunId, by: &str, now: Timestamp) -> Result<()>;
 
     /// Who asked for the run to be aborted, if anybody did.

@@ -40,7 +40,10 @@ pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
         }
         Some(Action::StopUnits { .. } | Action::StartUnits { .. }) => wants.units = node(),
         Some(Action::Unstandby { .. }) => wants.cluster = Some(Duration::ZERO),
-        Some(Action::AwaitReady { .. } | Action::ReadmitRoutes { .. }) => wants.ready = node(),
+        Some(Action::AwaitReady { .. } | Action::ReadmitRoutes { .. }) => {
+            wants.ready = node();
+            wants.cluster = Some(Duration::from_secs(1));
+        }
     }
     wants
 }

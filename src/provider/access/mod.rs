@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::Result;
 
 pub mod local;
+mod process;
 pub mod ssh;
 
 /// What a command said. A command that could not be started at all is an error, not an output.

@@ -5,6 +5,7 @@ use crate::{
     journal::Event,
     model::{Before, Effect, Ownership, UnitName},
     plan::{
+        Action,
         gates::{Answer, Gate},
         steps::{ClusterUnit, ReadyWait},
     },
@@ -139,6 +140,38 @@ fn not_ours(s: &Situation<'_>) -> Gate {
         answer: Answer::Refuse,
         detail: format!("the plan names no drain whose standby of {} it could undo", s.plan.node()),
         remedy: None,
+    }
+}
+
+/// Once out of standby, the node stays out of it while it is brought back: our own standby that shows again (a change
+/// that arrived late, an answer that was old) is undone again; anybody else's is respected.
+pub(super) fn keep_in(s: &Situation<'_>, current: usize) -> Progress {
+    let earlier = s.plan.steps.iter().enumerate().find_map(|(step, x)| match &x.action {
+        Action::Unstandby { attribute } if step < current => Some((step, attribute.clone())),
+        _ => None,
+    });
+    let (Some((step, attribute)), Some(origin)) = (earlier, s.plan.origin.as_ref()) else {
+        return Progress::default();
+    };
+    let cluster = match s.look.cluster() {
+        Ok(cluster) => cluster,
+        Err(waiting) => return Progress::wait(waiting),
+    };
+    match cluster.nodes.get(s.plan.node()) {
+        Some(member) if member.owner.as_ref().is_some_and(|o| &o.run == origin) => unstandby(s, step, attribute),
+        Some(member) if !member.usable() => Progress::wait(Waiting::Gate { gate: unusable(s) }),
+        Some(_) => Progress::default(),
+        None => Progress::wait(Waiting::Gate { gate: unusable(s) }),
+    }
+}
+
+fn unusable(s: &Situation<'_>) -> Gate {
+    let node = s.plan.node();
+    Gate {
+        code: "node-state".into(),
+        answer: Answer::Hold,
+        detail: format!("{node} is in standby by another hand, in maintenance, or not online; it gets no traffic"),
+        remedy: Some("`crm_mon -1 -A` shows its state".into()),
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::{
     look::Look,
-    state::{RunState, Status, StepState},
+    state::{Outcome, RunState, Status, StepState},
     streaks::Streaks,
     waiting::Waiting,
 };
@@ -113,7 +113,7 @@ impl Progress {
 /// Decides.
 pub fn decide(s: &Situation<'_>) -> Decision {
     match &s.state.status {
-        Status::Aborting { why } => return Decision::Undo { records: Vec::new(), why: why.clone() },
+        Status::Aborting { why } => return undo(s, why),
         Status::Active => {}
         Status::Open | Status::Held { .. } | Status::Ended { .. } => return Decision::Go(Progress::default()),
     }
@@ -122,7 +122,8 @@ pub fn decide(s: &Situation<'_>) -> Decision {
     if s.state.steps.get(step) == Some(&StepState::Pending) {
         return Decision::Go(Progress::record(Event::StepBegun { step }));
     }
-    let upkeep = routes::upkeep(s, step);
+    let mut upkeep = routes::upkeep(s, step);
+    upkeep.merge(cluster::keep_in(s, step));
     if !upkeep.is_proven() {
         return s.bounded(action, upkeep);
     }
@@ -130,6 +131,18 @@ pub fn decide(s: &Situation<'_>) -> Decision {
         Decision::Go(progress) if progress.is_proven() => Decision::Go(Progress::record(Event::StepDone { step })),
         Decision::Go(progress) => s.bounded(action, progress),
         other => other,
+    }
+}
+
+/// An effect without an answer may still happen until its time limit is over: what is not settled is not undone yet.
+fn undo(s: &Situation<'_>, why: &str) -> Decision {
+    let limit = s.settings.run.call_timeout;
+    let unsettled = s.state.attempts.iter().find(|a| {
+        matches!(a.outcome, Outcome::InDoubt | Outcome::Failed(_)) && age(s.look.now, a.at) < limit
+    });
+    match unsettled {
+        Some(attempt) => Decision::Go(Progress::wait(Waiting::Acknowledgement { effect: attempt.effect.to_string() })),
+        None => Decision::Undo { records: Vec::new(), why: why.to_owned() },
     }
 }
 

@@ -1,12 +1,13 @@
 //! `cargo xtask lab …`.
 
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use clap::{Args, Subcommand};
-use xtask::lab::{Lab, Layout, Options, supervise};
+use clap::{Args, Subcommand, ValueEnum};
+use xtask::lab::{Lab, Layout, Options, supervise, tidegate};
 
 /// What can be done with a lab.
 #[derive(Subcommand)]
@@ -17,6 +18,16 @@ pub(crate) enum Command {
     Down(Which),
     /// Run a command on a host of the lab (node-1…, lb-1…, control, client)
     Exec(Exec),
+    /// Show machines, cluster and load balancers
+    Status(Status),
+    /// Bring the lab back to its clean starting state, in seconds
+    Reset(Which),
+    /// Cut (off) or give (on) a machine's power
+    Power(Power),
+    /// Add or remove Jetty as a second service on all nodes
+    Jetty(Jetty),
+    /// Send load from the client namespace with the release build of `tidegate load`
+    Load(Load),
     /// The lab's power supply; started by `up`
     #[command(hide = true)]
     Supervise(Supervise),
@@ -57,6 +68,45 @@ pub(crate) struct Exec {
 }
 
 #[derive(Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    which: Which,
+    /// As JSON on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum OnOff {
+    On,
+    Off,
+}
+
+#[derive(Args)]
+pub(crate) struct Power {
+    #[command(flatten)]
+    which: Which,
+    state: OnOff,
+    machine: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Jetty {
+    #[command(flatten)]
+    which: Which,
+    state: OnOff,
+}
+
+#[derive(Args)]
+pub(crate) struct Load {
+    #[command(flatten)]
+    which: Which,
+    /// Arguments of `tidegate load`, such as --rate 300 --duration 20s; without --url, both load balancers
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+#[derive(Args)]
 pub(crate) struct Supervise {
     #[command(flatten)]
     which: Which,
@@ -75,6 +125,27 @@ impl Command {
                 Ok(ExitCode::SUCCESS)
             }
             Self::Exec(exec) => exec.run(),
+            Self::Status(status) => status.run(),
+            Self::Reset(which) => {
+                let started = Instant::now();
+                Lab::attach(&which.prefix)?.reset()?;
+                eprintln!("lab: reset in {:.1?}", started.elapsed());
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Power(power) => {
+                let lab = Lab::attach(&power.which.prefix)?;
+                match power.state {
+                    OnOff::On => lab.power_on(&power.machine)?,
+                    OnOff::Off => lab.power_off(&power.machine)?,
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Jetty(jetty) => {
+                let mut lab = Lab::attach(&jetty.which.prefix)?;
+                lab.set_jetty(matches!(jetty.state, OnOff::On))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Load(load) => load.run(),
             Self::Supervise(supervise) => supervise.run(),
         }
     }
@@ -115,6 +186,38 @@ impl Exec {
             .and_then(|code| u8::try_from(code).ok())
             .unwrap_or(255);
         Ok(ExitCode::from(code))
+    }
+}
+
+impl Status {
+    #[allow(clippy::print_stdout, reason = "the status is this command's data")]
+    fn run(self) -> Result<ExitCode> {
+        let status = Lab::attach(&self.which.prefix)?.status()?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&status)?);
+        } else {
+            print!("{status}");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Load {
+    fn run(self) -> Result<ExitCode> {
+        let lab = Lab::attach(&self.which.prefix)?;
+        let mut command = lab.command_in("client", &tidegate("release")?.display().to_string())?;
+        command.args(["load", "--json"]);
+        if !self
+            .arguments
+            .iter()
+            .any(|argument| argument.starts_with("--url"))
+        {
+            for balancer in lab.balancer_names() {
+                command.args(["--url", &format!("http://{}/", lab.address(balancer)?)]);
+            }
+        }
+        // Nothing is left to do here afterwards, so the load generator takes this process's place.
+        Err(command.args(&self.arguments).exec()).context("could not run nsenter")
     }
 }
 

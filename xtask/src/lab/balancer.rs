@@ -4,6 +4,8 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::Lab;
+use super::layout::{Role, hosts};
+use super::shell::Answer;
 
 /// A server of a backend, as one load balancer sees it.
 #[derive(Clone, Debug, Serialize)]
@@ -31,6 +33,30 @@ impl Lab {
         let script = "printf '%s\\n' \"$1\" | socat -t 10 - UNIX-CONNECT:/run/haproxy/admin.sock";
         let output = self.exec(balancer, &["sh", "-c", script, "sh", line])?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Whether both load balancers see every server of a backend up, by a check of their own.
+    pub(crate) fn balancers_up(&self, backend: &str) -> Result<Answer> {
+        for balancer in hosts(Role::Balancer) {
+            let servers = self.servers(balancer.name)?;
+            let up = |server: &Server| server.status == "UP" && server.check == "L7OK";
+            let down = servers
+                .iter()
+                .find(|server| server.backend == backend && !up(server));
+            if let Some(Server {
+                name,
+                status,
+                check,
+                ..
+            }) = down
+            {
+                let balancer = balancer.name;
+                return Ok(Answer::NotYet(format!(
+                    "{balancer} has {backend}/{name} {status} ({check})"
+                )));
+            }
+        }
+        Ok(Answer::Yes)
     }
 
     /// The servers that a load balancer knows.

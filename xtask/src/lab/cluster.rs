@@ -1,76 +1,68 @@
-//! The Pacemaker side: waiting for quorum, the cluster's configuration, and a look at what runs where.
+//! The Pacemaker side: waiting for quorum, the cluster's configuration, and the way back to it.
 
+use std::fs;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 
-use super::Lab;
-use super::layout::{Role, hosts};
-use super::shell::Answer;
-
-/// The standard configuration, built in a file and pushed in one go: one change, one reaction of the cluster.
-const CONFIGURE: &str = r#"
-file=/root/lab-cib.xml
-cibadmin --query > $file
-pcs -f $file property set stonith-enabled=true no-quorum-policy=stop cluster-recheck-interval=5min stonith-timeout=60s
-pcs -f $file stonith create power fence_lab pcmk_host_list="node-1 node-2 node-3" op monitor interval=300s
-pcs -f $file resource create app_service systemd:app op monitor interval=30s start timeout=30s stop timeout=30s
-pcs -f $file resource clone app_service meta clone-max=3 clone-node-max=1 interleave=true
-cibadmin --replace --scope configuration --xml-file $file
-"#;
-
-/// Jetty on every node, as a second service.
-const JETTY_ON: &str = r#"
-pcs resource create jetty_service systemd:jetty9 op monitor interval=30s start timeout=120s stop timeout=60s
-pcs resource clone jetty_service meta clone-max=3 clone-node-max=1 interleave=true
-"#;
+use super::layout::{APP_PORT, JETTY_PORT, Role, hosts};
+use super::shell::{self, Answer};
+use super::{Lab, cluster_scripts as scripts};
 
 impl Lab {
-    /// Waits until all nodes are online in one partition with quorum, as seen by the first node.
+    /// Waits until all nodes are online in one partition with quorum.
     pub(crate) fn wait_quorum(&self, limit: Duration) -> Result<()> {
         self.wait("quorum", limit, |lab| {
-            let text = lab.crm_mon()?;
-            let online = text.matches("online=\"true\"").count();
-            if text.contains("with_quorum=\"true\"") && online == hosts(Role::Node).count() {
-                return Ok(Answer::Yes);
-            }
-            Ok(Answer::NotYet(format!("{online} nodes online")))
+            let view = lab.cluster()?;
+            let online = view
+                .nodes
+                .iter()
+                .filter(|node| node.online && !node.pending)
+                .count();
+            Ok(if view.quorum && online == hosts(Role::Node).count() {
+                Answer::Yes
+            } else {
+                Answer::NotYet(format!("{online} nodes online, quorum {}", view.quorum))
+            })
         })
     }
 
-    /// Applies the standard configuration of the cluster.
+    /// Applies the standard configuration of the cluster, and remembers it as what a reset goes back to.
     pub(crate) fn configure_cluster(&self) -> Result<()> {
-        self.shell("node-1", CONFIGURE).map(drop)
+        self.shell("node-1", scripts::CONFIGURE)?;
+        self.remember()
     }
 
-    /// Creates or removes the Jetty service on all nodes; waits until it answers.
-    pub fn set_jetty(&self, on: bool) -> Result<()> {
+    /// Creates or removes the Jetty service on all nodes, and waits until it answers. A reset keeps it so.
+    pub fn set_jetty(&mut self, on: bool) -> Result<()> {
         if on {
-            self.shell("node-1", JETTY_ON)?;
+            self.shell("node-1", scripts::JETTY_ON)?;
             let limit = Duration::from_secs(120);
-            return self.wait("Jetty on all nodes", limit, |lab| {
-                lab.all_ready(super::JETTY_PORT)
-            });
+            self.wait("Jetty on all nodes", limit, |lab| lab.all_ready(JETTY_PORT))?;
+        } else {
+            self.shell("node-1", scripts::JETTY_OFF)?;
         }
-        self.shell("node-1", "pcs resource delete jetty_service")
-            .map(drop)
+        self.options.jetty = on;
+        self.save()?;
+        self.remember()
     }
 
-    /// The cluster's state as `crm_mon` tells it in XML, from the first node that answers.
-    pub fn crm_mon(&self) -> Result<String> {
-        let mut last = None;
-        for node in hosts(Role::Node) {
-            match self.output(node.name, &["crm_mon", "--one-shot", "--output-as=xml"]) {
-                Ok(output) if output.status.success() => {
-                    return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-                }
-                Ok(output) => {
-                    last = Some(String::from_utf8_lossy(&output.stderr).trim().to_owned())
-                }
-                Err(error) => last = Some(format!("{error:#}")),
-            }
-        }
-        bail!("no node answers crm_mon: {}", last.unwrap_or_default())
+    /// Makes the cluster's present configuration the one that a reset goes back to.
+    pub fn remember(&self) -> Result<()> {
+        let now = self.shell("node-1", "cibadmin --query --scope configuration")?;
+        shell::write(&self.layout.file("baseline.xml"), 0o644, &now)
+    }
+
+    /// Brings the configuration back to the remembered one and forgets failures and transient attributes.
+    ///
+    /// Only the difference is applied: replacing the whole would make the cluster elect a coordinator anew.
+    pub(crate) fn restore_cluster(&self) -> Result<()> {
+        let baseline = self.layout.file("baseline.xml");
+        let baseline = fs::read_to_string(&baseline)
+            .with_context(|| format!("could not read {}", baseline.display()))?;
+        let mut command = self.command_in("node-1", "sh")?;
+        command.args(["-euc", scripts::RESTORE]);
+        shell::feed(&mut command, &baseline).map(drop)
     }
 
     /// Whether every node answers 200 on `/ready` at this port.
@@ -97,44 +89,18 @@ impl Lab {
         Ok(Answer::Yes)
     }
 
-    /// Whether both load balancers see every server of a backend up, by a check of their own.
-    pub(crate) fn balancers_up(&self, backend: &str) -> Result<Answer> {
-        for balancer in hosts(Role::Balancer) {
-            for server in self
-                .servers(balancer.name)?
-                .iter()
-                .filter(|server| server.backend == backend)
-            {
-                if server.status != "UP" || server.check != "L7OK" {
-                    let (name, node) = (balancer.name, &server.name);
-                    return Ok(Answer::NotYet(format!(
-                        "{name} has {backend}/{node} {} ({})",
-                        server.status, server.check
-                    )));
-                }
-            }
-        }
-        Ok(Answer::Yes)
-    }
-
-    /// Waits until the application runs on all nodes and both load balancers see it.
-    pub(crate) fn wait_settled(&self, limit: Duration) -> Result<()> {
+    /// Waits until the application runs on all nodes, and says so itself.
+    pub fn wait_app(&self, limit: Duration) -> Result<()> {
+        let count = hosts(Role::Node).count();
         self.wait("the application on all nodes", limit, |lab| {
-            let text = lab.crm_mon()?;
-            let started = text
-                .lines()
-                .filter(|line| {
-                    line.contains("id=\"app_service\"") && line.contains("role=\"Started\"")
-                })
-                .filter(|line| !line.contains("pending="))
-                .count();
-            if started < hosts(Role::Node).count() {
+            let view = lab.cluster()?;
+            let (available, started) = (view.available(), view.started("app_service"));
+            if !view.quorum || available < count || started < count {
                 return Ok(Answer::NotYet(format!(
-                    "{started} instances of app_service started"
+                    "{available} of {count} nodes available, {started} instances of app_service started"
                 )));
             }
-            lab.all_ready(super::APP_PORT)
-        })?;
-        self.wait("both HAProxy", limit, |lab| lab.balancers_up("app"))
+            lab.all_ready(APP_PORT)
+        })
     }
 }

@@ -8,20 +8,27 @@
 mod balancer;
 mod cgroup;
 mod cluster;
+mod cluster_scripts;
+mod config;
+mod faults;
 mod haproxy;
 mod host;
 mod keys;
 mod layout;
 mod machine;
 mod network;
+mod product;
 mod reach;
+mod reset;
 mod rootfs;
 mod seed;
 mod shell;
+mod status;
 mod supervisor;
 mod switch;
 mod teardown;
 mod up;
+mod view;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,9 +37,13 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 pub use balancer::Server;
+pub use config::TidegateConfig;
 pub use haproxy::Haproxy;
 pub use layout::{APP_PORT, HOSTS, Host, JETTY_PORT, Layout, Role, find, hosts, machines};
+pub use product::tidegate;
+pub use status::{BalancerStatus, HostStatus, Status};
 pub use supervisor::{Power, supervise};
+pub use view::{ClusterView, Instance, Member};
 
 /// What a lab is started with.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -88,6 +99,12 @@ impl Lab {
         teardown::clean(&layout)?;
         teardown::forget(&layout);
         Ok(())
+    }
+
+    /// Writes down what the lab was started with; its presence says that the lab came up.
+    pub(crate) fn save(&self) -> Result<()> {
+        let text = serde_json::to_string_pretty(&self.options)?;
+        shell::write(&self.layout.file("lab.json"), 0o644, &text)
     }
 
     /// What the lab was started with.

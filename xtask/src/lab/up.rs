@@ -1,22 +1,25 @@
 //! From nothing to a cluster with its application behind two load balancers.
 
 use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 use super::layout::{Layout, machines, state_root};
-use super::shell::{self, Answer};
-use super::{Lab, Options, cgroup, host, keys, network, rootfs, seed, switch, teardown};
+use super::shell::Answer;
+use super::{
+    Lab, Options, TidegateConfig, cgroup, host, keys, network, product, rootfs, seed, switch,
+    teardown,
+};
 
 /// See [`Lab::up`].
 pub(super) fn up(options: Options) -> Result<Lab> {
     let layout = Layout::new(&options.prefix)?;
     host::require_root()?;
     host::install_missing()?;
-    let supervisor = supervisor_program()?;
+    let supervisor = product::xtask()?;
     let _lock = lock(&layout)?;
     if Lab::attach(&options.prefix).is_ok() {
         bail!(
@@ -41,9 +44,10 @@ pub(super) fn up(options: Options) -> Result<Lab> {
     network::create(&layout)?;
     start_supervisor(&layout, &rootfs, &supervisor)?;
     clock.lap("prepared, machines booting");
-    let lab = Lab { layout, options };
-    bring_into_service(&lab, &mut clock).with_context(|| {
-        let dir = lab.dir().display();
+    let mut lab = Lab { layout, options };
+    let dir = lab.dir().to_owned();
+    bring_into_service(&mut lab, &mut clock).with_context(|| {
+        let dir = dir.display();
         format!("the lab did not come up; its logs are {dir}/supervisor.log and {dir}/machines/*/console.log; \
                  `cargo xtask lab down` removes it")
     })?;
@@ -66,7 +70,7 @@ pub(super) fn lock(layout: &Layout) -> Result<File> {
 }
 
 /// The steps after the machines got power.
-fn bring_into_service(lab: &Lab, clock: &mut Clock) -> Result<()> {
+fn bring_into_service(lab: &mut Lab, clock: &mut Clock) -> Result<()> {
     lab.wait("the power switch", Duration::from_secs(10), |lab| {
         switch::ask(&lab.layout, "ping").map(|_| Answer::Yes)
     })?;
@@ -74,14 +78,17 @@ fn bring_into_service(lab: &Lab, clock: &mut Clock) -> Result<()> {
     clock.lap("quorum");
     lab.configure_cluster()?;
     clock.lap("cluster configured");
-    lab.wait_settled(Duration::from_secs(60))?;
+    lab.wait_app(Duration::from_secs(60))?;
+    clock.lap("application ready on all nodes");
+    // HAProxy saw every server down while the nodes booted; a fresh one starts with what is.
+    lab.fresh_balancers()?;
     clock.lap("application served by both load balancers");
     if lab.options.jetty {
         lab.set_jetty(true)?;
         clock.lap("Jetty ready");
     }
-    let text = serde_json::to_string_pretty(&lab.options)?;
-    shell::write(&lab.layout.file("lab.json"), 0o644, &text)
+    lab.write_config("tidegate.toml", &TidegateConfig::default())?;
+    lab.save()
 }
 
 /// Starts the power supply as a process of its own session, in the lab's control group and the control
@@ -111,43 +118,6 @@ fn start_supervisor(layout: &Layout, rootfs: &Path, program: &Path) -> Result<()
         .spawn()
         .context("could not start the supervisor")?;
     Ok(())
-}
-
-/// The `xtask` binary: this one, or, for a test, the one that cargo builds into the same target folder.
-fn supervisor_program() -> Result<PathBuf> {
-    let this = std::env::current_exe().context("could not find this program's file")?;
-    if this.file_name().is_some_and(|name| name == "xtask") {
-        return Ok(this);
-    }
-    let profile = this
-        .ancestors()
-        .find(|folder| {
-            folder
-                .file_name()
-                .is_some_and(|name| name == "debug" || name == "release")
-        })
-        .context(
-            "this program is not in cargo's target folder; run the lab by `cargo xtask lab up`",
-        )?;
-    let mut build = Command::new(env!("CARGO"));
-    build
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "xtask",
-            "--bin",
-            "xtask",
-            "--manifest-path",
-        ])
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(profile.parent().unwrap_or(profile));
-    if profile.ends_with("release") {
-        build.arg("--release");
-    }
-    shell::run(&mut build).context("could not build xtask, which supervises the lab")?;
-    Ok(profile.join("xtask"))
 }
 
 /// Tells on stderr what was reached, and when.

@@ -1,0 +1,278 @@
+//! The whole embedded world: three nodes, a cluster manager, two edges, and the settings that describe them.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    backend::Unit,
+    cluster::{Cluster, Pace},
+    edge::{Checks, Edge},
+    http_get,
+    providers::{EdgeRoute, Nodes},
+};
+use crate::{
+    config::settings::{
+        self, CloneSettings, Connections, Endpoint, Entrypoint, Haproxy, HaproxyInstance, Node, Objective, OnDeadline,
+        Probe, Protocol, Ready, Route, Service, Sessions, Settings, Via,
+    },
+    drill::load::Target,
+    model::{NodeName, RouteId, ServiceName, Topology, UnitName},
+    provider::{self, SystemClock},
+};
+
+const RESOURCE: &str = "app_service";
+const UNIT: &str = "app.service";
+const SERVICE: &str = "app";
+const ROUTE: &str = "web/edge:app";
+const EDGES: u8 = 2;
+/// Ports that are tried until one is free on every node.
+const PORT_ATTEMPTS: u32 = 20;
+
+/// How quick the world is, and how patient.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Nodes, 2 to 9.
+    pub nodes: u8,
+    /// From a unit's start until it is ready.
+    pub warm_up: Duration,
+    /// The cluster manager.
+    pub pace: Pace,
+    /// The edges' health checks.
+    pub checks: Checks,
+    /// When connections count as drained.
+    pub connections: Connections,
+    /// The way back, in percent of the weight.
+    pub ramp: Vec<u8>,
+    /// Time at each stage.
+    pub dwell: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            nodes: 3,
+            warm_up: Duration::from_millis(400),
+            pace: Pace { act: Duration::from_millis(150), record: Duration::from_millis(300) },
+            checks: Checks { interval: Duration::from_millis(500), timeout: Duration::from_secs(1), rise: 2, fall: 2 },
+            connections: Connections {
+                settle: Duration::from_millis(500),
+                deadline: Duration::from_secs(10),
+                on_deadline: OnDeadline::Hold,
+            },
+            ramp: vec![10, 50, 100],
+            dwell: Duration::from_millis(800),
+        }
+    }
+}
+
+/// A running world. Ends with [`DemoWorld::shutdown`], or when it is dropped.
+pub struct DemoWorld {
+    /// What a configuration file would say of it.
+    pub settings: Settings,
+    /// The members of the cluster.
+    pub members: Vec<NodeName>,
+    /// Its shape.
+    pub topology: Topology,
+    /// The providers.
+    pub world: provider::World,
+    /// Where clients connect to: one URL an edge.
+    pub entries: Vec<Target>,
+    pub(super) cluster: Cluster,
+    pub(super) edges: Vec<Edge>,
+    pub(super) units: BTreeMap<NodeName, Unit>,
+    stop: CancellationToken,
+}
+
+impl DemoWorld {
+    /// Starts everything on loopback addresses and free ports, and waits until every node is ready.
+    pub async fn start(options: Options) -> std::io::Result<Self> {
+        let units = start_units(&options).await?;
+        let stop = CancellationToken::new();
+        let cluster = Cluster::start(RESOURCE, &units, options.pace, &stop);
+        let edges = start_edges(&options, &units).await?;
+        let settings = settings(&options, &units, &edges);
+        let members: Vec<NodeName> = units.keys().cloned().collect();
+        let nodes = Arc::new(Nodes {
+            service: SERVICE.into(),
+            unit: UNIT.into(),
+            units: units.clone(),
+            probe_limit: Duration::from_secs(1),
+        });
+        let world = provider::World {
+            routes: vec![Arc::new(EdgeRoute { id: ROUTE.into(), edges: edges.clone() })],
+            cluster: Arc::new(cluster.clone()),
+            units: nodes.clone(),
+            traffic: nodes.clone(),
+            prober: nodes,
+            clock: Arc::new(SystemClock),
+        };
+        let entries = edges.iter().map(|e| Target::http(e.entry(), "/")).collect();
+        let topology = settings.topology(&members);
+        Ok(Self { settings, members, topology, world, entries, cluster, edges, units, stop })
+    }
+
+    /// Ends every server, edge and executor, with their connections.
+    pub fn shutdown(&self) {
+        self.stop.cancel();
+        self.edges.iter().for_each(Edge::stop);
+        self.units.values().for_each(Unit::kill);
+    }
+}
+
+impl Drop for DemoWorld {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+/// Every node has an address of its own and the same port, as real nodes have.
+async fn start_units(options: &Options) -> std::io::Result<BTreeMap<NodeName, Unit>> {
+    let numbers = 1..=options.nodes.clamp(2, 9);
+    let address = |number: u8| IpAddr::V4(Ipv4Addr::new(127, 0, 0, 10 + number));
+    let port = free_port(&numbers.clone().map(address).collect::<Vec<_>>()).await?;
+    let mut units = BTreeMap::new();
+    for number in numbers {
+        let node = NodeName::new(format!("node-{number}"));
+        let unit = Unit::new(node.clone(), SocketAddr::new(address(number), port), options.warm_up);
+        unit.start().await?;
+        units.insert(node, unit);
+    }
+    for unit in units.values() {
+        await_ready(unit.address(), options.warm_up + Duration::from_secs(5)).await?;
+    }
+    Ok(units)
+}
+
+async fn free_port(addresses: &[IpAddr]) -> std::io::Result<u16> {
+    let mut last = std::io::Error::other("there are no nodes");
+    for _ in 0..PORT_ATTEMPTS {
+        let mut held = Vec::new();
+        let mut port = 0;
+        for address in addresses {
+            match TcpListener::bind((*address, port)).await {
+                Ok(listener) => {
+                    port = listener.local_addr()?.port();
+                    held.push(listener);
+                }
+                Err(error) => {
+                    last = error;
+                    break;
+                }
+            }
+        }
+        if held.len() == addresses.len() {
+            return Ok(port);
+        }
+    }
+    Err(last)
+}
+
+async fn await_ready(address: SocketAddr, limit: Duration) -> std::io::Result<()> {
+    let ready = async {
+        while http_get(None, address, "/ready", Duration::from_secs(1)).await != Ok(200) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(limit, ready).await.map_err(std::io::Error::from)
+}
+
+async fn start_edges(options: &Options, units: &BTreeMap<NodeName, Unit>) -> std::io::Result<Vec<Edge>> {
+    let servers: Vec<_> = units.iter().map(|(node, unit)| (node.to_string(), unit.address())).collect();
+    let mut edges = Vec::new();
+    for number in 1..=EDGES {
+        let name = format!("edge-{number}");
+        // A source address of its own tells on a node whose idle connections are whose.
+        let source = Ipv4Addr::new(127, 0, 0, 1 + number).into();
+        let entry = Ipv4Addr::LOCALHOST.into();
+        edges.push(Edge::start(name.as_str().into(), entry, source, &servers, options.checks).await?);
+    }
+    Ok(edges)
+}
+
+fn settings(options: &Options, units: &BTreeMap<NodeName, Unit>, edges: &[Edge]) -> Settings {
+    let port = units.values().next().map_or(0, |u| u.address().port());
+    Settings {
+        cluster: settings::Cluster {
+            name: "demo".to_owned(),
+            access: settings::Access::Local,
+            members: units.keys().cloned().collect(),
+        },
+        journal: settings::Journal { path: PathBuf::from("(in memory)") },
+        run: settings::Run {
+            patience: Duration::from_secs(15),
+            poll: Duration::from_millis(50),
+            call_timeout: Duration::from_secs(2),
+            max_age: Duration::from_secs(2),
+            ..settings::Run::default()
+        },
+        nodes: units
+            .iter()
+            .map(|(name, unit)| (name.clone(), Node { address: Some(unit.address().ip()), ssh: None }))
+            .collect(),
+        services: vec![service(options, port)],
+        entrypoints: vec![entrypoint(options, edges)],
+    }
+}
+
+fn service(options: &Options, port: u16) -> Service {
+    Service {
+        name: ServiceName::new(SERVICE),
+        unit: UnitName::new(UNIT),
+        extra_units: Vec::new(),
+        clone: CloneSettings {
+            resource: RESOURCE.to_owned(),
+            monitor_interval: Duration::from_secs(10),
+            clone_max: None,
+            clone_node_max: 1,
+        },
+        min_ready: u32::from(options.nodes.clamp(2, 9)) - 1,
+        ready: Ready {
+            port,
+            probe: Probe::Http { path: "/ready".to_owned(), status: 200, host: None },
+            timeout: Duration::from_secs(1),
+            interval: Duration::from_millis(250),
+            unhealthy: 2,
+            healthy: 2,
+        },
+        sessions: Sessions::default(),
+        connections: options.connections,
+        objective: Objective { failover: None, max_error_ratio: 0.001, max_skew: Some(1.25) },
+    }
+}
+
+fn entrypoint(options: &Options, edges: &[Edge]) -> Entrypoint {
+    let instances = edges.iter().map(|edge| HaproxyInstance {
+        name: edge.name().clone(),
+        socket: Endpoint::Tcp { address: edge.entry().to_string() },
+        master: None,
+        source: vec![edge.source()],
+    });
+    Entrypoint {
+        name: "web".into(),
+        service: SERVICE.into(),
+        address: edges.first().map_or_else(String::new, |e| e.entry().to_string()),
+        protocol: Protocol::Http,
+        tls: None,
+        client_identity: None,
+        routes: vec![Route {
+            id: RouteId::new(ROUTE),
+            tier: 20,
+            ramp: options.ramp.clone(),
+            dwell: options.dwell,
+            // The edges are load balancers of this kind in everything that a plan reads here.
+            via: Via::Haproxy(Haproxy {
+                backend: SERVICE.to_owned(),
+                server: "{node}".to_owned(),
+                instances: instances.collect(),
+            }),
+        }],
+    }
+}

@@ -1,0 +1,124 @@
+//! Tidegate's configuration for the lab. Tests write variants of it.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::layout::{APP_PORT, Role, find, hosts};
+use super::{Lab, shell};
+
+/// What a test may want otherwise in Tidegate's configuration; the defaults suit quick tests.
+#[derive(Clone, Debug)]
+pub struct TidegateConfig {
+    /// Nodes of the application that must stay ready.
+    pub min_ready: u32,
+    /// How long connections must be gone before they count as gone.
+    pub settle: String,
+    /// How long to wait for them.
+    pub deadline: String,
+    /// What then: `hold`, `close` or `abort`.
+    pub on_deadline: String,
+    /// Between two probes of `/ready`.
+    pub probe_interval: String,
+    /// Steps of a node's way back into routing.
+    pub ramp: Vec<String>,
+    /// Time on each step.
+    pub dwell: String,
+    /// The journal's file; by default `journal.db` in the lab's folder.
+    pub journal: Option<PathBuf>,
+    /// More lines inside the `[[service]]` table.
+    pub service_extra: String,
+    /// More lines inside the `[[entrypoint.route]]` table.
+    pub route_extra: String,
+    /// More text at the end of the file.
+    pub extra: String,
+}
+
+impl Default for TidegateConfig {
+    fn default() -> Self {
+        Self {
+            min_ready: 2,
+            settle: "200ms".to_owned(),
+            deadline: "10m".to_owned(),
+            on_deadline: "hold".to_owned(),
+            probe_interval: "200ms".to_owned(),
+            ramp: vec!["50%".to_owned(), "100%".to_owned()],
+            dwell: "200ms".to_owned(),
+            journal: None,
+            service_extra: String::new(),
+            route_extra: String::new(),
+            extra: String::new(),
+        }
+    }
+}
+
+impl Lab {
+    /// Writes a configuration of Tidegate into the lab's folder under this name, and hands back its path.
+    pub fn write_config(&self, name: &str, config: &TidegateConfig) -> Result<PathBuf> {
+        let path = self.layout.file(name);
+        shell::write(&path, 0o644, &self.render(config)?)?;
+        Ok(path)
+    }
+
+    fn render(&self, config: &TidegateConfig) -> Result<String> {
+        let default_journal = self.layout.file("journal.db");
+        let journal = config
+            .journal
+            .as_ref()
+            .unwrap_or(&default_journal)
+            .display();
+        let ssh = self.ssh_config();
+        let mut text = format!(
+            "# Made by `cargo xtask lab`; see xtask/src/lab/config.rs.\n[cluster]\nname = \"lab\"\n\
+             access = {{ via = \"ssh\", user = \"root\", config = \"{}\" }}\n\n[journal]\npath = \"{journal}\"\n\n",
+            ssh.display()
+        );
+        for node in hosts(Role::Node) {
+            text += &format!(
+                "[[node]]\nname = \"{}\"\naddress = \"{}\"\n\n",
+                node.name, node.address
+            );
+        }
+        text += &format!(
+            r#"[[service]]
+name = "app"
+unit = "app.service"
+clone = {{ resource = "app_service", monitor-interval = "30s", clone-max = 3, clone-node-max = 1 }}
+min-ready = {min_ready}
+ready = {{ protocol = "http", port = {APP_PORT}, path = "/ready", status = 200, timeout = "2s", interval = "{probe}", unhealthy = 2, healthy = 3 }}
+connections = {{ settle = "{settle}", deadline = "{deadline}", on-deadline = "{on_deadline}" }}
+{service_extra}
+[[entrypoint]]
+name = "web"
+service = "app"
+address = "{address}"
+protocol = "http"
+
+[[entrypoint.route]]
+via = "haproxy"
+backend = "app"
+server = "{{node}}"
+ramp = {ramp:?}
+dwell = "{dwell}"
+instances = [
+"#,
+            min_ready = config.min_ready,
+            probe = config.probe_interval,
+            settle = config.settle,
+            deadline = config.deadline,
+            on_deadline = config.on_deadline,
+            service_extra = config.service_extra,
+            address = find("lb-1")?.address,
+            ramp = config.ramp,
+            dwell = config.dwell,
+        );
+        for balancer in hosts(Role::Balancer) {
+            text += &format!(
+                "  {{ name = \"{0}\", socket = \"ssh://{0}/run/haproxy/admin.sock\", source = [\"{1}\"] }},\n",
+                balancer.name, balancer.address
+            );
+        }
+        text += &format!("]\n{}\n{}", config.route_extra, config.extra);
+        Ok(text)
+    }
+}

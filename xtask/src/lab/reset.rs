@@ -1,0 +1,86 @@
+//! Back to a clean start between two tests, in seconds instead of a new lab.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::layout::{HOSTS, Role, hosts, machines};
+use super::shell::{self, Answer};
+use super::{Lab, network, switch};
+
+/// In a node: no switch of the application is set, its log is empty, and what should run does.
+const NODE: &str = r#"
+find /run/app -mindepth 1 -delete 2> /dev/null || true
+systemctl reset-failed
+systemctl start app-sidecar.service
+if systemctl -q is-enabled jetty9.service 2> /dev/null; then systemctl disable -q jetty9.service; fi
+: > /var/log/app/access.log
+"#;
+
+/// In a load balancer: a fresh process with the configuration on stdin, and an empty log.
+const BALANCER: &str = r#"
+cat > /etc/haproxy/haproxy.cfg
+rm -f /var/lib/haproxy/server-state
+systemctl reset-failed
+systemctl stop haproxy.service
+: > /var/log/haproxy/access.log
+systemctl start haproxy.service
+"#;
+
+impl Lab {
+    /// Brings the lab to its clean starting state: every machine on and connected, no packet filter, nothing
+    /// paused, the cluster configured as at the start with the application on all nodes, the application's
+    /// switches off, logs empty, HAProxy fresh with its default configuration and all servers up.
+    ///
+    /// Takes a few seconds, more when nodes were off. Doing it twice changes nothing.
+    pub fn reset(&self) -> Result<()> {
+        for machine in switch::machines(&self.layout)?
+            .iter()
+            .filter(|machine| !machine.on)
+        {
+            self.power_on(&machine.name)?;
+        }
+        for host in &HOSTS {
+            network::plug(&self.layout, host.name, "up")?;
+        }
+        for host in machines() {
+            self.resume(host.name)?;
+        }
+        self.unblock_all()?;
+        let limit = Duration::from_secs(90);
+        for host in machines() {
+            self.wait(&format!("the system of {}", host.name), limit, |lab| {
+                lab.booted(host.name)
+            })?;
+        }
+        for node in hosts(Role::Node) {
+            self.shell(node.name, NODE)?;
+        }
+        self.wait_quorum(limit)?;
+        self.restore_cluster()?;
+        self.wait_app(limit)?;
+        self.fresh_balancers()
+    }
+
+    /// Starts HAProxy anew on both load balancers, with the lab's configuration, and waits until it has
+    /// checked every server of the application.
+    pub fn fresh_balancers(&self) -> Result<()> {
+        for balancer in hosts(Role::Balancer) {
+            let mut command = self.command_in(balancer.name, "sh")?;
+            command.args(["-euc", BALANCER]);
+            shell::feed(&mut command, &self.options.haproxy.render(balancer))?;
+        }
+        let limit = Duration::from_secs(60);
+        self.wait("both HAProxy", limit, |lab| lab.balancers_up("app"))
+    }
+
+    /// Whether a machine's system is up as far as it will come.
+    fn booted(&self, machine: &str) -> Result<Answer> {
+        let output = self.output(machine, &["systemctl", "is-system-running"])?;
+        let state = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        Ok(match state.as_str() {
+            "running" | "degraded" => Answer::Yes,
+            _ => Answer::NotYet(state),
+        })
+    }
+}
