@@ -60,16 +60,22 @@ impl Pacemaker {
         Self { members: Members::new(access, members, limit), limit, seen: Mutex::new(None) }
     }
 
-    /// Applies the patch that `decide` makes of a reading, until one is applied or none is needed. `None` and
-    /// refusals are only believed of a fresh reading.
+    /// Applies the patch that `decide` makes of a reading, until a reading needs none. `None` and refusals are
+    /// only believed of a fresh reading.
     async fn change(&self, decide: &(dyn Fn(&Cib) -> Result<Option<String>> + Sync)) -> Result<()> {
         let deadline = Instant::now() + self.limit;
-        let left = || deadline.saturating_duration_since(Instant::now());
+        let done = async |member, patch: &str| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.members.apply(member, patch, left).await? {
+                Applied::Accepted(cib) => decide(&cib).map(|rest| rest.is_none()),
+                Applied::ReadAgain => Ok(false),
+            }
+        };
         if let Some((member, cib, at)) = self.take_seen()
             && at.elapsed() < WORTH_A_TRY
             && cib.quorate
             && let Ok(Some(patch)) = decide(&cib)
-            && self.members.apply(member, &patch, left()).await? == Applied::Yes
+            && done(member, &patch).await?
         {
             return Ok(());
         }
@@ -79,7 +85,7 @@ impl Pacemaker {
                 return Err(ProviderError::Refused("no member that answers has quorum".into()));
             }
             let Some(patch) = decide(&reading.cib)? else { return Ok(()) };
-            if self.members.apply(reading.member, &patch, left()).await? == Applied::Yes {
+            if done(reading.member, &patch).await? {
                 return Ok(());
             }
             sleep(Duration::from_millis(u64::from(attempt) * fastrand::u64(5..20))).await;

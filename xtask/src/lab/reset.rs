@@ -34,10 +34,7 @@ impl Lab {
     ///
     /// Takes a few seconds, more when nodes were off. Doing it twice changes nothing.
     pub fn reset(&self) -> Result<()> {
-        for machine in switch::machines(&self.layout)?
-            .iter()
-            .filter(|machine| !machine.on)
-        {
+        for machine in switch::machines(&self.layout)?.iter().filter(|machine| !machine.on) {
             self.power_on(&machine.name)?;
         }
         for host in &HOSTS {
@@ -49,17 +46,45 @@ impl Lab {
         self.unblock_all()?;
         let limit = Duration::from_secs(90);
         for host in machines() {
-            self.wait(&format!("the system of {}", host.name), limit, |lab| {
-                lab.booted(host.name)
-            })?;
+            self.wait(&format!("the system of {}", host.name), limit, |lab| lab.booted(host.name))?;
         }
         for node in hosts(Role::Node) {
             self.shell(node.name, NODE)?;
         }
         self.wait_quorum(limit)?;
         self.restore_cluster()?;
+        self.reprobe_if_misled()?;
         self.wait_app(limit)?;
         self.fresh_balancers()
+    }
+
+    /// Makes the cluster look for itself where it believes in an application that is dead: its own monitor
+    /// would find out only after its interval of 30 s.
+    fn reprobe_if_misled(&self) -> Result<()> {
+        for instance in self.cluster()?.instances {
+            let dead = instance.resource == "app_service"
+                && instance.settled
+                && !self
+                    .output(
+                        &instance.node,
+                        &["systemctl", "--quiet", "is-active", "app.service"],
+                    )?
+                    .status
+                    .success();
+            if dead {
+                let node = instance.node.as_str();
+                let refresh = [
+                    "crm_resource",
+                    "--refresh",
+                    "--resource",
+                    "app_service",
+                    "--node",
+                    node,
+                ];
+                self.exec("node-1", &refresh)?;
+            }
+        }
+        Ok(())
     }
 
     /// Starts HAProxy anew on both load balancers, with the lab's configuration, and waits until it has

@@ -213,8 +213,7 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 fn unreachable(host: &str, words: &str) -> ProviderError {
-    let words =
-        words.lines().map(str::trim).filter(|line| !line.is_empty()).next_back().unwrap_or("ssh gave no reason");
+    let words = words.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("ssh gave no reason");
     ProviderError::Unreachable(format!("{host}: {words}"))
 }
 

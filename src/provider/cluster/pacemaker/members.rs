@@ -33,9 +33,11 @@ cib=$(cibadmin --query) || exit
 printf '%s\n%s\n' "$cib" "$1"
 printf '%s\n' "$cib" | crm_simulate --run --xml-pipe --output-as=xml"#;
 
-/// Applies the patch in `$1`.
+/// Applies the patch in `$1` and prints the CIB after it: an exit code of 0 is not enough, since Pacemaker 2.1.5
+/// also reports success where a member that is *behind* the patch's version dropped it and asked for a new copy.
 const PATCH: &str = r#"PATH="$PATH:/usr/sbin:/sbin"
-exec cibadmin --sync-call --patch --xml-text "$1""#;
+cibadmin --sync-call --patch --xml-text "$1" || exit
+cibadmin --query || exit 102"#;
 
 /// The members and the way to them.
 pub(super) struct Members {
@@ -57,12 +59,12 @@ pub(super) struct Reading {
 }
 
 /// What became of a patch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Applied {
-    /// It was applied.
-    Yes,
-    /// Nothing was changed by it: the CIB is no longer the one that it was made for, or this member is not
-    /// part of the cluster any more.
+    /// It was accepted, and this is the CIB after it.
+    Accepted(Cib),
+    /// It cannot be applied any more (the CIB is no longer the one that it was made for), or this member is not
+    /// part of the cluster any more: read again, and decide again.
     ReadAgain,
 }
 
@@ -134,7 +136,7 @@ impl Members {
         let said = || format!("{name}: {}", last_line(&output.stderr));
         // Exit codes of Pacemaker's tools (crm_exit_t), the same since 2.0.
         match output.code {
-            Some(0) => Ok(Applied::Yes),
+            Some(0) => Cib::parse(&output.stdout).map(Applied::Accepted),
             // OLD: the CIB has moved on. DISCONNECT: the cluster is not running here.
             Some(103 | 102) => Ok(Applied::ReadAgain),
             // INSUFFICIENT_PRIV and NOPERM, CONFIG (the schema forbids it), QUORUM.
