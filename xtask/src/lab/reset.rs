@@ -65,22 +65,12 @@ impl Lab {
             let dead = instance.resource == "app_service"
                 && instance.settled
                 && !self
-                    .output(
-                        &instance.node,
-                        &["systemctl", "--quiet", "is-active", "app.service"],
-                    )?
+                    .output(&instance.node, &["systemctl", "--quiet", "is-active", "app.service"])?
                     .status
                     .success();
             if dead {
                 let node = instance.node.as_str();
-                let refresh = [
-                    "crm_resource",
-                    "--refresh",
-                    "--resource",
-                    "app_service",
-                    "--node",
-                    node,
-                ];
+                let refresh = ["crm_resource", "--refresh", "--resource", "app_service", "--node", node];
                 self.exec("node-1", &refresh)?;
             }
         }
