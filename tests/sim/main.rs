@@ -2,7 +2,13 @@
 //! flaps, cut-off load balancers, and crashes at every position of the journal. Every seed is a test of its own; a
 //! failure prints it. `TIDEGATE_SEEDS=N` sets their number, `TIDEGATE_SEED=N` runs one.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "a test may fail loudly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test may fail loudly"
+)]
 
 mod crash;
 mod edges;

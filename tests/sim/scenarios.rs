@@ -29,7 +29,7 @@ fn weight(stage: &Stage) -> u32 {
 fn long_request(stage: &Stage) {
     let mut sim = stage.edge.sim();
     let end = sim.now + 3_600_000;
-    for server in sim.lbs[0].servers.get_mut(NODE) {
+    if let Some(server) = sim.lbs[0].servers.get_mut(NODE) {
         server.sessions.extend([end, end, end]);
     }
 }
