@@ -1,3 +1,5 @@
+//! What of SSH needs no other machine: quoting, host names, the private directory.
+
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;

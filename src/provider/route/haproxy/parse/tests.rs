@@ -1,3 +1,5 @@
+//! HAProxy's own answers, with the traps that real versions set.
+
 use super::*;
 
 /// `show info; show cli level; show stat app 4 -1; show servers state app` of HAProxy 2.6.12, shortened to the
