@@ -104,7 +104,7 @@ impl Drop for Child {
 }
 
 fn collect(stream: Option<impl Read + Send + 'static>) -> Receiver<String> {
-    let (sender, receiver) = mpsc::channel();
+    let (sender, receiver) = mpsc::sync_channel(1);
     if let Some(mut stream) = stream {
         thread::spawn(move || {
             let mut block = [0; 8192];
