@@ -1,4 +1,4 @@
-//! Probes against servers that answer well, badly, oddly, or not at all.
+//! One probe against servers that answer, answer wrongly, break off, hang, or are not there.
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::haproxy::Haproxy;
+use super::Options;
 use super::layout::{Host, Layout, Role, hosts, machines};
 use super::shell::write;
 
@@ -16,7 +16,7 @@ const COMMON: [&str; 2] = ["ssh.service", "dbus.service"];
 const NODE: [&str; 3] = ["corosync.service", "pacemaker.service", "app-sidecar.service"];
 
 /// Files that every machine has, whether it uses them or not: path, permissions, content.
-const FILES: [(&str, u32, &str); 9] = [
+const FILES: [(&str, u32, &str); 11] = [
     ("usr/local/lib/lab/app.py", 0o755, include_str!("../../files/app.py")),
     ("usr/sbin/fence_lab", 0o755, include_str!("../../files/fence_lab.py")),
     ("etc/systemd/system/app.service", 0o644, include_str!("../../files/app.service")),
@@ -32,7 +32,13 @@ const FILES: [(&str, u32, &str); 9] = [
     ),
     // HAProxy logs to stdout, which becomes a file that a test reads as it is.
     ("etc/systemd/system/haproxy.service.d/lab.conf", 0o644, include_str!("../../files/haproxy-lab.conf")),
-    // Jetty answers /ready from a static file.
+    // Jetty keeps off the application's port, and answers /ready from a static file.
+    (
+        "etc/default/jetty9",
+        0o644,
+        "JAVA_OPTIONS=\"-Djava.awt.headless=true -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1\"\n",
+    ),
+    ("etc/jetty9/start.d/lab.ini", 0o644, "jetty.http.port=8081\n"),
     ("var/lib/jetty9/webapps/root/ready", 0o644, "ready\n"),
 ];
 
@@ -51,7 +57,7 @@ const CIB: &str = r#"<cib crm_feature_set="3.0.14" validate-with="pacemaker-3.9"
 "#;
 
 /// Writes a machine's own files into its layer.
-pub(crate) fn create(layout: &Layout, rootfs: &Path, host: &Host, haproxy: &Haproxy) -> Result<()> {
+pub(crate) fn create(layout: &Layout, rootfs: &Path, host: &Host, options: &Options) -> Result<()> {
     let upper = layout.upper(host.name);
     write(&upper.join("etc/hostname"), 0o644, &format!("{}\n", host.name))?;
     write(&upper.join("etc/hosts"), 0o644, &hosts_file())?;
@@ -73,7 +79,7 @@ pub(crate) fn create(layout: &Layout, rootfs: &Path, host: &Host, haproxy: &Hapr
             enable(&upper, &["haproxy.service"])?;
             // systemd opens the log before the service could make the folder.
             write(&upper.join("var/log/haproxy/access.log"), 0o644, "")?;
-            write(&upper.join("etc/haproxy/haproxy.cfg"), 0o644, &haproxy.render(host))?;
+            write(&upper.join("etc/haproxy/haproxy.cfg"), 0o644, &options.haproxy.render(host, options.jetty))?;
         }
         Role::Namespace => {}
     }

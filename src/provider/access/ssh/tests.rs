@@ -1,4 +1,4 @@
-//! What needs no server: words, names, the private directory. The rest is in `tests/contract/ssh.rs`.
+//! What of SSH needs no other machine: quoting, host names, the private directory.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,4 +1,4 @@
-//! Which commands lead from what is to what is wanted. A real HAProxy gets them in `tests/contract/haproxy.rs`.
+//! Which commands lead from a state to a desired one; none where it is so already.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Answers of the runtime API, as HAProxy 2.6.12 gives them.
+//! HAProxy's own answers, with the traps that real versions set.
 
 use super::*;
 
