@@ -3,7 +3,7 @@
 //! | path | answer |
 //! | --- | --- |
 //! | `/` | `{"node": "node-1"}` after a few milliseconds |
-//! | `/slow?ms=500` | the same, after that long |
+//! | `/slow?ms=500`, `/slow?ms=300-800` | the same, after that long, or after some time in between |
 //! | `/ready` | 200 once it is warm, 503 before |
 //!
 //! Stopping it is what the end of a process is: the listener and every connection go at once, whatever was in
@@ -184,8 +184,11 @@ impl Unit {
 }
 
 fn slowness(query: Option<&str>) -> Duration {
-    let millis = query.and_then(|q| q.split('&').find_map(|p| p.strip_prefix("ms="))).and_then(|ms| ms.parse().ok());
-    millis.map_or(Duration::from_millis(300), Duration::from_millis).min(MAX_SLOW)
+    let asked = query.and_then(|q| q.split('&').find_map(|p| p.strip_prefix("ms="))).unwrap_or("300");
+    let (least, most) = asked.split_once('-').unwrap_or((asked, asked));
+    let least = least.parse().unwrap_or(300);
+    let most = most.parse().unwrap_or(least).max(least);
+    Duration::from_millis(fastrand::u64(least..=most)).min(MAX_SLOW)
 }
 
 /// An established connection, for as long as it lives.

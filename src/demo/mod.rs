@@ -8,6 +8,7 @@
 //! A drain runs here through the same plan, gates, journal and executor as anywhere else.
 
 use std::{
+    io::IsTerminal,
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
@@ -23,11 +24,48 @@ pub mod backend;
 pub mod cluster;
 pub mod edge;
 mod providers;
+mod runs;
+mod scenario;
+mod screen;
+mod settings;
+mod stage;
 #[cfg(test)]
 mod tests;
+mod verdict;
 pub mod world;
 
+pub use scenario::DemoError;
+pub use verdict::{DemoVerdict, Mode, Shares};
 pub use world::{DemoWorld, Options};
+
+use scenario::Script;
+use screen::Screen;
+use stage::Stage;
+
+/// Watch a drain lose nothing, or (naive) lose plenty.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct DemoArgs {
+    /// Put the node into standby without draining it first, as `pcs node standby` does
+    #[arg(long)]
+    pub naive: bool,
+    /// Print the verdict as one line of JSON, the last line of stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Starts the embedded world, puts load on it, takes node-2 out and brings it back, all within half a minute, and
+/// gives back what that cost. What happens meanwhile is shown on stderr: moving bars on a terminal, else a line an
+/// event. Dropping the future ends everything at once.
+pub async fn demo(args: &DemoArgs) -> Result<DemoVerdict, DemoError> {
+    let mode = if args.naive { Mode::Naive } else { Mode::Drain };
+    let world = DemoWorld::start(Options::default()).await?;
+    let stage = Stage::new();
+    let screen = Screen::start(&world, &stage, std::io::stderr().is_terminal());
+    let verdict = scenario::play(&world, mode, Script::default(), &stage).await;
+    screen.end().await;
+    world.shutdown();
+    verdict
+}
 
 /// The status of one `GET` on a connection of its own, or in words why there is none, within `limit`.
 async fn http_get(source: Option<IpAddr>, to: SocketAddr, path: &str, limit: Duration) -> Result<u16, String> {

@@ -110,12 +110,17 @@ impl Engine {
     pub async fn open(&self, plan: &Plan) -> Result<(RunId, Lease), RunError> {
         let now = self.world.clock.now();
         let lease = self.journal.acquire(&self.holder, now, self.settings.run.lease).await?;
-        let run = self.name(plan).await?;
-        match self.journal.open(&lease, &run, plan, None, now).await {
-            Ok(()) => Ok((run, lease)),
+        let opened = async {
+            let run = self.name(plan).await?;
+            self.journal.open(&lease, &run, plan, None, now).await?;
+            Ok(run)
+        };
+        match opened.await {
+            Ok(run) => Ok((run, lease)),
             Err(error) => {
-                self.journal.release(&lease).await?;
-                Err(error.into())
+                // The first error is the one to tell; a lease that cannot be given back runs out by itself.
+                let _ = self.journal.release(&lease).await;
+                Err(error)
             }
         }
     }
@@ -385,7 +390,9 @@ async fn with_lease<T>(engine: &Engine, lease: &Lease, work: impl Future<Output 
             tokio::time::sleep(ttl / 3).await;
             match engine.journal.renew(&lease, engine.world.clock.now(), ttl).await {
                 Ok(renewed) => lease = renewed,
-                Err(_) => std::future::pending().await,
+                Err(JournalError::Fenced { .. }) => std::future::pending().await,
+                // A passing fault of the storage; the next third of the lease tries again.
+                Err(_) => {}
             }
         }
     };

@@ -89,7 +89,14 @@ impl Journal for Mortal {
         self.store.holder(now).await
     }
 
-    async fn open(&self, lease: &Lease, run: &RunId, plan: &Plan, closing: Option<(&RunId, Ending)>, now: Timestamp) -> Result<()> {
+    async fn open(
+        &self,
+        lease: &Lease,
+        run: &RunId,
+        plan: &Plan,
+        closing: Option<(&RunId, Ending)>,
+        now: Timestamp,
+    ) -> Result<()> {
         self.count().await?;
         self.store.open(lease, run, plan, closing, now).await?;
         self.after().await;

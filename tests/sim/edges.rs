@@ -14,9 +14,7 @@ use tidegate::{
         ClusterView, Desired, InstanceName, InstanceView, NodeName, Ownership, Readiness, RouteId, RunId, ServiceName,
         SocketsView, UnitName, UnitView,
     },
-    provider::{
-        Clock, ClusterControl, NodeTraffic, Prober, ProviderError, Result, RouteProvider, UnitControl, World,
-    },
+    provider::{Clock, ClusterControl, NodeTraffic, Prober, ProviderError, Result, RouteProvider, UnitControl, World},
     run::proof::{Release, StandbyPermit},
 };
 use tokio::time::{Instant, sleep};
@@ -57,6 +55,12 @@ impl Edge {
         let now = self.millis();
         sim.advance(now);
         sim
+    }
+
+    /// A program begins to execute a run, or ends.
+    pub fn watch(&self, on: bool) {
+        let now = self.millis();
+        self.sim().watched_since = on.then_some(now);
     }
 
     fn latency(&self, longest: u64) -> Duration {
@@ -256,9 +260,9 @@ impl NodeTraffic for Edge {
         let node = node.clone();
         self.read(move |sim| {
             let list = sim.sockets(node.as_str());
-            let peers = list.into_iter().map(|(lb, port)| {
-                SocketAddr::from(([10, 0, 0, 101 + u8::try_from(lb).unwrap_or(0)], port))
-            });
+            let peers = list
+                .into_iter()
+                .map(|(lb, port)| SocketAddr::from(([10, 0, 0, 101 + u8::try_from(lb).unwrap_or(0)], port)));
             let peers: BTreeSet<SocketAddr> = peers.collect();
             Ok(SocketsView { peers: peers.into_iter().collect() })
         })

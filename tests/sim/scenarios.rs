@@ -29,7 +29,7 @@ fn weight(stage: &Stage) -> u32 {
 fn long_request(stage: &Stage) {
     let mut sim = stage.edge.sim();
     let end = sim.now + 3_600_000;
-    for server in sim.lbs[0].servers.get_mut(NODE) {
+    if let Some(server) = sim.lbs[0].servers.get_mut(NODE) {
         server.sessions.extend([end, end, end]);
     }
 }
@@ -60,10 +60,19 @@ fn the_order_is_kept() {
         let weight = weight(&stage);
         let stages = [weight.div_ceil(10), weight.div_ceil(2)].map(|w| format!("weight {w}"));
         let kinds = [
-            "drained", "standby", "stopped", "stop app-sidecar", "fresh check", "start app-sidecar", "unstandby",
-            stages[0].as_str(), stages[1].as_str(), "as before",
+            "drained",
+            "standby",
+            "stopped",
+            "stop app-sidecar",
+            "fresh check",
+            "start app-sidecar",
+            "unstandby",
+            stages[0].as_str(),
+            stages[1].as_str(),
+            "as before",
         ];
-        let at: Vec<usize> = kinds.iter().map(|k| log.iter().position(|l| l.contains(k)).unwrap_or(usize::MAX)).collect();
+        let at: Vec<usize> =
+            kinds.iter().map(|k| log.iter().position(|l| l.contains(k)).unwrap_or(usize::MAX)).collect();
         assert!(at.is_sorted() && !at.contains(&usize::MAX), "{kinds:?} at {at:?} in {log:#?}");
     });
 }
@@ -74,8 +83,11 @@ fn a_crash_at_every_position_changes_nothing() {
     let positions = on_virtual_time(async {
         let mut stage = calm();
         let stop = CancellationToken::new();
-        let drain = stage.start(Purpose::Drain, At::Never, &stop).await.1;
-        (drain, stage.start(Purpose::Restore, At::Never, &stop).await.1)
+        let (end, drain) = stage.start(Purpose::Drain, At::Never, &stop).await;
+        assert!(matches!(end, End::Finished(Finish::Done)), "{end:?}");
+        let (end, restore) = stage.start(Purpose::Restore, At::Never, &stop).await;
+        assert!(matches!(end, End::Finished(Finish::Done)), "{end:?}");
+        (drain, restore)
     });
     assert!(positions.0 > 8 && positions.1 > 12, "{positions:?}");
     for (purpose, last) in [(Purpose::Drain, positions.0), (Purpose::Restore, positions.1)] {
@@ -85,9 +97,17 @@ fn a_crash_at_every_position_changes_nothing() {
                 let weight = weight(&stage);
                 let mut die = Some(if before { At::Before(n) } else { At::After(n) });
                 let mut at = |p: Purpose| if p == purpose { die.take().unwrap_or(At::Never) } else { At::Never };
-                assert_eq!(stage.to_the_end(Purpose::Drain, || at(Purpose::Drain)).await, Finish::Done, "{purpose} {n}");
+                assert_eq!(
+                    stage.to_the_end(Purpose::Drain, || at(Purpose::Drain)).await,
+                    Finish::Done,
+                    "{purpose} {n}"
+                );
                 stage.check_out().unwrap();
-                assert_eq!(stage.to_the_end(Purpose::Restore, || at(Purpose::Restore)).await, Finish::Done, "{purpose} {n}");
+                assert_eq!(
+                    stage.to_the_end(Purpose::Restore, || at(Purpose::Restore)).await,
+                    Finish::Done,
+                    "{purpose} {n}"
+                );
                 stage.check_back(weight).unwrap();
                 stage.check().await.unwrap_or_else(|e| panic!("{purpose} died at {n} (before: {before}): {e}"));
             });
@@ -105,8 +125,11 @@ fn a_full_disk_stops_before_the_next_effect() {
             assert!(matches!(&end, End::Failed(RunError::Journal { .. } | RunError::Unavailable(_))), "{n}: {end:?}");
             // Whatever was done had its intent in the journal before.
             let intended = events(&stage).await.iter().filter(|e| matches!(e, Event::Intended { .. })).count();
-            assert!(effects <= intended + usize::from(effects > intended && intended > 0), "{n}: {effects} effects, {intended} intents");
-            assert_eq!(stage.to_the_end_or_resume().await, Finish::Done);
+            assert!(
+                effects <= intended + usize::from(effects > intended && intended > 0),
+                "{n}: {effects} effects, {intended} intents"
+            );
+            assert_eq!(stage.resume_or_drain().await, Finish::Done);
             stage.check().await.unwrap();
         });
     }
@@ -120,7 +143,12 @@ fn hold_goes_no_further_and_resume_goes_on() {
         let (end, _) = stage.start(Purpose::Drain, At::Never, &CancellationToken::new()).await;
         assert!(matches!(&end, End::Finished(Finish::Held(why)) if why.contains("3 connections")), "{end:?}");
         assert!(stage.edge.sim().nodes[NODE].standby.is_none());
-        assert!(events(&stage).await.iter().any(|e| matches!(e, Event::DeadlineReached { remaining: 3, policy: OnDeadline::Hold, .. })));
+        assert!(
+            events(&stage)
+                .await
+                .iter()
+                .any(|e| matches!(e, Event::DeadlineReached { remaining: 3, policy: OnDeadline::Hold, .. }))
+        );
         stage.edge.sim().lbs[0].servers.get_mut(NODE).unwrap().sessions.clear();
         let (end, _) = stage.resume(At::Never, &CancellationToken::new()).await.unwrap();
         assert!(matches!(end, End::Finished(Finish::Done)), "{end:?}");
@@ -137,7 +165,9 @@ fn close_cuts_and_never_says_drained() {
         assert_eq!(stage.to_the_end(Purpose::Drain, || At::Never).await, Finish::Done);
         assert_eq!(stage.edge.sim().cut, 3);
         let events = events(&stage).await;
-        assert!(events.iter().any(|e| matches!(e, Event::DeadlineReached { remaining: 3, policy: OnDeadline::Close, .. })));
+        assert!(
+            events.iter().any(|e| matches!(e, Event::DeadlineReached { remaining: 3, policy: OnDeadline::Close, .. }))
+        );
         assert!(!events.iter().any(|e| matches!(e, Event::Drained { .. })));
         stage.check_out().unwrap();
         stage.check().await.unwrap();
@@ -311,7 +341,7 @@ fn ctrl_c_stops_waiting_and_resume_goes_on() {
 
 impl Stage {
     /// Resumes where a run is open, else starts a drain.
-    async fn to_the_end_or_resume(&mut self) -> Finish {
+    async fn resume_or_drain(&mut self) -> Finish {
         match self.resume(At::Never, &CancellationToken::new()).await {
             Some((End::Finished(finish), _)) => finish,
             Some((end, _)) => panic!("{end:?}"),

@@ -56,7 +56,7 @@ impl Faults {
             stale: if rng.bool() { rng.u8(0..20) } else { 0 },
             reloads: (0..rng.usize(0..3)).map(|_| (rng.u64(0..25_000), rng.usize(0..2))).collect(),
             no_quorum: (0..rng.usize(0..2)).map(|_| span(rng)).collect(),
-            cut: (0..rng.usize(0..2)).map(|_| span(rng)).map(|(a, b)| (a, b, rng.usize(0..2))).collect(),
+            cut: (0..rng.usize(0..2)).map(|_| (span(rng), rng.usize(0..2))).map(|((a, b), lb)| (a, b, lb)).collect(),
             longest_session: rng.u64(200..6_000),
         }
     }
@@ -130,6 +130,8 @@ pub struct Sim {
     pub broken: Vec<Broken>,
     /// Effects as they happened: the servers' own log.
     pub log: Vec<(u64, String)>,
+    /// Since when a program executes a run; nobody answers a reload while none does.
+    pub watched_since: Option<u64>,
     past: Vec<ClusterView>,
     port: u16,
 }
@@ -175,6 +177,7 @@ impl Sim {
             cut: 0,
             broken: vec![],
             log: vec![],
+            watched_since: None,
             past: vec![],
             port: 40_000,
         }
@@ -188,7 +191,7 @@ impl Sim {
             self.units();
             self.checks();
             self.traffic();
-            if self.now % 100 == 0 {
+            if self.now.is_multiple_of(100) {
                 let view = self.cluster_now();
                 self.past.push(view);
                 if self.past.len() > 6 {
@@ -247,7 +250,7 @@ impl Sim {
         }
         for name in ended {
             for (number, lb) in self.lbs.iter_mut().enumerate() {
-                let excused = excused(&self.faults, number, lb, now);
+                let excused = excused(&self.faults, self.watched_since, number, lb, now);
                 if let Some(server) = lb.servers.get_mut(name.as_str()) {
                     let open = server.sessions.len() as u64;
                     (server.sessions, server.idle) = (vec![], 0);
@@ -260,7 +263,9 @@ impl Sim {
     }
 
     pub fn answers(&self, node: &str) -> bool {
-        self.nodes.get(node).is_some_and(|n| matches!(n.unit, Unit::Running { ready_at } if self.now >= ready_at) && !n.sick)
+        self.nodes
+            .get(node)
+            .is_some_and(|n| matches!(n.unit, Unit::Running { ready_at } if self.now >= ready_at) && !n.sick)
     }
 
     fn runs(&self, node: &str) -> bool {
@@ -312,7 +317,7 @@ impl Sim {
             .map(|(n, s)| (n.clone(), s.weight))
             .collect();
         let total: u32 = open.iter().map(|(_, w)| w).sum();
-        let excused = excused(&self.faults, lb, &self.lbs[lb], self.now);
+        let excused = excused(&self.faults, self.watched_since, lb, &self.lbs[lb], self.now);
         if total == 0 {
             self.lost += 1;
             self.broken.push(Broken(format!("{} ms: nobody serves at {}", self.now, LBS[lb])));
@@ -337,14 +342,17 @@ impl Sim {
             server.errors += 1;
             self.lost += u64::from(!excused);
             if !excused {
-                self.broken.push(Broken(format!("{} ms: {} sent a client to {name}, which does not serve", self.now, LBS[lb])));
+                self.broken.push(Broken(format!(
+                    "{} ms: {} sent a client to {name}, which does not serve",
+                    self.now, LBS[lb]
+                )));
             }
         }
     }
 
     /// Client sessions on a node, those aside that a reload let in before anybody could do something about it.
     fn open_sessions(&self, node: &str) -> u64 {
-        let calm = |(n, lb): &(usize, &Lb)| !excused(&self.faults, *n, lb, self.now);
+        let calm = |(n, lb): &(usize, &Lb)| !excused(&self.faults, self.watched_since, *n, lb, self.now);
         let servers = self.lbs.iter().enumerate().filter(calm).filter_map(|(_, lb)| lb.servers.get(node));
         servers.map(|s| s.sessions.len() as u64).sum()
     }
@@ -417,7 +425,10 @@ impl Sim {
         };
         let instance = |(name, n): (&NodeName, &Node)| {
             let (role, active, pending) = match (n.recorded, n.unit) {
-                (Unit::Running { .. }, Unit::Stopping { .. } | Unit::Stopped) => (Role::Started, true, Some("Stopping")),
+                (Unit::Running { .. }, Unit::Stopping { .. } | Unit::Stopped) => {
+                    (Role::Started, true, Some("Stopping"))
+                }
+                (Unit::Stopping { .. }, _) => (Role::Started, true, Some("Stopping")),
                 (Unit::Running { .. }, _) => (Role::Started, true, None),
                 (_, Unit::Starting { .. }) => (Role::Started, true, Some("Starting")),
                 (Unit::Starting { .. }, Unit::Running { .. }) => (Role::Started, true, Some("Starting")),
@@ -486,16 +497,21 @@ impl Sim {
     }
 }
 
-/// A load balancer that reloads sends clients to a drained node until somebody sees it: two seconds after the reload,
-/// or after the load balancer can be reached again.
-fn excused(faults: &Faults, number: usize, lb: &Lb, now: u64) -> bool {
+/// A load balancer that reloads sends clients to a drained node until somebody sees it: four seconds (calls are lost)
+/// after the reload, after a program watches, or after the load balancer can be reached again.
+fn excused(faults: &Faults, watched: Option<u64>, number: usize, lb: &Lb, now: u64) -> bool {
     let Some(at) = lb.reloaded_at else { return false };
-    let reachable = faults.cut.iter().filter(|(from, to, n)| *n == number && *from <= at + 2_000 && *to > at).map(|c| c.1);
-    now < reachable.max().unwrap_or(at).max(at) + 2_000
+    let Some(watched) = watched else { return true };
+    let at = at.max(watched);
+    let reachable =
+        faults.cut.iter().filter(|(from, to, n)| *n == number && *from <= at + 4_000 && *to > at).map(|c| c.1);
+    now < reachable.max().unwrap_or(at).max(at) + 4_000
 }
 
 pub fn exact(admin: Admin, weight: u32) -> Exact {
-    Exact(serde_json::json!({ "admin": match admin { Admin::Ready => 0, Admin::Drain => 8, Admin::Maint => 1 }, "weight": weight }))
+    Exact(
+        serde_json::json!({ "admin": match admin { Admin::Ready => 0, Admin::Drain => 8, Admin::Maint => 1 }, "weight": weight }),
+    )
 }
 
 /// Virtual time zero.

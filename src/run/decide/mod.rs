@@ -137,9 +137,11 @@ pub fn decide(s: &Situation<'_>) -> Decision {
 /// An effect without an answer may still happen until its time limit is over: what is not settled is not undone yet.
 fn undo(s: &Situation<'_>, why: &str) -> Decision {
     let limit = s.settings.run.call_timeout;
-    let unsettled = s.state.attempts.iter().find(|a| {
-        matches!(a.outcome, Outcome::InDoubt | Outcome::Failed(_)) && age(s.look.now, a.at) < limit
-    });
+    let unsettled = s
+        .state
+        .attempts
+        .iter()
+        .find(|a| matches!(a.outcome, Outcome::InDoubt | Outcome::Failed(_)) && age(s.look.now, a.at) < limit);
     match unsettled {
         Some(attempt) => Decision::Go(Progress::wait(Waiting::Acknowledgement { effect: attempt.effect.to_string() })),
         None => Decision::Undo { records: Vec::new(), why: why.to_owned() },

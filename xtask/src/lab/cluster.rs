@@ -14,11 +14,7 @@ impl Lab {
     pub(crate) fn wait_quorum(&self, limit: Duration) -> Result<()> {
         self.wait("quorum", limit, |lab| {
             let view = lab.cluster()?;
-            let online = view
-                .nodes
-                .iter()
-                .filter(|node| node.online && !node.pending)
-                .count();
+            let online = view.nodes.iter().filter(|node| node.online && !node.pending).count();
             Ok(if view.quorum && online == hosts(Role::Node).count() {
                 Answer::Yes
             } else {
@@ -33,17 +29,28 @@ impl Lab {
         self.remember()
     }
 
-    /// Creates or removes the Jetty service on all nodes, and waits until it answers. A reset keeps it so.
+    /// Creates or removes the Jetty service on all nodes, and waits until both load balancers serve it; HAProxy
+    /// is restarted for it. A reset keeps it so.
     pub fn set_jetty(&mut self, on: bool) -> Result<()> {
+        if on == self.options.jetty {
+            return Ok(());
+        }
         if on {
-            self.shell("node-1", scripts::JETTY_ON)?;
-            let limit = Duration::from_secs(120);
-            self.wait("Jetty on all nodes", limit, |lab| lab.all_ready(JETTY_PORT))?;
+            self.add_jetty()?;
         } else {
             self.shell("node-1", scripts::JETTY_OFF)?;
+            self.remember()?;
         }
         self.options.jetty = on;
         self.save()?;
+        self.fresh_balancers()
+    }
+
+    /// The cluster's half of it.
+    pub(crate) fn add_jetty(&self) -> Result<()> {
+        self.shell("node-1", scripts::JETTY_ON)?;
+        let limit = Duration::from_secs(120);
+        self.wait("Jetty on all nodes", limit, |lab| lab.all_ready(JETTY_PORT))?;
         self.remember()
     }
 
@@ -58,8 +65,8 @@ impl Lab {
     /// Only the difference is applied: replacing the whole would make the cluster elect a coordinator anew.
     pub(crate) fn restore_cluster(&self) -> Result<()> {
         let baseline = self.layout.file("baseline.xml");
-        let baseline = fs::read_to_string(&baseline)
-            .with_context(|| format!("could not read {}", baseline.display()))?;
+        let baseline =
+            fs::read_to_string(&baseline).with_context(|| format!("could not read {}", baseline.display()))?;
         let mut command = self.command_in("node-1", "sh")?;
         command.args(["-euc", scripts::RESTORE]);
         shell::feed(&mut command, &baseline).map(drop)
@@ -69,17 +76,7 @@ impl Lab {
     pub(crate) fn all_ready(&self, port: u16) -> Result<Answer> {
         for node in hosts(Role::Node) {
             let url = format!("http://{}:{port}/ready", node.address);
-            let curl = [
-                "curl",
-                "-s",
-                "-o",
-                "/dev/null",
-                "-m",
-                "2",
-                "-w",
-                "%{http_code}",
-                &url,
-            ];
+            let curl = ["curl", "-s", "-o", "/dev/null", "-m", "2", "-w", "%{http_code}", &url];
             let code = self.output("control", &curl)?.stdout;
             if code != b"200" {
                 let code = String::from_utf8_lossy(&code).into_owned();
@@ -101,6 +98,10 @@ impl Lab {
                 )));
             }
             lab.all_ready(APP_PORT)
-        })
+        })?;
+        if self.options.jetty {
+            self.wait("Jetty on all nodes", limit, |lab| lab.all_ready(JETTY_PORT))?;
+        }
+        Ok(())
     }
 }

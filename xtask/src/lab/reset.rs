@@ -6,14 +6,13 @@ use anyhow::Result;
 
 use super::layout::{HOSTS, Role, hosts, machines};
 use super::shell::{self, Answer};
-use super::{Lab, network, switch};
+use super::{Haproxy, Lab, network, switch};
 
 /// In a node: no switch of the application is set, its log is empty, and what should run does.
 const NODE: &str = r#"
 find /run/app -mindepth 1 -delete 2> /dev/null || true
 systemctl reset-failed
 systemctl start app-sidecar.service
-if systemctl -q is-enabled jetty9.service 2> /dev/null; then systemctl disable -q jetty9.service; fi
 : > /var/log/app/access.log
 "#;
 
@@ -34,10 +33,7 @@ impl Lab {
     ///
     /// Takes a few seconds, more when nodes were off. Doing it twice changes nothing.
     pub fn reset(&self) -> Result<()> {
-        for machine in switch::machines(&self.layout)?
-            .iter()
-            .filter(|machine| !machine.on)
-        {
+        for machine in switch::machines(&self.layout)?.iter().filter(|machine| !machine.on) {
             self.power_on(&machine.name)?;
         }
         for host in &HOSTS {
@@ -49,29 +45,52 @@ impl Lab {
         self.unblock_all()?;
         let limit = Duration::from_secs(90);
         for host in machines() {
-            self.wait(&format!("the system of {}", host.name), limit, |lab| {
-                lab.booted(host.name)
-            })?;
+            self.wait(&format!("the system of {}", host.name), limit, |lab| lab.booted(host.name))?;
         }
         for node in hosts(Role::Node) {
             self.shell(node.name, NODE)?;
         }
         self.wait_quorum(limit)?;
         self.restore_cluster()?;
+        self.reprobe_if_misled()?;
         self.wait_app(limit)?;
         self.fresh_balancers()
     }
 
+    /// Makes the cluster look for itself where it believes in an application that is dead: its own monitor
+    /// would find out only after its interval of 30 s.
+    fn reprobe_if_misled(&self) -> Result<()> {
+        for instance in self.cluster()?.instances {
+            let dead = instance.resource == "app_service"
+                && instance.settled
+                && !self
+                    .output(&instance.node, &["systemctl", "--quiet", "is-active", "app.service"])?
+                    .status
+                    .success();
+            if dead {
+                let node = instance.node.as_str();
+                let refresh = ["crm_resource", "--refresh", "--resource", "app_service", "--node", node];
+                self.exec("node-1", &refresh)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Starts HAProxy anew on both load balancers, with the lab's configuration, and waits until it has
-    /// checked every server of the application.
+    /// checked every server.
     pub fn fresh_balancers(&self) -> Result<()> {
+        self.balance(&self.options.haproxy)
+    }
+
+    /// Starts HAProxy anew with another configuration, until the next reset.
+    pub fn balance(&self, haproxy: &Haproxy) -> Result<()> {
         for balancer in hosts(Role::Balancer) {
             let mut command = self.command_in(balancer.name, "sh")?;
             command.args(["-euc", BALANCER]);
-            shell::feed(&mut command, &self.options.haproxy.render(balancer))?;
+            shell::feed(&mut command, &haproxy.render(balancer, self.options.jetty))?;
         }
         let limit = Duration::from_secs(60);
-        self.wait("both HAProxy", limit, |lab| lab.balancers_up("app"))
+        self.wait("both HAProxy", limit, Self::balancers_up)
     }
 
     /// Whether a machine's system is up as far as it will come.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::haproxy::Haproxy;
+use super::Options;
 use super::layout::{Host, Layout, Role, hosts, machines};
 use super::shell::write;
 
@@ -20,7 +20,7 @@ const NODE: [&str; 3] = [
 ];
 
 /// Files that every machine has, whether it uses them or not: path, permissions, content.
-const FILES: [(&str, u32, &str); 9] = [
+const FILES: [(&str, u32, &str); 11] = [
     (
         "usr/local/lib/lab/app.py",
         0o755,
@@ -64,7 +64,17 @@ const FILES: [(&str, u32, &str); 9] = [
         0o644,
         include_str!("../../files/haproxy-lab.conf"),
     ),
-    // Jetty answers /ready from a static file.
+    // Jetty keeps off the application's port, and answers /ready from a static file.
+    (
+        "etc/default/jetty9",
+        0o644,
+        "JAVA_OPTIONS=\"-Djava.awt.headless=true -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1\"\n",
+    ),
+    (
+        "etc/jetty9/start.d/lab.ini",
+        0o644,
+        "jetty.http.port=8081\n",
+    ),
     ("var/lib/jetty9/webapps/root/ready", 0o644, "ready\n"),
 ];
 
@@ -83,7 +93,7 @@ const CIB: &str = r#"<cib crm_feature_set="3.0.14" validate-with="pacemaker-3.9"
 "#;
 
 /// Writes a machine's own files into its layer.
-pub(crate) fn create(layout: &Layout, rootfs: &Path, host: &Host, haproxy: &Haproxy) -> Result<()> {
+pub(crate) fn create(layout: &Layout, rootfs: &Path, host: &Host, options: &Options) -> Result<()> {
     let upper = layout.upper(host.name);
     write(
         &upper.join("etc/hostname"),
@@ -120,7 +130,7 @@ pub(crate) fn create(layout: &Layout, rootfs: &Path, host: &Host, haproxy: &Hapr
             write(
                 &upper.join("etc/haproxy/haproxy.cfg"),
                 0o644,
-                &haproxy.render(host),
+                &options.haproxy.render(host, options.jetty),
             )?;
         }
         Role::Namespace => {}

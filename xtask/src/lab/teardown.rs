@@ -48,14 +48,10 @@ pub(crate) fn lock_file(layout: &Layout) -> std::path::PathBuf {
 fn end_residents(layout: &Layout) {
     let ids = network::ids(layout);
     let spared = lineage();
-    let lives_here = |pid: i32| {
-        fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|file| ids.contains(&file.ino()))
-    };
+    let lives_here = |pid: i32| fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|file| ids.contains(&file.ino()));
     for signal in [Signal::TERM, Signal::KILL] {
-        let residents: Vec<i32> = every_process()
-            .into_iter()
-            .filter(|pid| !spared.contains(pid) && lives_here(*pid))
-            .collect();
+        let residents: Vec<i32> =
+            every_process().into_iter().filter(|pid| !spared.contains(pid) && lives_here(*pid)).collect();
         if residents.is_empty() {
             return;
         }
@@ -87,8 +83,5 @@ fn every_process() -> Vec<i32> {
     let Ok(entries) = Path::new("/proc").read_dir() else {
         return Vec::new();
     };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect()
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
