@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rustix::process::Signal;
 
 use super::layout::{HOSTS, find};
@@ -40,33 +40,47 @@ impl Lab {
 
     /// Drops every packet that `from` sends to `to`: one way only; block both ways for a partition.
     pub fn block(&self, from: &str, to: &str) -> Result<()> {
-        let element = format!("add element inet lab unreachable {{ {} }}\n", find(to)?.address);
+        let element = format!(
+            "add element inet lab unreachable {{ {} }}\n",
+            find(to)?.address
+        );
         self.nft(from, &format!("{FILTER}{element}"))
     }
 
     /// Ends what [`Lab::block`] began.
     pub fn unblock(&self, from: &str, to: &str) -> Result<()> {
-        self.nft(from, &format!("delete element inet lab unreachable {{ {} }}\n", find(to)?.address))
+        self.nft(
+            from,
+            &format!(
+                "delete element inet lab unreachable {{ {} }}\n",
+                find(to)?.address
+            ),
+        )
     }
 
     /// Removes every packet filter from every host's namespace.
     pub fn unblock_all(&self) -> Result<()> {
-        HOSTS.iter().try_for_each(|host| self.nft(host.name, "flush ruleset\n"))
+        HOSTS
+            .iter()
+            .try_for_each(|host| self.nft(host.name, "flush ruleset\n"))
     }
 
     /// Kills every process of a unit with SIGKILL, as a crash would.
     pub fn kill_unit(&self, machine: &str, unit: &str) -> Result<()> {
-        self.exec(machine, &["systemctl", "kill", "--signal=KILL", unit]).map(drop)
+        self.exec(machine, &["systemctl", "kill", "--signal=KILL", unit])
+            .map(drop)
     }
 
     /// Stops every process of a unit (SIGSTOP): it is there, and does nothing.
     pub fn pause_unit(&self, machine: &str, unit: &str) -> Result<()> {
-        self.exec(machine, &["systemctl", "kill", "--signal=STOP", unit]).map(drop)
+        self.exec(machine, &["systemctl", "kill", "--signal=STOP", unit])
+            .map(drop)
     }
 
     /// Lets a paused unit go on.
     pub fn resume_unit(&self, machine: &str, unit: &str) -> Result<()> {
-        self.exec(machine, &["systemctl", "kill", "--signal=CONT", unit]).map(drop)
+        self.exec(machine, &["systemctl", "kill", "--signal=CONT", unit])
+            .map(drop)
     }
 
     /// Stops every process of a machine, PID 1 too: a hung system whose kernel still answers pings.
@@ -81,52 +95,44 @@ impl Lab {
 
     /// Stops HAProxy on a load balancer, connections and all.
     pub fn stop_lb(&self, balancer: &str) -> Result<()> {
-        self.exec(balancer, &["systemctl", "stop", "haproxy.service"]).map(drop)
+        self.exec(balancer, &["systemctl", "stop", "haproxy.service"])
+            .map(drop)
     }
 
     /// Starts HAProxy on a load balancer.
     pub fn start_lb(&self, balancer: &str) -> Result<()> {
-        self.exec(balancer, &["systemctl", "start", "haproxy.service"]).map(drop)
+        self.exec(balancer, &["systemctl", "start", "haproxy.service"])
+            .map(drop)
     }
 
     /// Reloads HAProxy: a new process takes over, the old one lives as long as its connections.
     pub fn reload_lb(&self, balancer: &str) -> Result<()> {
-        self.exec(balancer, &["systemctl", "reload", "haproxy.service"]).map(drop)
+        self.exec(balancer, &["systemctl", "reload", "haproxy.service"])
+            .map(drop)
     }
 
     /// Sets a switch of a node's application (`not-ready`, `fail`, `hang`, `ready-delay`, `stop-delay`), with
     /// what the switch's file holds: seconds, or nothing.
     pub fn set_switch(&self, node: &str, switch: &str, content: &str) -> Result<()> {
         let script = "printf %s \"$2\" > \"/run/app/$1\"";
-        self.exec(node, &["sh", "-c", script, "sh", switch, content]).map(drop)
+        self.exec(node, &["sh", "-c", script, "sh", switch, content])
+            .map(drop)
     }
 
     /// Takes a switch of a node's application away.
     pub fn clear_switch(&self, node: &str, switch: &str) -> Result<()> {
-        self.exec(node, &["rm", "-f", &format!("/run/app/{switch}")]).map(drop)
-    }
-
-    /// A file of a machine, as it is on its disk; works while the machine is off, too. Only for files that the
-    /// machine itself has written (logs).
-    pub fn file_of(&self, machine: &str, path: &str) -> Result<String> {
-        let file: PathBuf = self.layout.upper(machine).join(path.trim_start_matches('/'));
-        fs::read_to_string(&file).with_context(|| format!("could not read {path} of {machine}"))
-    }
-
-    /// The application's log on a node (`START PATH STATUS END CLIENT`, and `#` lines about starts and stops).
-    pub fn app_log(&self, node: &str) -> Result<String> {
-        self.file_of(node, "var/log/app/access.log")
-    }
-
-    /// HAProxy's log on a load balancer (`TIME CLIENT BACKEND/SERVER STATUS TIMERS ENDED RETRIES METHOD URI`).
-    pub fn lb_log(&self, balancer: &str) -> Result<String> {
-        self.file_of(balancer, "var/log/haproxy/access.log")
+        self.exec(node, &["rm", "-f", &format!("/run/app/{switch}")])
+            .map(drop)
     }
 
     fn nft(&self, host: &str, script: &str) -> Result<()> {
         let netns = self.layout.netns_file(find(host)?.name);
         let enter = format!("--net={}", netns.display());
-        feed(&mut tool("nsenter", &[&enter, "--", "nft", "-f", "-"]), script).map(drop)
+        feed(
+            &mut tool("nsenter", &[&enter, "--", "nft", "-f", "-"]),
+            script,
+        )
+        .map(drop)
     }
 
     /// Signals every process inside a machine, but not nspawn around it.
@@ -135,7 +141,9 @@ impl Lab {
         let inside = pid_namespace(leader);
         let group = format!("{}/{}", self.layout.cgroup(), find(machine)?.name);
         for pid in cgroup::processes(&group) {
-            cgroup::signal_if(pid, signal, |pid| inside.is_some() && pid_namespace(pid) == inside);
+            cgroup::signal_if(pid, signal, |pid| {
+                inside.is_some() && pid_namespace(pid) == inside
+            });
         }
         Ok(())
     }

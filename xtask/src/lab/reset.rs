@@ -1,18 +1,19 @@
 //! Back to a clean start between two tests, in seconds instead of a new lab.
 
+use std::fs;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::layout::{HOSTS, Role, hosts, machines};
 use super::shell::{self, Answer};
-use super::{Haproxy, Lab, network, switch};
+use super::{Haproxy, Lab, network, switch, teardown};
 
 /// In a node: no switch of the application is set, its log is empty, and what should run does.
 const NODE: &str = r#"
 find /run/app -mindepth 1 -delete 2> /dev/null || true
 systemctl reset-failed
-systemctl start app-sidecar.service
+systemctl start ssh.service corosync.service pacemaker.service app-sidecar.service
 : > /var/log/app/access.log
 "#;
 
@@ -21,6 +22,7 @@ const BALANCER: &str = r#"
 cat > /etc/haproxy/haproxy.cfg
 rm -f /var/lib/haproxy/server-state
 systemctl reset-failed
+systemctl start ssh.service
 systemctl stop haproxy.service
 : > /var/log/haproxy/access.log
 systemctl start haproxy.service
@@ -29,11 +31,16 @@ systemctl start haproxy.service
 impl Lab {
     /// Brings the lab to its clean starting state: every machine on and connected, no packet filter, nothing
     /// paused, the cluster configured as at the start with the application on all nodes, the application's
-    /// switches off, logs empty, HAProxy fresh with its default configuration and all servers up.
+    /// switches off, logs empty, HAProxy fresh with its default configuration and all servers up, no process in
+    /// `control` and `client` but the caller's, and no journal of Tidegate in the lab's folder.
     ///
     /// Takes a few seconds, more when nodes were off. Doing it twice changes nothing.
     pub fn reset(&self) -> Result<()> {
-        for machine in switch::machines(&self.layout)?.iter().filter(|machine| !machine.on) {
+        self.sweep()?;
+        for machine in switch::machines(&self.layout)?
+            .iter()
+            .filter(|machine| !machine.on)
+        {
             self.power_on(&machine.name)?;
         }
         for host in &HOSTS {
@@ -45,7 +52,9 @@ impl Lab {
         self.unblock_all()?;
         let limit = Duration::from_secs(90);
         for host in machines() {
-            self.wait(&format!("the system of {}", host.name), limit, |lab| lab.booted(host.name))?;
+            self.wait(&format!("the system of {}", host.name), limit, |lab| {
+                lab.booted(host.name)
+            })?;
         }
         for node in hosts(Role::Node) {
             self.shell(node.name, NODE)?;
@@ -57,6 +66,24 @@ impl Lab {
         self.fresh_balancers()
     }
 
+    /// What an earlier test left on this machine: processes in the lab's namespaces, Tidegate's journal.
+    fn sweep(&self) -> Result<()> {
+        let ids: Vec<u64> = hosts(Role::Namespace)
+            .filter_map(|host| network::id(&self.layout, host.name))
+            .collect();
+        teardown::end_residents(&self.layout, &ids);
+        for entry in fs::read_dir(self.dir())?.flatten() {
+            if entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with("journal.db")
+            {
+                fs::remove_file(entry.path()).context("could not remove Tidegate's journal")?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the cluster look for itself where it believes in an application that is dead: its own monitor
     /// would find out only after its interval of 30 s.
     fn reprobe_if_misled(&self) -> Result<()> {
@@ -64,12 +91,22 @@ impl Lab {
             let dead = instance.resource == "app_service"
                 && instance.settled
                 && !self
-                    .output(&instance.node, &["systemctl", "--quiet", "is-active", "app.service"])?
+                    .output(
+                        &instance.node,
+                        &["systemctl", "--quiet", "is-active", "app.service"],
+                    )?
                     .status
                     .success();
             if dead {
                 let node = instance.node.as_str();
-                let refresh = ["crm_resource", "--refresh", "--resource", "app_service", "--node", node];
+                let refresh = [
+                    "crm_resource",
+                    "--refresh",
+                    "--resource",
+                    "app_service",
+                    "--node",
+                    node,
+                ];
                 self.exec("node-1", &refresh)?;
             }
         }
