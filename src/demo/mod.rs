@@ -27,6 +27,7 @@ mod providers;
 mod runs;
 mod scenario;
 mod screen;
+mod settings;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use scenario::DemoError;
 pub use verdict::{DemoVerdict, Mode, Shares};
 pub use world::{DemoWorld, Options};
 
+use scenario::Script;
 use screen::Screen;
 use stage::Stage;
 
@@ -59,7 +61,7 @@ pub async fn demo(args: &DemoArgs) -> Result<DemoVerdict, DemoError> {
     let world = DemoWorld::start(Options::default()).await?;
     let stage = Stage::new();
     let screen = Screen::start(&world, &stage, std::io::stderr().is_terminal());
-    let verdict = scenario::play(&world, mode, &stage).await;
+    let verdict = scenario::play(&world, mode, Script::default(), &stage).await;
     screen.end().await;
     world.shutdown();
     verdict

@@ -1,3 +1,5 @@
+//! One probe against servers that answer, answer wrongly, break off, hang, or are not there.
+
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,

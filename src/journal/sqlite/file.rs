@@ -53,6 +53,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Fault> {
         match connect_writer(path) {
             // Two processes that turn a new file into a WAL database at once: SQLite lets one fail at once,
             // without waiting, because waiting could last forever.
+            #[expect(clippy::disallowed_methods, reason = "the writer's own thread, outside the runtime")]
             Err(fault) if fault.is_busy() && Instant::now() < deadline => thread::sleep(Duration::from_millis(10)),
             result => return result,
         }

@@ -5,14 +5,15 @@ use super::{File, Finding};
 /// Where they are.
 const FOLDER: &str = "docs/decisions/";
 /// What each of them says.
-const PARTS: [&str; 4] = ["## Context", "## Choice", "## Rejected", "## Look again"];
+const PARTS: [&str; 4] = ["## Context", "## Choice", "## Rejected", "## When to look again"];
 
 pub(super) fn check(file: &File) -> Vec<Finding> {
     let Some(number) = number(file) else { return Vec::new() };
     let mut findings = Vec::new();
     let title = file.text.lines().next().unwrap_or_default();
-    if !title.starts_with(&format!("# {number}: ")) {
-        findings.push(Finding::error(file, 1, format!("a record is titled `# {number}: …`")));
+    let wanted = format!("# {}. ", number.trim_start_matches('0'));
+    if !title.starts_with(&wanted) {
+        findings.push(Finding::error(file, 1, format!("a record is titled `{wanted}…`")));
     }
     for part in PARTS {
         if !file.text.lines().any(|line| line == part) {
@@ -41,7 +42,7 @@ fn number(file: &File) -> Option<&str> {
 mod tests {
     use super::{super::tree::fixture, *};
 
-    const WHOLE: &str = "# 0001: A choice\n\n## Context\n\n## Choice\n\n## Rejected\n\n## Look again\n";
+    const WHOLE: &str = "# 1. A choice\n\n## Context\n\n## Choice\n\n## Rejected\n\n## When to look again\n";
 
     fn found(path: &str, text: &str) -> Vec<String> {
         check(&fixture(path, text)).into_iter().map(|f| f.what).collect()
@@ -59,7 +60,7 @@ mod tests {
             let text = WHOLE.replace(part, "## Other");
             assert_eq!(found("docs/decisions/0001-a.md", &text), [format!("no `{part}`")]);
         }
-        assert_eq!(found("docs/decisions/0002-a.md", WHOLE), ["a record is titled `# 0002: …`"]);
+        assert_eq!(found("docs/decisions/0002-a.md", WHOLE), ["a record is titled `# 2. …`"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! used, so it is the check to run before every commit.
 
 mod decisions;
+mod dependencies;
 mod layers;
 mod links;
 mod modules;
@@ -66,6 +67,7 @@ pub fn check(root: &Path) -> Result<Vec<Finding>> {
     let files = tree::read(root)?;
     let mut findings = links::check(&files);
     findings.extend(decisions::numbers(&files));
+    findings.extend(dependencies::check(&files));
     for file in &files {
         findings.extend(text::check(file));
         findings.extend(decisions::check(file));

@@ -1,3 +1,5 @@
+//! Which commands lead from a state to a desired one; none where it is so already.
+
 use serde_json::json;
 
 use super::*;
