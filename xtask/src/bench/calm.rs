@@ -28,7 +28,7 @@ fn served(lab: &Lab) -> Result<Answer> {
             return Ok(Answer::NotYet(format!("{balancer} has {} with weight {}", server.name, server.weight)));
         }
     }
-    lab.balancers_up("app")
+    lab.balancers_up()
 }
 
 /// The coordinator's own word: no transition is under way and none is needed.
