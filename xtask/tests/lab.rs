@@ -97,25 +97,13 @@ fn a_lab_breaks_on_command_heals_and_leaves_nothing() -> Result<()> {
 
     // A standby alone cuts a long request, and the logs prove it.
     let slow = format!("http://{}:8080/slow?ms=20000", lab.address("node-3")?);
-    let mut long = lab
-        .command_in("client", "curl")?
-        .args(["-s", "-o", "/dev/null", &slow])
-        .spawn()?;
+    let mut long = lab.command_in("client", "curl")?.args(["-s", "-o", "/dev/null", &slow]).spawn()?;
     sleep(Duration::from_millis(300));
     lab.exec("node-1", &["pcs", "node", "standby", "node-3"])?;
-    ensure!(
-        !long.wait()?.success(),
-        "the client is told of nothing good"
-    );
-    let cut = lab
-        .app_requests("node-3")?
-        .into_iter()
-        .find(|request| request.status == 0);
+    ensure!(!long.wait()?.success(), "the client is told of nothing good");
+    let cut = lab.app_requests("node-3")?.into_iter().find(|request| request.status == 0);
     let stopped = lab.app_stopped("node-3")?;
-    ensure!(
-        cut.is_some_and(|cut| stopped.is_some_and(|at| cut.start < at && at <= cut.end)),
-        "cut by the stop"
-    );
+    ensure!(cut.is_some_and(|cut| stopped.is_some_and(|at| cut.start < at && at <= cut.end)), "cut by the stop");
 
     // What a test leaves running in a namespace ends with the reset.
     let mut left = lab.command_in("control", "sleep")?.arg("1000").spawn()?;

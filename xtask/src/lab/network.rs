@@ -89,7 +89,5 @@ pub(crate) fn ids(layout: &Layout) -> Vec<u64> {
 
 /// The kernel's id of one host's namespace.
 pub(crate) fn id(layout: &Layout, host: &str) -> Option<u64> {
-    fs::metadata(layout.netns_file(host))
-        .ok()
-        .map(|file| file.ino())
+    fs::metadata(layout.netns_file(host)).ok().map(|file| file.ino())
 }

@@ -59,18 +59,9 @@ impl Lab {
     }
 
     /// Looks again every 100 ms until `look` says true, for at most `limit`; a failed look is a "not yet".
-    pub fn until(
-        &self,
-        what: &str,
-        limit: Duration,
-        mut look: impl FnMut(&Self) -> Result<bool>,
-    ) -> Result<()> {
+    pub fn until(&self, what: &str, limit: Duration, mut look: impl FnMut(&Self) -> Result<bool>) -> Result<()> {
         self.wait(what, limit, |lab| {
-            Ok(if look(lab)? {
-                Answer::Yes
-            } else {
-                Answer::NotYet("it is not so yet".to_owned())
-            })
+            Ok(if look(lab)? { Answer::Yes } else { Answer::NotYet("it is not so yet".to_owned()) })
         })
     }
 
