@@ -69,6 +69,8 @@ global
     stats socket /run/haproxy/admin.sock mode 660 level admin expose-fd listeners
     stats socket ipv4@{address}:9999 level admin
     stats timeout 1h
+    # The first check of every server comes soon after a start, not spread over the interval.
+    max-spread-checks 300ms
 {state_global}
 defaults
     log global

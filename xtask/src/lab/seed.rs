@@ -8,39 +8,13 @@ use anyhow::{Context, Result};
 
 use super::Options;
 use super::layout::{Host, Layout, Role, hosts, machines};
+use super::seed_files::{FILES, MASKED};
 use super::shell::write;
 
 /// Units that every machine starts.
 const COMMON: [&str; 2] = ["ssh.service", "dbus.service"];
 /// Units that a cluster node starts on top.
 const NODE: [&str; 3] = ["corosync.service", "pacemaker.service", "app-sidecar.service"];
-
-/// Files that every machine has, whether it uses them or not: path, permissions, content.
-const FILES: [(&str, u32, &str); 11] = [
-    ("usr/local/lib/lab/app.py", 0o755, include_str!("../../files/app.py")),
-    ("usr/sbin/fence_lab", 0o755, include_str!("../../files/fence_lab.py")),
-    ("etc/systemd/system/app.service", 0o644, include_str!("../../files/app.service")),
-    ("etc/systemd/system/app-sidecar.service", 0o644, include_str!("../../files/app-sidecar.service")),
-    ("etc/ssh/sshd_config", 0o644, include_str!("../../files/sshd_config")),
-    // The switches of the application, and its log.
-    ("etc/tmpfiles.d/lab-app.conf", 0o644, "d /run/app 0755 root root -\nd /var/log/app 0755 root root -\n"),
-    // The journal in memory is quick, and a test reads what happened since the boot.
-    (
-        "etc/systemd/journald.conf.d/lab.conf",
-        0o644,
-        "[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\nRateLimitBurst=0\n",
-    ),
-    // HAProxy logs to stdout, which becomes a file that a test reads as it is.
-    ("etc/systemd/system/haproxy.service.d/lab.conf", 0o644, include_str!("../../files/haproxy-lab.conf")),
-    // Jetty keeps off the application's port, and answers /ready from a static file.
-    (
-        "etc/default/jetty9",
-        0o644,
-        "JAVA_OPTIONS=\"-Djava.awt.headless=true -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1\"\n",
-    ),
-    ("etc/jetty9/start.d/lab.ini", 0o644, "jetty.http.port=8081\n"),
-    ("var/lib/jetty9/webapps/root/ready", 0o644, "ready\n"),
-];
 
 /// A cluster that has just begun waits 20 s for an older one before it elects its coordinator; the lab knows
 /// that there is none. This is in the file that Pacemaker starts from; all else is set with `pcs` later.
@@ -66,6 +40,7 @@ pub(crate) fn create(layout: &Layout, rootfs: &Path, host: &Host, options: &Opti
     for (path, mode, content) in FILES {
         write(&upper.join(path), mode, content)?;
     }
+    mask(&upper)?;
     enable(&upper, &COMMON)?;
     match host.role {
         Role::Node => {
@@ -84,6 +59,15 @@ pub(crate) fn create(layout: &Layout, rootfs: &Path, host: &Host, options: &Opti
         Role::Namespace => {}
     }
     match_folders(rootfs, &upper)
+}
+
+/// Makes the machine boot without units that do nothing for it.
+fn mask(upper: &Path) -> Result<()> {
+    let folder = upper.join("etc/systemd/system");
+    let link =
+        |target: &str, name: &str| symlink(target, folder.join(name)).with_context(|| format!("could not link {name}"));
+    link("/lib/systemd/system/multi-user.target", "default.target")?;
+    MASKED.split_whitespace().try_for_each(|unit| link("/dev/null", unit))
 }
 
 /// Links units into the target that the machine boots to.
