@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use self::{
     cib::Cib,
-    members::{Applied, Members},
+    members::{Applied, Known, Members},
 };
 use crate::{
     model::{ClusterView, NodeName, RunId, action::Ownership},
@@ -42,15 +42,25 @@ mod tests;
 /// Races that are lost before giving up. Each costs two round trips.
 const ATTEMPTS: u32 = 10;
 
-/// Age at which a reading is no longer worth a try.
-const WORTH_A_TRY: Duration = Duration::from_secs(10);
+/// Age at which a view is made anew although the CIB is the same: rules and expiring failures follow the clock.
+const VIEW_AGE: Duration = Duration::from_secs(5);
+
+/// The last observation.
+#[derive(Clone)]
+struct Seen {
+    /// Index of the member that gave it.
+    member: usize,
+    known: Known,
+    view: ClusterView,
+    /// When the view was made of the CIB.
+    at: Instant,
+}
 
 /// A Pacemaker cluster.
 pub struct Pacemaker {
     members: Members,
     limit: Duration,
-    /// The last CIB read, by which member, and when.
-    seen: Mutex<Option<(usize, Cib, Instant)>>,
+    seen: Mutex<Option<Seen>>,
 }
 
 impl Pacemaker {
@@ -71,20 +81,19 @@ impl Pacemaker {
                 Applied::ReadAgain => Ok(false),
             }
         };
-        if let Some((member, cib, at)) = self.take_seen()
-            && at.elapsed() < WORTH_A_TRY
-            && cib.quorate
-            && let Ok(Some(patch)) = decide(&cib)
-            && done(member, &patch).await?
+        if let Some(seen) = self.seen()
+            && seen.known.cib.quorate
+            && let Ok(Some(patch)) = decide(&seen.known.cib)
+            && done(seen.member, &patch).await?
         {
             return Ok(());
         }
         for attempt in 0..ATTEMPTS {
-            let reading = self.members.read().await?;
-            if !reading.cib.quorate {
+            let reading = self.members.read(None).await?;
+            if !reading.cib().quorate {
                 return Err(ProviderError::Refused("no member that answers has quorum".into()));
             }
-            let Some(patch) = decide(&reading.cib)? else { return Ok(()) };
+            let Some(patch) = decide(reading.cib())? else { return Ok(()) };
             if done(reading.member, &patch).await? {
                 return Ok(());
             }
@@ -98,17 +107,24 @@ impl Pacemaker {
         timeout(self.limit, self.change(decide)).await.map_err(|_| ProviderError::TimedOut(self.limit))?
     }
 
-    fn take_seen(&self) -> Option<(usize, Cib, Instant)> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn seen(&self) -> Option<Seen> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        seen.filter(|s| s.at.elapsed() < VIEW_AGE)
     }
 }
 
 #[async_trait]
 impl ClusterControl for Pacemaker {
     async fn observe(&self) -> Result<ClusterView> {
-        let reading = self.members.read().await?;
-        let view = status::view(&reading.cib, &reading.simulation)?;
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((reading.member, reading.cib, Instant::now()));
+        let before = self.seen();
+        let reading = self.members.read(before.as_ref().map(|s| &s.known)).await?;
+        let (view, at) = match (&reading.simulation, before) {
+            (Some(simulation), _) => (status::view(reading.cib(), simulation)?, Instant::now()),
+            (None, Some(before)) => (before.view, before.at),
+            (None, None) => return Err(ProviderError::Unexpected("nothing was known, and nothing was told".into())),
+        };
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Seen { member: reading.member, known: reading.known, view: view.clone(), at });
         Ok(view)
     }
 
