@@ -20,11 +20,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use self::{
     cib::Cib,
-    members::{Applied, Known, Members},
+    members::{Attempt, Known, Members},
 };
 use crate::{
     model::{ClusterView, NodeName, RunId, action::Ownership},
@@ -39,8 +39,8 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-/// Races that are lost before giving up. Each costs two round trips.
-const ATTEMPTS: u32 = 10;
+/// Races that are lost before giving up. Each costs a round trip.
+const ATTEMPTS: u32 = 40;
 
 /// Age at which a view is made anew although the CIB is the same: rules and expiring failures follow the clock.
 const VIEW_AGE: Duration = Duration::from_secs(5);
@@ -70,36 +70,34 @@ impl Pacemaker {
         Self { members: Members::new(access, members, limit), limit, seen: Mutex::new(None) }
     }
 
-    /// Applies the patch that `decide` makes of a reading, until a reading needs none. `None` and refusals are
-    /// only believed of a fresh reading.
+    /// Applies the patch that `decide` makes of the CIB, until the CIB needs none. That nothing is to be done, or
+    /// that it is refused, is only believed of a fresh reading.
     async fn change(&self, decide: &(dyn Fn(&Cib) -> Result<Option<String>> + Sync)) -> Result<()> {
         let deadline = Instant::now() + self.limit;
-        let done = async |member, patch: &str| {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.members.apply(member, patch, left).await? {
-                Applied::Accepted(cib) => decide(&cib).map(|rest| rest.is_none()),
-                Applied::ReadAgain => Ok(false),
-            }
+        let (mut member, mut cib) = match self.seen().map(|seen| (seen.member, seen.known.cib)) {
+            Some((member, cib)) if cib.quorate && matches!(decide(&cib), Ok(Some(_))) => (member, cib),
+            _ => self.read().await?,
         };
-        if let Some(seen) = self.seen()
-            && seen.known.cib.quorate
-            && let Ok(Some(patch)) = decide(&seen.known.cib)
-            && done(seen.member, &patch).await?
-        {
-            return Ok(());
-        }
-        for attempt in 0..ATTEMPTS {
-            let reading = self.members.read(None).await?;
-            if !reading.cib().quorate {
+        for _ in 0..ATTEMPTS {
+            if !cib.quorate {
                 return Err(ProviderError::Refused("no member that answers has quorum".into()));
             }
-            let Some(patch) = decide(reading.cib())? else { return Ok(()) };
-            if done(reading.member, &patch).await? {
-                return Ok(());
+            let Some(patch) = decide(&cib)? else { return Ok(()) };
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.members.apply(member, &patch, left).await? {
+                Attempt::Leaves(after) => cib = Arc::new(after),
+                Attempt::Nothing => (member, cib) = self.read().await?,
             }
-            sleep(Duration::from_millis(u64::from(attempt) * fastrand::u64(5..20))).await;
         }
-        Err(ProviderError::Refused(format!("the configuration changed under each of {ATTEMPTS} attempts")))
+        match decide(&cib)? {
+            None => Ok(()),
+            Some(_) => Err(ProviderError::Refused(format!("the CIB changed under each of {ATTEMPTS} attempts"))),
+        }
+    }
+
+    async fn read(&self) -> Result<(usize, Arc<Cib>)> {
+        let reading = self.members.read(None).await?;
+        Ok((reading.member, reading.known.cib))
     }
 
     /// As [`Self::change`], within the limit.

@@ -36,11 +36,14 @@ if [ "${cib%%>*}" = "$2" ]; then printf '%s\n' "$1"; exit; fi
 printf '%s\n%s\n' "$cib" "$1"
 printf '%s\n' "$cib" | crm_simulate --run --xml-pipe --output-as=xml"#;
 
-/// Applies the patch in `$1` and prints the CIB after it: an exit code of 0 is not enough, since Pacemaker 2.1.5
-/// also reports success where a member that is *behind* the patch's version dropped it and asked for a new copy.
+/// Applies the patch in `$1` and prints the CIB after it, whether it was applied or came too late. An exit code of
+/// 0 is not enough: Pacemaker 2.1.5 also reports success where a member that is *behind* the patch's version dropped
+/// it and asked for a new copy.
 const PATCH: &str = r#"PATH="$PATH:/usr/sbin:/sbin"
-cibadmin --sync-call --patch --xml-text "$1" || exit
-cibadmin --query || exit 102"#;
+cibadmin --sync-call --patch --xml-text "$1"
+code=$?
+case $code in 0 | 103) cibadmin --query || exit 102 ;; esac
+exit $code"#;
 
 /// Exit code of Pacemaker's tools: no connection to the local cluster.
 const DISCONNECT: i32 = 102;
@@ -81,14 +84,13 @@ impl Reading {
     }
 }
 
-/// What became of a patch.
+/// What an attempt to apply a patch leaves.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Applied {
-    /// It was accepted, and this is the CIB after it.
-    Accepted(Cib),
-    /// It cannot be applied any more (the CIB is no longer the one that it was made for), or this member is not
-    /// part of the cluster any more: read again, and decide again.
-    ReadAgain,
+pub(super) enum Attempt {
+    /// This CIB. Whether it has the change, or the patch came too late for it, is to be read in it.
+    Leaves(Cib),
+    /// Nothing: this member is not part of the cluster any more.
+    Nothing,
 }
 
 impl Members {
@@ -148,21 +150,20 @@ impl Members {
     }
 
     /// Applies a patch through one member. An error means that the outcome is unknown, unless it is a refusal.
-    pub(super) async fn apply(&self, member: usize, patch: &str, limit: Duration) -> Result<Applied> {
+    pub(super) async fn apply(&self, member: usize, patch: &str, limit: Duration) -> Result<Attempt> {
         let Some((name, host)) = self.list.get(member) else {
             return Err(ProviderError::Unreachable("no such member".into()));
         };
         let output = match self.access.run(host, &["sh", "-c", PATCH, "tidegate", patch], limit).await {
             Ok(output) => output,
-            Err(ProviderError::Unreachable(_)) => return Ok(Applied::ReadAgain),
+            Err(ProviderError::Unreachable(_)) => return Ok(Attempt::Nothing),
             Err(error) => return Err(error),
         };
         let said = || format!("{name}: {}", last_line(&output.stderr));
         // Exit codes of Pacemaker's tools (crm_exit_t), the same since 2.0.
         match output.code {
-            Some(0) => Cib::parse(&output.stdout).map(Applied::Accepted),
-            // The CIB has moved on, or the cluster is not running here.
-            Some(OLD | DISCONNECT) => Ok(Applied::ReadAgain),
+            Some(0 | OLD) => Cib::parse(&output.stdout).map(Attempt::Leaves),
+            Some(DISCONNECT) => Ok(Attempt::Nothing),
             // INSUFFICIENT_PRIV and NOPERM, CONFIG (the schema forbids it), QUORUM.
             Some(4 | 77 | 78 | 106) => Err(ProviderError::Refused(said())),
             Some(124) => Err(ProviderError::TimedOut(limit)),
