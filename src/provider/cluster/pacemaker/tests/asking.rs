@@ -79,8 +79,8 @@ async fn a_lost_quorum_is_told_soon_even_if_the_rest_is_silent() {
 #[tokio::test(start_paused = true)]
 async fn output_that_ends_early_is_no_answer() {
     let reading = recorded("clean");
-    let half = Says::Text(halves(&reading).0.to_owned());
-    let fake = Fake::new(&[("host-1", &[half.clone()]), ("host-2", &[half.clone()]), ("host-3", &[half])]);
+    let half = [Says::Text(halves(&reading).0.to_owned())];
+    let fake = Fake::new(&[("host-1", &half), ("host-2", &half), ("host-3", &half)]);
     let seen = cluster(&fake).observe().await;
     assert!(matches!(seen, Err(ProviderError::Unexpected(_))), "{seen:?}");
 }

@@ -174,7 +174,8 @@ async fn success_that_changed_nothing_is_not_believed() {
 
 #[tokio::test(start_paused = true)]
 async fn each_way_to_fail_has_its_meaning() {
-    let cases: [(Says, fn(&ProviderError) -> bool); 5] = [
+    type Expected = fn(&ProviderError) -> bool;
+    let cases: [(Says, Expected); 5] = [
         (Says::Nothing, |e| matches!(e, ProviderError::TimedOut(_))),
         (Says::Exit(4, "Permission denied"), |e| matches!(e, ProviderError::Refused(w) if w.contains("Permission"))),
         (Says::Exit(78, "schema"), |e| matches!(e, ProviderError::Refused(_))),
@@ -182,7 +183,7 @@ async fn each_way_to_fail_has_its_meaning() {
         (Says::Exit(1, "what?"), |e| matches!(e, ProviderError::Unexpected(_))),
     ];
     for (says, expected) in cases {
-        let (cluster, _) = member(&[says.clone()]);
+        let (cluster, _) = member(std::slice::from_ref(&says));
         let error = put_into_standby(&cluster).await.expect_err("an error");
         assert!(expected(&error), "{says:?}: {error:?}");
     }
