@@ -145,7 +145,7 @@ fn words(report: &LoadReport) -> String {
         }
     }
     for (kind, count) in &report.by_failure {
-        let _ = writeln!(text, "  failed, {kind:?}: {count}");
+        let _ = writeln!(text, "  failed, {kind}: {count}");
     }
     for failure in report.failures.iter().take(5) {
         let _ = writeln!(text, "  {} {}: {}", failure.at, failure.target, failure.detail);

@@ -1,9 +1,11 @@
 //! The embedded world of `tidegate demo`: real HTTP servers, real load balancers, real connections and real load,
 //! all in one process on loopback, behind the same provider traits as a production cluster.
 //!
-//!     load ──> edge-1, edge-2 ──> node-1, node-2, node-3      (HTTP, keep-alive, idle pools)
-//!                                        │
-//!                       cluster manager: standby stops units
+//! ```text
+//! load ──> edge-1, edge-2 ──> node-1, node-2, node-3      (HTTP, keep-alive, idle pools)
+//!                                    │
+//!                   cluster manager: standby stops units
+//! ```
 //!
 //! A drain runs here through the same plan, gates, journal and executor as anywhere else.
 
@@ -27,6 +29,7 @@ mod providers;
 mod runs;
 mod scenario;
 mod screen;
+mod settings;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -37,6 +40,7 @@ pub use scenario::DemoError;
 pub use verdict::{DemoVerdict, Mode, Shares};
 pub use world::{DemoWorld, Options};
 
+use scenario::Script;
 use screen::Screen;
 use stage::Stage;
 
@@ -59,7 +63,7 @@ pub async fn demo(args: &DemoArgs) -> Result<DemoVerdict, DemoError> {
     let world = DemoWorld::start(Options::default()).await?;
     let stage = Stage::new();
     let screen = Screen::start(&world, &stage, std::io::stderr().is_terminal());
-    let verdict = scenario::play(&world, mode, &stage).await;
+    let verdict = scenario::play(&world, mode, Script::default(), &stage).await;
     screen.end().await;
     world.shutdown();
     verdict

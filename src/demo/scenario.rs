@@ -28,11 +28,6 @@ use crate::{
 };
 
 const NODE: &str = "node-2";
-const RATE: u32 = 600;
-/// So few requests would prove nothing.
-const MIN_REQUESTS: u64 = 5000;
-/// Load before, between and after.
-const ACT: Duration = Duration::from_millis(1500);
 /// Longest time of the whole play.
 const LIMIT: Duration = Duration::from_secs(28);
 
@@ -80,25 +75,43 @@ pub enum DemoError {
 
 pub(super) type Result<T> = std::result::Result<T, DemoError>;
 
+/// How the play is cast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Script {
+    /// Requests a second.
+    pub(super) rate_per_s: u32,
+    /// Load before, between and after.
+    pub(super) act: Duration,
+    /// Fewer would prove nothing: the last act goes on until so many are sent.
+    pub(super) min_requests: u64,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self { rate_per_s: 600, act: Duration::from_secs(2), min_requests: 5000 }
+    }
+}
+
 /// Plays.
-pub(super) async fn play(world: &DemoWorld, mode: Mode, stage: &Stage) -> Result<DemoVerdict> {
+pub(super) async fn play(world: &DemoWorld, mode: Mode, script: Script, stage: &Stage) -> Result<DemoVerdict> {
     let end_load = CancellationToken::new();
     // Also where the play fails, or is dropped.
     let _ends = end_load.clone().drop_guard();
-    let load = tokio::spawn(load::run(load_plan(world), end_load.clone(), stage.live.clone()));
-    let mut verdict = timeout(LIMIT, acts(world, mode, stage)).await.map_err(|_| DemoError::TooLong(LIMIT))??;
+    let load = tokio::spawn(load::run(load_plan(world, script), end_load.clone(), stage.live.clone()));
+    let mut verdict =
+        timeout(LIMIT, acts(world, mode, script, stage)).await.map_err(|_| DemoError::TooLong(LIMIT))??;
     end_load.cancel();
     let report: LoadReport = load.await.map_err(|e| DemoError::Load(e.to_string()))?;
     verdict.take_report(&report);
     verdict.took_s = stage.elapsed_s();
-    stage.phase(format!("{} of {} requests failed", verdict.failed, verdict.requests));
+    verdict.round();
     Ok(verdict)
 }
 
-fn load_plan(world: &DemoWorld) -> LoadPlan {
+fn load_plan(world: &DemoWorld, script: Script) -> LoadPlan {
     LoadPlan {
         targets: world.entries.clone(),
-        rate_per_s: RATE,
+        rate_per_s: script.rate_per_s,
         duration: LIMIT,
         keep_alive_share: 50,
         slow: Some(Slow { every: 20, path: "/slow?ms=300-800".to_owned() }),
@@ -107,18 +120,19 @@ fn load_plan(world: &DemoWorld) -> LoadPlan {
     }
 }
 
-async fn acts(world: &DemoWorld, mode: Mode, stage: &Stage) -> Result<DemoVerdict> {
+async fn acts(world: &DemoWorld, mode: Mode, script: Script, stage: &Stage) -> Result<DemoVerdict> {
     let node = NodeName::new(NODE);
     let before = settings_of(world);
     let players = Players { world, stage, node: node.clone(), runs: Runs::new(world, stage) };
     let mut shares = Shares::default();
 
     stage.phase(format!(
-        "{} nodes behind {} load balancers; {RATE} requests/s, half of them on new connections, one of 20 slow",
+        "{} nodes behind {} load balancers; {} requests/s, half of them on new connections, one of 20 slow",
         world.members.len(),
-        world.edges.len()
+        world.edges.len(),
+        script.rate_per_s
     ));
-    sleep(ACT).await;
+    sleep(script.act).await;
     shares.before = stage.live.snapshot().shares();
 
     let slow_in_flight = stage.live.snapshot().slow_in_flight;
@@ -128,18 +142,18 @@ async fn acts(world: &DemoWorld, mode: Mode, stage: &Stage) -> Result<DemoVerdic
     let idle_after_drain = players.leave(mode).await?;
     let drain_s = leaving.elapsed().as_secs_f64();
 
-    stage.phase(format!("{node} is out after {drain_s:.1} s: time to patch and reboot it"));
-    sleep(ACT).await;
+    stage.phase(format!("{node} is out after {drain_s:.1} s, {}: time to patch and reboot it", lost(stage)));
+    sleep(script.act).await;
     shares.out = stage.live.snapshot().shares();
 
-    stage.phase(format!("{node} is to come back"));
+    stage.phase(format!("{node} is to come back, {}", lost(stage)));
     let returning = Instant::now();
     players.come_back(mode).await?;
     let restore_s = returning.elapsed().as_secs_f64();
 
-    stage.phase(format!("{node} is back after {restore_s:.1} s"));
-    sleep(ACT).await;
-    while stage.live.snapshot().sent < MIN_REQUESTS {
+    stage.phase(format!("{node} is back after {restore_s:.1} s, {}", lost(stage)));
+    sleep(script.act).await;
+    while stage.live.snapshot().sent < script.min_requests {
         sleep(Duration::from_millis(50)).await;
     }
     shares.after = stage.live.snapshot().shares();
@@ -160,6 +174,13 @@ async fn acts(world: &DemoWorld, mode: Mode, stage: &Stage) -> Result<DemoVerdic
         p50_ms: 0.0,
         p99_ms: 0.0,
     })
+}
+
+fn lost(stage: &Stage) -> String {
+    match stage.live.snapshot().failed {
+        0 => "no request failed so far".to_owned(),
+        n => format!("{n} requests failed so far"),
+    }
 }
 
 fn settings_of(world: &DemoWorld) -> Vec<Option<Setting>> {

@@ -143,12 +143,10 @@ impl View {
         format!("{}  unit {}", settings.join("/"), unit.view().active)
     }
 
+    /// The events stay, the bars have nothing left to say.
     fn close(&self) {
         if let Some(bars) = &self.bars {
-            bars.waits.finish_and_clear();
-            for bar in bars.nodes.iter().chain([&bars.phase, &bars.totals]) {
-                bar.abandon();
-            }
+            let _ = bars.all.clear();
         }
     }
 }

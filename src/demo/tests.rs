@@ -237,3 +237,29 @@ async fn nothing_listens_after_the_shutdown() {
     })
     .await;
 }
+
+async fn play(mode: Mode) -> (DemoVerdict, Vec<String>) {
+    let world = world().await;
+    let stage = Stage::new();
+    let script = Script { rate_per_s: 200, act: ms(500), min_requests: 0 };
+    let verdict = scenario::play(&world, mode, script, &stage).await.expect("it is played to its end");
+    (verdict, stage.take_events().into_iter().map(|(_, what)| what.trim().to_owned()).collect())
+}
+
+#[tokio::test]
+async fn a_drain_by_the_real_run_loses_nothing() {
+    let (verdict, events) = play(Mode::Drain).await;
+    assert!(verdict.as_promised() && verdict.failed == 0 && verdict.requests > 300, "{verdict:?}");
+    assert!(verdict.sessions_at_start > 0 && verdict.idle_after_drain.is_some_and(|n| n > 0), "{verdict:?}");
+    assert!(verdict.shares.before["node-2"] > 0.2 && !verdict.shares.out.contains_key("node-2"), "{verdict:?}");
+    let place = |what: &str| events.iter().position(|e| e == what).unwrap_or_else(|| panic!("no '{what}': {events:?}"));
+    let order = ["✓ routing drained", "✓ connections drained", "✓ standby", "✓ units stopped", "✓ ready"].map(place);
+    assert!(order.is_sorted(), "{events:?}");
+}
+
+#[tokio::test]
+async fn standby_alone_loses_requests() {
+    let (verdict, _) = play(Mode::Naive).await;
+    assert!(verdict.failed > 0 && verdict.idle_after_drain.is_none(), "{verdict:?}");
+    assert!(verdict.as_promised(), "nothing was promised, and nothing is left changed: {verdict:?}");
+}

@@ -42,7 +42,8 @@ pub struct DemoVerdict {
     pub by_failure: BTreeMap<FailureKind, u64>,
     /// From the decision to take the node out until it was out of traffic and cluster, in seconds.
     pub drain_s: f64,
-    /// From the decision to bring it back until everything was as before, in seconds.
+    /// From the decision to bring it back until everything was as before (naive: until the cluster called it
+    /// started), in seconds.
     pub restore_s: f64,
     /// The whole demo, in seconds.
     pub took_s: f64,
@@ -69,6 +70,16 @@ impl DemoVerdict {
         self.restored && (self.mode == Mode::Naive || self.failed == 0)
     }
 
+    /// To milliseconds and permille: nobody can use more.
+    pub(super) fn round(&mut self) {
+        let Self { drain_s, restore_s, took_s, shares, .. } = self;
+        let shares =
+            [&mut shares.before, &mut shares.out, &mut shares.after].into_iter().flat_map(BTreeMap::values_mut);
+        for number in [drain_s, restore_s, took_s].into_iter().chain(shares) {
+            *number = (*number * 1000.0).round() / 1000.0;
+        }
+    }
+
     pub(super) fn take_report(&mut self, report: &LoadReport) {
         self.requests = report.requests;
         self.failed = report.failed;
@@ -82,6 +93,9 @@ impl fmt::Display for DemoVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { node, requests, failed, drain_s, restore_s, took_s, .. } = self;
         writeln!(f, "{failed} of {requests} requests failed in {took_s:.1} s.")?;
+        for (kind, count) in &self.by_failure {
+            writeln!(f, "  {kind}: {count}")?;
+        }
         match self.mode {
             Mode::Drain => {
                 writeln!(

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::settings::OnDeadline,
-    model::{Effect, Receipt, RouteTarget, RunId, ServiceName},
+    model::{Effect, InstanceName, Receipt, RouteId, RouteTarget, RunId, ServiceName},
 };
 
 /// One fact about a run.
@@ -94,10 +94,8 @@ pub enum Event {
         step: usize,
         /// The stage, from 0.
         stage: usize,
-        /// Failed requests on the node so far, by all instances: the baseline of the stage.
-        errors: u64,
-        /// Requests on the node so far.
-        requests: u64,
+        /// What each instance counted so far: the baseline of the stage.
+        baseline: Vec<Counted>,
     },
     /// Errors rose (or readiness was lost) at a stage of the ramp: the node is taken out again, to try later.
     RampBackedOff {
@@ -128,6 +126,19 @@ pub enum Event {
         /// How.
         ending: Ending,
     },
+}
+
+/// What one instance of a route counted for the node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The route.
+    pub route: RouteId,
+    /// The instance.
+    pub instance: InstanceName,
+    /// Failed requests.
+    pub errors: u64,
+    /// Requests.
+    pub requests: u64,
 }
 
 /// How a run ended.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::proof::Release;
 use crate::{
     config::settings::OnDeadline,
-    journal::{Ending, Event, Record},
+    journal::{Counted, Ending, Event, Record},
     model::{Effect, Receipt, ServiceName},
     plan::Plan,
 };
@@ -115,10 +115,8 @@ pub struct Ramp {
     pub stage: Option<usize>,
     /// Since when.
     pub since: Timestamp,
-    /// Failed requests when the stage was reached.
-    pub errors: u64,
-    /// Requests when the stage was reached.
-    pub requests: u64,
+    /// What each instance had counted when the stage was reached.
+    pub baseline: Vec<Counted>,
     /// How often it was taken back.
     pub back_offs: u32,
     /// Why, the last time.
@@ -213,9 +211,10 @@ impl RunState {
                 }
             }
             (Status::Active, Event::DrainLost { service, .. }) => self.reopen_drain(service, at),
-            (Status::Active, Event::RampStage { step, stage, errors, requests }) => {
+            (Status::Active, Event::RampStage { step, stage, baseline }) => {
                 let ramp = self.ramp(*step, at);
-                (ramp.stage, ramp.since, ramp.errors, ramp.requests) = (Some(*stage), at, *errors, *requests);
+                (ramp.stage, ramp.since) = (Some(*stage), at);
+                ramp.baseline.clone_from(baseline);
                 self.armed_at = at;
             }
             (Status::Active, Event::RampBackedOff { step, why, .. }) => {
@@ -285,14 +284,7 @@ impl RunState {
     }
 
     fn ramp(&mut self, step: usize, at: Timestamp) -> &mut Ramp {
-        self.ramps.entry(step).or_insert(Ramp {
-            stage: None,
-            since: at,
-            errors: 0,
-            requests: 0,
-            back_offs: 0,
-            why: None,
-        })
+        self.ramps.entry(step).or_insert(Ramp { stage: None, since: at, baseline: Vec::new(), back_offs: 0, why: None })
     }
 
     /// The steps from the wait for connections on are open again.

@@ -14,6 +14,7 @@ use super::{
     Failure, FailureKind, Latency, Live, LoadPlan, LoadReport, Second, Target,
     client::{Answer, Outcome},
 };
+use crate::provider::{Clock, SystemClock};
 
 /// A request that is under way.
 pub(super) struct Sent {
@@ -56,8 +57,7 @@ impl Recorder {
         let histogram = || Histogram::new_with_bounds(1, longest, 3).expect("bounds are in order, digits at most 5");
         Self {
             start,
-            #[expect(clippy::disallowed_methods, reason = "a report of real load on real clients has the real time")]
-            started_at: Timestamp::now(),
+            started_at: SystemClock.now(),
             targets: plan.targets.iter().map(ToString::to_string).collect(),
             rate_per_s: plan.rate_per_s,
             live,

@@ -1,6 +1,6 @@
 //! What a load run found.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
@@ -95,6 +95,22 @@ pub enum FailureKind {
     Protocol,
     /// It was due and never sent: too many were still in flight when the run ended.
     NotSent,
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Refused => "connection refused",
+            Self::Unreachable => "unreachable",
+            Self::NoAddress => "no address",
+            Self::Reset => "connection reset",
+            Self::Closed => "closed before the answer",
+            Self::TimedOut => "timed out",
+            Self::Status => "error status",
+            Self::Protocol => "no HTTP",
+            Self::NotSent => "never sent",
+        })
+    }
 }
 
 /// Latencies in milliseconds.

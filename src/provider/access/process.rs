@@ -4,7 +4,7 @@ use std::{process::Stdio, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
-    process::Command,
+    process::{Child, Command},
     time::timeout,
 };
 
@@ -15,9 +15,8 @@ use crate::provider::{ProviderError, Result};
 /// Ctrl-C reaches Tidegate and not the change that is under way; on time-out, or when the caller goes away, it
 /// is killed.
 pub(super) async fn run(mut command: Command, limit: Duration) -> Result<Output> {
-    let name = command.as_std().get_program().to_string_lossy().into_owned();
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
-    let mut child = command.spawn().map_err(|e| ProviderError::Unreachable(format!("cannot start {name}: {e}")))?;
+    let name = name(&command);
+    let mut child = start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let whole = async {
         let (out, err) = tokio::try_join!(bounded(out, &name), bounded(err, &name))?;
@@ -27,6 +26,24 @@ pub(super) async fn run(mut command: Command, limit: Duration) -> Result<Output>
         Ok(Output { code: status.code(), stdout, stderr })
     };
     timeout(limit, whole).await.map_err(|_| ProviderError::TimedOut(limit))?
+}
+
+/// The same for a command that leaves something behind in the background, which would hold the pipes open: its exit
+/// code, and no output.
+pub(super) async fn run_silent(mut command: Command, limit: Duration) -> Result<Option<i32>> {
+    let name = name(&command);
+    let mut child = start(command.stdout(Stdio::null()).stderr(Stdio::null()))?;
+    let status = timeout(limit, child.wait()).await.map_err(|_| ProviderError::TimedOut(limit))?;
+    Ok(status.map_err(|e| unexpected(&name, &e.to_string()))?.code())
+}
+
+fn start(command: &mut Command) -> Result<Child> {
+    command.stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+    command.spawn().map_err(|e| ProviderError::Unreachable(format!("cannot start {}: {e}", name(command))))
+}
+
+fn name(command: &Command) -> String {
+    command.as_std().get_program().to_string_lossy().into_owned()
 }
 
 async fn bounded(pipe: Option<impl AsyncRead + Unpin>, name: &str) -> Result<Vec<u8>> {

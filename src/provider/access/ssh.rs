@@ -133,27 +133,24 @@ impl Host {
 
     async fn run(&self, line: &str, limit: Duration) -> Result<Output> {
         let began = tokio::time::Instant::now();
-        for last in [false, true] {
+        // Once more where the master went before it got the command; whatever else happened may have happened there.
+        for _ in 0..2 {
             let master = self.open().await?;
             let left = limit.saturating_sub(began.elapsed());
-            let said = process::run(master.command(&self.name, line), left).await;
-            let output = match said {
-                Err(ProviderError::TimedOut(_)) => return Err(ProviderError::TimedOut(limit)),
-                other => other?,
-            };
-            match output.code {
-                Some(SSH_FAILED) if master::never_sent(&output.stderr) && !last => {}
-                Some(SSH_FAILED) if master::never_sent(&output.stderr) => {
-                    return Err(ProviderError::Unreachable(format!("{}: the SSH connection broke", self.name)));
-                }
-                Some(SSH_FAILED) if master::broke(&output.stderr) => {
-                    let why = format!("{}: the SSH connection broke during the command", self.name);
-                    return Err(ProviderError::Unexpected(why));
-                }
-                _ => return Ok(output),
+            let output = process::run(master.command(&self.name, line), left).await?;
+            if output.code != Some(SSH_FAILED) {
+                return Ok(output);
             }
+            if master::never_sent(&output) {
+                continue;
+            }
+            if master::broke(&output.stderr) {
+                let why = format!("{}: the SSH connection broke during the command", self.name);
+                return Err(ProviderError::Unexpected(why));
+            }
+            return Ok(output);
         }
-        Err(ProviderError::Unreachable(format!("{}: no SSH connection", self.name)))
+        Err(ProviderError::Unreachable(format!("{}: the SSH connection breaks again and again", self.name)))
     }
 
     async fn connect_unix(&self, path: &Path) -> Result<UnixStream> {
@@ -217,8 +214,10 @@ impl Access for SshAccess {
     async fn run(&self, host: &str, argv: &[&str], limit: Duration) -> Result<Output> {
         let line = quoted(argv)?;
         let host = self.host(host)?;
-        let whole = timeout(limit, host.run(&line, limit)).await;
-        whole.map_err(|_| ProviderError::TimedOut(limit))?
+        match timeout(limit, host.run(&line, limit)).await {
+            Ok(Err(ProviderError::TimedOut(_))) | Err(_) => Err(ProviderError::TimedOut(limit)),
+            Ok(said) => said,
+        }
     }
 
     async fn connect_unix(&self, host: &str, path: &Path) -> Result<Box<dyn Stream>> {

@@ -7,7 +7,8 @@
 //!   in). So nothing here goes from maintenance straight to `ready`: the way leads through `drain` and
 //!   `health down`, after which only checks that pass from then on count.
 //! * A reload starts a new worker and leaves the old ones serving the connections that they have. Where the
-//!   master's socket is configured, old workers are asked too; where they cannot be read, nothing is known.
+//!   master's socket is configured, old workers are asked too; where they cannot be read, nothing is known. They
+//!   take no new clients and no orders about a server any more, so a drain has nothing to tell them.
 //! * Success is an empty line. Whatever else comes back is the refusal, in HAProxy's own words.
 //!
 //! Not visible from here: whether `load-server-state-from-file` will keep a drain over the next reload. A run
@@ -40,6 +41,10 @@ use parse::{FORCED_DRAIN, FORCED_MAINT, Load, Server, Snapshot, first_words};
 const MAX_ANSWER: u64 = 16 << 20;
 /// Old workers that are asked; more would be a reload loop.
 const MAX_OLD_WORKERS: usize = 64;
+/// Sessions that are cut with one line, which must fit into HAProxy's buffer of 16 KB.
+const SESSIONS_A_LINE: usize = 100;
+/// What the master says of a worker that ended.
+const GONE: &str = "Can't find the target PID";
 
 /// One backend on every HAProxy that sends clients to it.
 pub struct Haproxy {
@@ -95,17 +100,22 @@ impl Haproxy {
         Ok((current, old))
     }
 
-    /// Asks one old worker through the master. `None` where it ended in the meantime.
-    async fn ask_old(&self, master: &Endpoint, pid: u64, command: &str) -> Result<Option<String>> {
-        let answer = self.ask(master, &format!("@!{pid} {command}")).await?;
-        let gone = answer.starts_with("Can't find the target PID");
-        Ok((!gone).then_some(answer))
+    /// Asks one old worker through the master. `None` where it ended in the meantime, which can also cut its
+    /// answer short.
+    async fn ask_old(&self, instance: &HaproxyInstance, pid: u64, command: &str) -> Result<Option<String>> {
+        let Some(master) = &instance.master else { return Ok(None) };
+        match self.ask(master, &format!("@!{pid} {command}")).await {
+            Ok(answer) => Ok((!answer.starts_with(GONE)).then_some(answer)),
+            Err(error) => match self.old_workers(instance).await? {
+                (_, old) if old.contains(&pid) => Err(error),
+                _ => Ok(None),
+            },
+        }
     }
 
     async fn old_loads(&self, instance: &HaproxyInstance, old: &[u64]) -> Result<BTreeMap<String, Load>> {
-        let Some(master) = &instance.master else { return Ok(BTreeMap::new()) };
         let command = format!("show stat {} 4 -1", self.backend);
-        let answers = try_join_all(old.iter().map(|pid| self.ask_old(master, *pid, &command))).await?;
+        let answers = try_join_all(old.iter().map(|pid| self.ask_old(instance, *pid, &command))).await?;
         let mut sums: BTreeMap<String, Load> = BTreeMap::new();
         for answer in answers.into_iter().flatten() {
             for (server, load) in parse::loads(&answer, &self.backend).map_err(ProviderError::Unexpected)? {
@@ -133,16 +143,17 @@ impl Haproxy {
         }
     }
 
-    /// The same change on every old worker, as far as they know the server: they still send requests of the
-    /// connections that they kept.
-    async fn change_old(&self, instance: &HaproxyInstance, command: &str) -> Result<()> {
-        let Some(master) = &instance.master else { return Ok(()) };
-        let (_, old) = self.old_workers(instance).await?;
-        let answers = try_join_all(old.iter().map(|pid| self.ask_old(master, *pid, command))).await?;
-        for answer in answers.iter().flatten() {
-            let said = answer.trim();
-            if !matches!(said, "" | "No such server." | "No such backend.") {
-                return Err(ProviderError::Unexpected(format!("an old worker said: {}", first_words(said))));
+    /// Cuts the sessions on a server in an old worker, one by one: its backends count as disabled, so it refuses
+    /// everything that is said of a server ("Proxy is disabled.").
+    async fn cut_old(&self, instance: &HaproxyInstance, pid: u64, server: &str) -> Result<()> {
+        let Some(answer) = self.ask_old(instance, pid, "show sess").await? else { return Ok(()) };
+        for some in parse::sessions(&answer, &self.backend, server).chunks(SESSIONS_A_LINE) {
+            let cut: Vec<String> = some.iter().map(|id| format!("shutdown session {id}")).collect();
+            let next = format!(";@!{pid} ");
+            let Some(answer) = self.ask_old(instance, pid, &cut.join(&next)).await? else { return Ok(()) };
+            let gone = |line: &str| line.is_empty() || line.starts_with("No such session") || line.starts_with(GONE);
+            if let Some(said) = answer.lines().map(str::trim).find(|line| !gone(line)) {
+                return Err(ProviderError::Unexpected(format!("old worker {pid} said: {}", explained(said))));
             }
         }
         Ok(())
@@ -209,18 +220,15 @@ impl RouteProvider for Haproxy {
         let member = self.member(server)?;
         let snapshot = self.snapshot(&instance.socket).await?;
         let now = snapshot.servers.get(server).ok_or_else(|| ProviderError::Refused(format!("no server {member}")))?;
-        self.change(&instance.socket, &commands(&member, now, desired)?).await?;
-        if matches!(desired, Desired::Drained) {
-            self.change_old(instance, &format!("set server {member} state drain")).await?;
-        }
-        Ok(())
+        self.change(&instance.socket, &commands(&member, now, desired)?).await
     }
 
     async fn close_connections(&self, instance: &InstanceName, server: &str) -> Result<()> {
         let instance = self.instance(instance)?;
         let cut = format!("shutdown sessions server {}", self.member(server)?);
         self.change(&instance.socket, std::slice::from_ref(&cut)).await?;
-        self.change_old(instance, &cut).await
+        let (_, old) = self.old_workers(instance).await?;
+        try_join_all(old.iter().map(|pid| self.cut_old(instance, *pid, server))).await.map(drop)
     }
 }
 

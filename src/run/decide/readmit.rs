@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Decision, Progress, Situation, routes};
 use crate::{
-    journal::Event,
+    journal::{Counted, Event},
     model::{Desired, Effect, Health, Readiness, observed::age},
     plan::steps::Readmission,
     run::{state::Ramp, waiting::Waiting},
@@ -56,8 +56,10 @@ fn ramp(s: &Situation<'_>, step: usize, ramped: &[&Readmission]) -> Decision {
         progress.merge(to_stage(s, step, back, stage, last));
     }
     if progress.is_proven() && reached != Some(last) {
-        let (errors, requests) = counters(s, ramped);
-        progress.records.push(Event::RampStage { step, stage, errors, requests });
+        match counters(s, ramped) {
+            Ok(baseline) => progress.records.push(Event::RampStage { step, stage, baseline }),
+            Err(waiting) => progress.waits.push(waiting),
+        }
     }
     Decision::Go(progress)
 }
@@ -93,14 +95,11 @@ fn trouble(s: &Situation<'_>, step: usize, ramped: &[&Readmission], ramp: Option
             }
         }
     }
-    let ramp = ramp?;
-    let (errors, requests) = counters(s, ramped);
-    // Smaller than the baseline means that a process was replaced: its counters began again.
-    let failed = errors.checked_sub(ramp.errors).unwrap_or(errors);
-    let sent = requests.checked_sub(ramp.requests).unwrap_or(requests).max(1);
+    // An instance that does not answer now is no trouble by itself: the ramp goes no further until it does.
+    let (failed, sent) = since(&ramp?.baseline, &counters(s, ramped).ok()?);
     let allowed = ramped.iter().map(|r| r.max_error_ratio).fold(0.0, f64::max);
     #[expect(clippy::cast_precision_loss, reason = "a ratio of counters; nobody sends 2^52 requests in a dwell")]
-    let ratio = failed as f64 / sent as f64;
+    let ratio = failed as f64 / sent.max(1) as f64;
     (failed >= MIN_ERRORS && ratio > allowed).then(|| format!("{failed} of {sent} requests failed"))
 }
 
@@ -159,9 +158,30 @@ fn not_ready(s: &Situation<'_>, ramped: &[&Readmission], ramp: &Ramp) -> Option<
     })
 }
 
-/// Failed requests and requests of the node, over all instances.
-fn counters(s: &Situation<'_>, ramped: &[&Readmission]) -> (u64, u64) {
-    ramped.iter().filter_map(|r| s.look.member(&r.target).ok()).fold((0, 0), |(errors, requests), m| {
-        (errors.saturating_add(m.errors_total), requests.saturating_add(m.requests_total))
+/// What every instance has counted so far; only all of them together can be compared.
+fn counters(s: &Situation<'_>, ramped: &[&Readmission]) -> Result<Vec<Counted>, Waiting> {
+    let count = |back: &&Readmission| {
+        let member = s.look.member(&back.target)?;
+        Ok(Counted {
+            route: back.target.route.clone(),
+            instance: back.target.instance.clone(),
+            errors: member.errors_total,
+            requests: member.requests_total,
+        })
+    };
+    ramped.iter().map(count).collect()
+}
+
+/// Failed requests and requests since a baseline. A counter below its baseline began again with a new process.
+fn since(baseline: &[Counted], now: &[Counted]) -> (u64, u64) {
+    let before = |c: &Counted| baseline.iter().find(|b| b.route == c.route && b.instance == c.instance);
+    now.iter().fold((0_u64, 0_u64), |(failed, sent), c| {
+        let (errors, requests) = match before(c) {
+            Some(b) if c.requests >= b.requests && c.errors >= b.errors => {
+                (c.errors - b.errors, c.requests - b.requests)
+            }
+            _ => (c.errors, c.requests),
+        };
+        (failed.saturating_add(errors), sent.saturating_add(requests))
     })
 }

@@ -76,7 +76,7 @@ fn tests(root: &Path) -> Result<(Outcome, Tally)> {
 }
 
 fn docs(root: &Path) -> Result<(Outcome, Tally)> {
-    let arguments: Vec<&str> = ["doc", "--no-deps"].iter().chain(&WHOLE).copied().collect();
+    let arguments: Vec<&str> = ["doc", "--no-deps", "--document-private-items"].iter().chain(&WHOLE).copied().collect();
     let (ok, tests) = child::run(child::cargo(root, &arguments).env("RUSTDOCFLAGS", "-D warnings"), LIMIT)?;
     Ok((if ok { Outcome::Passed } else { Outcome::Failed("see above".into()) }, tests))
 }

@@ -12,7 +12,10 @@ use sha2::{Digest, Sha256};
 use tokio::{net::UnixStream, process::Command};
 
 use super::{ALIVE_INTERVAL, CONNECT_LIMIT, Client};
-use crate::provider::{ProviderError, Result, access::process};
+use crate::provider::{
+    ProviderError, Result,
+    access::{Output, process},
+};
 
 /// Seconds that an unused master stays open, beyond the end of this program.
 const PERSIST_SECONDS: u32 = 60;
@@ -40,11 +43,16 @@ impl Master {
             return Err(unreachable(host, &said.stderr));
         }
         let digest = Sha256::digest(said.stdout.as_bytes());
-        let control = client.directory.join(hex(&digest[..8]));
-        if control.as_os_str().len() > MAX_SOCKET_PATH {
-            return Err(ProviderError::Refused(format!("{} is too long for a control socket", control.display())));
+        let socket = client.directory.join(hex(&digest[..8]));
+        if socket.as_os_str().len() > MAX_SOCKET_PATH {
+            return Err(ProviderError::Refused(format!("{} is too long for a control socket", socket.display())));
         }
-        Ok(Self { socket: control })
+        Ok(Self::at(socket))
+    }
+
+    /// The master in this place.
+    pub(super) fn at(socket: PathBuf) -> Self {
+        Self { socket }
     }
 
     /// Makes the master unless it lives. One program at a time: a second master in the same place would stay
@@ -77,8 +85,8 @@ impl Master {
         }
     }
 
-    /// `ssh -f` returns once it is authenticated and listens. It would hold our pipes open from then on, so what
-    /// it says goes to a file.
+    /// `ssh -f` returns once it is authenticated and listens. What it says goes to a file, since the part of it that
+    /// stays in the background would hold our pipes open.
     async fn make(&self, client: &Client, host: &str) -> Result<()> {
         remove(&self.socket).map_err(|e| unreachable(host, &e.to_string()))?;
         let log = self.socket.with_extension("log");
@@ -94,11 +102,11 @@ impl Master {
         make.args(["-o", "PermitLocalCommand=no", "-o", "RemoteCommand=none", "-o", "RequestTTY=no"]);
         make.args(["-o", "StreamLocalBindUnlink=yes", "-o", "StreamLocalBindMask=0177"]);
         make.arg("--").arg(host);
-        let said = process::run(make, CONNECT_LIMIT).await;
+        let said = process::run_silent(make, CONNECT_LIMIT).await;
         let words = fs::read_to_string(&log).unwrap_or_default();
         // The log can be gone or stay: it is of no use to anybody any more.
         let _ = fs::remove_file(&log);
-        match said?.code {
+        match said? {
             Some(0) => Ok(()),
             _ => Err(unreachable(host, &words)),
         }
@@ -165,9 +173,10 @@ impl Client {
     }
 }
 
-/// The master was gone before the command was handed over: the stand-in connection ended at once.
-pub(super) fn never_sent(stderr: &str) -> bool {
-    stderr.contains("UNKNOWN port 65535") || stderr.contains("kex_exchange_identification")
+/// The master was gone before the command was handed over: `ssh` tried the stand-in connection, and that ended at
+/// once.
+pub(super) fn never_sent(output: &Output) -> bool {
+    output.stdout.is_empty() && last_line(&output.stderr).is_some_and(|line| line.contains("UNKNOWN port 65535"))
 }
 
 /// The master went, or lost its peer, while the command ran.
@@ -213,8 +222,12 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 fn unreachable(host: &str, words: &str) -> ProviderError {
-    let words = words.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("ssh gave no reason");
+    let words = last_line(words).unwrap_or("ssh gave no reason");
     ProviderError::Unreachable(format!("{host}: {words}"))
+}
+
+fn last_line(words: &str) -> Option<&str> {
+    words.lines().map(str::trim).rfind(|line| !line.is_empty())
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -40,3 +40,17 @@ fn the_directory_must_be_ours_alone() {
     assert!(SshAccess::in_directory(None, None, fresh.clone()).is_ok());
     assert!(SshAccess::in_directory(None, None, fresh).is_ok(), "a second program finds it and takes it");
 }
+
+#[tokio::test]
+async fn a_command_without_a_master_is_known_not_to_have_been_sent() {
+    if !Path::new("/usr/bin/ssh").exists() {
+        eprintln!("NOT RUN: ssh is not installed");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let nowhere = Master::at(directory.path().join("no-master"));
+    let output = process::run(nowhere.command("node-01", "true"), Duration::from_secs(5)).await.expect("output");
+    assert_eq!(output.code, Some(SSH_FAILED));
+    assert!(master::never_sent(&output), "{output:?}");
+    assert!(!master::never_sent(&Output { stdout: "begun".into(), ..output }));
+}

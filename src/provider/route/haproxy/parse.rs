@@ -225,6 +225,14 @@ pub(super) fn workers(answer: &str) -> Result<(Vec<u64>, Vec<u64>), String> {
     }
 }
 
+/// The ids of the sessions on one server, from `show sess`.
+pub(super) fn sessions<'a>(answer: &'a str, backend: &str, server: &str) -> Vec<&'a str> {
+    let (backend, server) = (format!("be={backend}"), format!("srv={server}"));
+    let on_server = |line: &&str| line.split(' ').any(|w| w == backend) && line.split(' ').any(|w| w == server);
+    let id = |line: &'a str| line.split_once(':').map(|(id, _)| id).filter(|id| id.starts_with("0x"));
+    answer.lines().filter(on_server).filter_map(id).collect()
+}
+
 /// The beginning of an answer, for an error message.
 pub(super) fn first_words(answer: &str) -> String {
     let line = answer.lines().find(|line| !line.trim().is_empty()).unwrap_or("an empty answer");
