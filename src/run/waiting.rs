@@ -204,7 +204,7 @@ impl fmt::Display for Short {
         match seconds {
             0..=9 => write!(f, "{:.1} s", self.0.as_secs_f64()),
             10..=119 => write!(f, "{seconds} s"),
-            _ if seconds % 60 == 0 => write!(f, "{} min", seconds / 60),
+            _ if seconds.is_multiple_of(60) => write!(f, "{} min", seconds / 60),
             _ => write!(f, "{} min {} s", seconds / 60, seconds % 60),
         }
     }

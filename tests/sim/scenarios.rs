@@ -129,7 +129,7 @@ fn a_full_disk_stops_before_the_next_effect() {
                 effects <= intended + usize::from(effects > intended && intended > 0),
                 "{n}: {effects} effects, {intended} intents"
             );
-            assert_eq!(stage.to_the_end_or_resume().await, Finish::Done);
+            assert_eq!(stage.resume_or_drain().await, Finish::Done);
             stage.check().await.unwrap();
         });
     }
@@ -341,7 +341,7 @@ fn ctrl_c_stops_waiting_and_resume_goes_on() {
 
 impl Stage {
     /// Resumes where a run is open, else starts a drain.
-    async fn to_the_end_or_resume(&mut self) -> Finish {
+    async fn resume_or_drain(&mut self) -> Finish {
         match self.resume(At::Never, &CancellationToken::new()).await {
             Some((End::Finished(finish), _)) => finish,
             Some((end, _)) => panic!("{end:?}"),

@@ -191,7 +191,7 @@ impl Sim {
             self.units();
             self.checks();
             self.traffic();
-            if self.now % 100 == 0 {
+            if self.now.is_multiple_of(100) {
                 let view = self.cluster_now();
                 self.past.push(view);
                 if self.past.len() > 6 {

@@ -11,11 +11,13 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{Outcome, Tally, child, stages::WHOLE};
+use super::{Outcome, Tally, child};
 use crate::lab::{Lab, Options};
 
 /// The lab of the checks; one that a person has up has another name.
 const PREFIX: &str = "tgt";
+/// Builds and runs them.
+const THESE: [&str; 6] = ["test", "--locked", "--package", "tidegate", "--test", "lab"];
 
 pub(super) fn run(root: &Path, limit: Duration) -> Result<(Outcome, Tally)> {
     if !root.join("tests/lab/main.rs").exists() {
@@ -28,8 +30,8 @@ pub(super) fn run(root: &Path, limit: Duration) -> Result<(Outcome, Tally)> {
     }
     let up = Lab::up(Options { prefix: PREFIX.into(), ..Options::default() });
     let tests = up.and_then(|_| {
-        let mut command = child::cargo(root, &["test", "--test", "lab"]);
-        command.args(&WHOLE[1..]).args(["--", "--ignored", "--test-threads=1"]).env("TIDEGATE_LAB", PREFIX);
+        let mut command = child::cargo(root, &THESE);
+        command.args(["--", "--ignored", "--test-threads=1"]).env("TIDEGATE_LAB", PREFIX);
         child::run(&mut command, limit)
     });
     let down = Lab::down(PREFIX);
@@ -56,8 +58,7 @@ fn usable() -> Result<(), String> {
 
 /// The names of the tests that need the lab.
 fn names(root: &Path) -> Result<Vec<String>> {
-    let output = child::cargo(root, &["test", "--quiet", "--test", "lab"])
-        .args(&WHOLE[1..])
+    let output = child::cargo(root, &THESE)
         .args(["--", "--ignored", "--list", "--format=terse"])
         .stderr(Stdio::inherit())
         .output()
