@@ -29,17 +29,28 @@ impl Lab {
         self.remember()
     }
 
-    /// Creates or removes the Jetty service on all nodes, and waits until it answers. A reset keeps it so.
+    /// Creates or removes the Jetty service on all nodes, and waits until both load balancers serve it; HAProxy
+    /// is restarted for it. A reset keeps it so.
     pub fn set_jetty(&mut self, on: bool) -> Result<()> {
+        if on == self.options.jetty {
+            return Ok(());
+        }
         if on {
-            self.shell("node-1", scripts::JETTY_ON)?;
-            let limit = Duration::from_secs(120);
-            self.wait("Jetty on all nodes", limit, |lab| lab.all_ready(JETTY_PORT))?;
+            self.add_jetty()?;
         } else {
             self.shell("node-1", scripts::JETTY_OFF)?;
+            self.remember()?;
         }
         self.options.jetty = on;
         self.save()?;
+        self.fresh_balancers()
+    }
+
+    /// The cluster's half of it.
+    pub(crate) fn add_jetty(&self) -> Result<()> {
+        self.shell("node-1", scripts::JETTY_ON)?;
+        let limit = Duration::from_secs(120);
+        self.wait("Jetty on all nodes", limit, |lab| lab.all_ready(JETTY_PORT))?;
         self.remember()
     }
 
@@ -87,6 +98,10 @@ impl Lab {
                 )));
             }
             lab.all_ready(APP_PORT)
-        })
+        })?;
+        if self.options.jetty {
+            self.wait("Jetty on all nodes", limit, |lab| lab.all_ready(JETTY_PORT))?;
+        }
+        Ok(())
     }
 }

@@ -42,21 +42,37 @@ impl Default for Haproxy {
 }
 
 impl Haproxy {
-    /// The configuration file of one load balancer.
-    pub(crate) fn render(&self, host: &Host) -> String {
+    /// The configuration file of one load balancer, with a second service where Jetty runs.
+    pub(crate) fn render(&self, host: &Host, jetty: bool) -> String {
         let address = host.address;
         let (state_global, state_default) = if self.state_file {
-            ("    server-state-file /var/lib/haproxy/server-state\n", "    load-server-state-from-file global\n")
+            (
+                "    server-state-file /var/lib/haproxy/server-state\n",
+                "    load-server-state-from-file global\n",
+            )
         } else {
             ("", "")
         };
-        let check = format!("check inter {} fall {} rise {} weight {}", self.inter, self.fall, self.rise, self.weight);
+        let check = format!(
+            "check inter {} fall {} rise {} weight {}",
+            self.inter, self.fall, self.rise, self.weight
+        );
         let servers = |port: u16, extra: &str| -> String {
             hosts(Role::Node)
-                .map(|node| format!("    server {} {}:{port} {check} {extra}\n", node.name, node.address))
+                .map(|node| {
+                    format!(
+                        "    server {} {}:{port} {check} {extra}\n",
+                        node.name, node.address
+                    )
+                })
                 .collect()
         };
-        let (app, jetty) = (servers(APP_PORT, &self.server_extra), servers(JETTY_PORT, ""));
+        let app = servers(APP_PORT, &self.server_extra);
+        let jetty = if jetty {
+            second_service(&servers(JETTY_PORT, ""))
+        } else {
+            String::new()
+        };
         let extra = &self.app_extra;
         format!(
             r#"# Made by `cargo xtask lab`; see xtask/src/lab/haproxy.rs.
@@ -90,20 +106,28 @@ frontend web
     bind :80
     default_backend app
 
-frontend jetty
-    bind :{JETTY_PORT}
-    default_backend jetty
-
 backend app
     balance roundrobin
     option httpchk GET /ready
     http-check expect status 200
 {extra}{app}
+{jetty}"#
+        )
+    }
+}
+
+/// Jetty's part: a port and a backend of its own.
+fn second_service(servers: &str) -> String {
+    format!(
+        "
+frontend jetty
+    bind :{JETTY_PORT}
+    default_backend jetty
+
 backend jetty
     balance roundrobin
     option httpchk GET /ready
     http-check expect status 200
-{jetty}"#
-        )
-    }
+{servers}"
+    )
 }

@@ -32,10 +32,11 @@ pub(crate) fn create(layout: &Layout) -> Result<()> {
     }
     let known_hosts = layout.file("known_hosts");
     write(&known_hosts, 0o644, &known)?;
+    // The default key exchange, safe against tomorrow's computers, costs 0.14 s of today's.
     config.push_str(&format!(
         "Host *\n    User root\n    IdentityFile {}\n    IdentitiesOnly yes\n    UserKnownHostsFile {}\n    \
          GlobalKnownHostsFile /dev/null\n    StrictHostKeyChecking yes\n    HostKeyAlgorithms ssh-ed25519\n    \
-         PasswordAuthentication no\n    GSSAPIAuthentication no\n    ConnectTimeout 5\n    LogLevel ERROR\n",
+         KexAlgorithms curve25519-sha256\n    PasswordAuthentication no\n    GSSAPIAuthentication no\n    ConnectTimeout 5\n    LogLevel ERROR\n",
         user.display(),
         known_hosts.display(),
     ));

@@ -6,14 +6,13 @@ use anyhow::Result;
 
 use super::layout::{HOSTS, Role, hosts, machines};
 use super::shell::{self, Answer};
-use super::{Lab, network, switch};
+use super::{Haproxy, Lab, network, switch};
 
 /// In a node: no switch of the application is set, its log is empty, and what should run does.
 const NODE: &str = r#"
 find /run/app -mindepth 1 -delete 2> /dev/null || true
 systemctl reset-failed
 systemctl start app-sidecar.service
-if systemctl -q is-enabled jetty9.service 2> /dev/null; then systemctl disable -q jetty9.service; fi
 : > /var/log/app/access.log
 "#;
 
@@ -78,15 +77,20 @@ impl Lab {
     }
 
     /// Starts HAProxy anew on both load balancers, with the lab's configuration, and waits until it has
-    /// checked every server of the application.
+    /// checked every server.
     pub fn fresh_balancers(&self) -> Result<()> {
+        self.balance(&self.options.haproxy)
+    }
+
+    /// Starts HAProxy anew with another configuration, until the next reset.
+    pub fn balance(&self, haproxy: &Haproxy) -> Result<()> {
         for balancer in hosts(Role::Balancer) {
             let mut command = self.command_in(balancer.name, "sh")?;
             command.args(["-euc", BALANCER]);
-            shell::feed(&mut command, &self.options.haproxy.render(balancer))?;
+            shell::feed(&mut command, &haproxy.render(balancer, self.options.jetty))?;
         }
         let limit = Duration::from_secs(60);
-        self.wait("both HAProxy", limit, |lab| lab.balancers_up("app"))
+        self.wait("both HAProxy", limit, Self::balancers_up)
     }
 
     /// Whether a machine's system is up as far as it will come.

@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::layout::{Layout, machines, state_root};
-use super::shell::Answer;
-use super::{Lab, Options, TidegateConfig, cgroup, host, keys, network, product, rootfs, seed, switch, teardown};
+use super::shell::{self, Answer};
+use super::{
+    Lab, Options, TidegateConfig, cgroup, host, keys, network, product, rootfs, seed, switch,
+    teardown,
+};
 
 /// See [`Lab::up`].
 pub(super) fn up(options: Options) -> Result<Lab> {
@@ -19,7 +22,10 @@ pub(super) fn up(options: Options) -> Result<Lab> {
     let supervisor = product::xtask()?;
     let _lock = lock(&layout)?;
     if Lab::attach(&options.prefix).is_ok() {
-        bail!("the lab {:?} is up already; `cargo xtask lab status` shows it", options.prefix);
+        bail!(
+            "the lab {:?} is up already; `cargo xtask lab status` shows it",
+            options.prefix
+        );
     }
     if layout.dir().exists() || !cgroup::processes(&layout.cgroup()).is_empty() {
         eprintln!("lab: removing what an earlier lab left");
@@ -29,22 +35,21 @@ pub(super) fn up(options: Options) -> Result<Lab> {
     let rootfs = rootfs::ensure()?;
 
     let mut clock = Clock::start();
-    fs::create_dir_all(layout.dir()).with_context(|| format!("could not make {}", layout.dir().display()))?;
+    fs::create_dir_all(layout.dir())
+        .with_context(|| format!("could not make {}", layout.dir().display()))?;
     keys::create(&layout)?;
     for host in machines() {
-        seed::create(&layout, &rootfs, host, &options.haproxy)?;
+        seed::create(&layout, &rootfs, host, &options)?;
     }
     network::create(&layout)?;
     start_supervisor(&layout, &rootfs, &supervisor)?;
     clock.lap("prepared, machines booting");
-    let mut lab = Lab { layout, options };
+    let lab = Lab { layout, options };
     let dir = lab.dir().to_owned();
-    bring_into_service(&mut lab, &mut clock).with_context(|| {
+    bring_into_service(&lab, &mut clock).with_context(|| {
         let dir = dir.display();
-        format!(
-            "the lab did not come up; its logs are {dir}/supervisor.log and {dir}/machines/*/console.log; \
-                 `cargo xtask lab down` removes it"
-        )
+        format!("the lab did not come up; its logs are {dir}/supervisor.log and {dir}/machines/*/console.log; \
+                 `cargo xtask lab down` removes it")
     })?;
     Ok(lab)
 }
@@ -54,32 +59,46 @@ pub(super) fn lock(layout: &Layout) -> Result<File> {
     let path = teardown::lock_file(layout);
     fs::create_dir_all(state_root()).context("could not make the folder of all labs")?;
     let file = File::create(&path).with_context(|| format!("could not open {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!(
+    let held = || {
+        format!(
             "another run is starting or removing the lab {:?} right now; try again when it is done",
             layout.prefix()
-        ),
-        Err(TryLockError::Error(error)) => Err(error).context("could not take the lab's lock"),
-    }
+        )
+    };
+    // A run that was just killed holds the lock for as long as the kernel takes to bury it.
+    let pause = Duration::from_millis(100);
+    shell::wait_until(
+        "the lab's lock",
+        Duration::from_secs(5),
+        pause,
+        || match file.try_lock() {
+            Ok(()) => Ok(Answer::Yes),
+            Err(TryLockError::WouldBlock) => Ok(Answer::NotYet("someone else holds it".to_owned())),
+            Err(TryLockError::Error(error)) => Err(error).context("could not take the lab's lock"),
+        },
+    )
+    .with_context(held)?;
+    Ok(file)
 }
 
 /// The steps after the machines got power.
-fn bring_into_service(lab: &mut Lab, clock: &mut Clock) -> Result<()> {
-    lab.wait("the power switch", Duration::from_secs(10), |lab| switch::ask(&lab.layout, "ping").map(|_| Answer::Yes))?;
+fn bring_into_service(lab: &Lab, clock: &mut Clock) -> Result<()> {
+    lab.wait("the power switch", Duration::from_secs(10), |lab| {
+        switch::ask(&lab.layout, "ping").map(|_| Answer::Yes)
+    })?;
     lab.wait_quorum(Duration::from_secs(90))?;
     clock.lap("quorum");
     lab.configure_cluster()?;
     clock.lap("cluster configured");
     lab.wait_app(Duration::from_secs(60))?;
     clock.lap("application ready on all nodes");
+    if lab.options.jetty {
+        lab.add_jetty()?;
+        clock.lap("Jetty ready on all nodes");
+    }
     // HAProxy saw every server down while the nodes booted; a fresh one starts with what is.
     lab.fresh_balancers()?;
-    clock.lap("application served by both load balancers");
-    if lab.options.jetty {
-        lab.set_jetty(true)?;
-        clock.lap("Jetty ready");
-    }
+    clock.lap("served by both load balancers");
     lab.write_config("tidegate.toml", &TidegateConfig::default())?;
     lab.save()
 }
@@ -96,13 +115,17 @@ fn start_supervisor(layout: &Layout, rootfs: &Path, program: &Path) -> Result<()
         layout.prefix(),
         rootfs.display()
     );
-    let log = File::create(layout.file("supervisor.log")).context("could not make the supervisor's log")?;
+    let log = File::create(layout.file("supervisor.log"))
+        .context("could not make the supervisor's log")?;
     Command::new("sh")
         .args(["-euc", &script])
         .arg(program)
         .current_dir("/")
         .stdin(Stdio::null())
-        .stdout(log.try_clone().context("could not share the supervisor's log")?)
+        .stdout(
+            log.try_clone()
+                .context("could not share the supervisor's log")?,
+        )
         .stderr(log)
         .spawn()
         .context("could not start the supervisor")?;
