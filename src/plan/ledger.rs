@@ -9,7 +9,7 @@ use crate::{
 /// The drain of `node` that nobody has restored yet. `runs` in any order.
 pub fn outstanding(runs: &[RunSummary], node: &NodeName) -> Option<RunId> {
     let mut runs: Vec<&RunSummary> = runs.iter().filter(|r| r.plan.node() == node).collect();
-    runs.sort_by_key(|run| run.opened_at);
+    runs.sort_by_key(|r| r.opened_at);
     let mut held: Option<RunId> = None;
     for run in runs {
         match (run.plan.request.purpose, &run.ending) {

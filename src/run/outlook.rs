@@ -87,7 +87,7 @@ pub fn next_command(run: &RunId, plan: &Plan, state: &RunState) -> String {
     let node = plan.node();
     match &state.status {
         Status::Ended { ending: Ending::Done } if plan.request.purpose == Purpose::Restore => {
-            "`tidegate status` shows its share".to_owned()
+            "`tidegate status` shows its share".into()
         }
         Status::Ended { ending: Ending::Done | Ending::Aborted { .. } } => {
             format!("`tidegate restore {node}` brings it back")
@@ -95,7 +95,7 @@ pub fn next_command(run: &RunId, plan: &Plan, state: &RunState) -> String {
         Status::Ended { ending: Ending::Stuck { .. } } => {
             format!("see `tidegate show {run}`, mend it, then `tidegate abort {run} --acknowledge`")
         }
-        Status::Ended { ending: Ending::Acknowledged { .. } } => "`tidegate status`".to_owned(),
+        Status::Ended { ending: Ending::Acknowledged { .. } } => "`tidegate status`".into(),
         Status::Open | Status::Active | Status::Held { .. } | Status::Aborting { .. } => {
             format!("`tidegate resume {run}` goes on, `tidegate abort {run}` puts everything back")
         }
