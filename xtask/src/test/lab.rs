@@ -16,6 +16,8 @@ use crate::lab::{Lab, Options};
 
 /// The lab of the checks; one that a person has up has another name.
 const PREFIX: &str = "tgt";
+/// Says whether this machine can have a lab.
+const POSSIBLE: &str = include_str!("../../files/lab-possible.sh");
 /// Builds and runs them.
 const THESE: [&str; 6] = ["test", "--locked", "--workspace", "--no-fail-fast", "--test", "lab"];
 
@@ -42,15 +44,18 @@ fn usable() -> Result<(), String> {
     if !rustix::process::geteuid().is_root() {
         return Err("needs root".into());
     }
+    let folder = std::env::var_os("TIDEGATE_LAB_STATE").unwrap_or_else(|| "/var/lib/tidegate-lab".into());
     let tried = Command::new("unshare")
-        .args(["--net", "--mount", "--pid", "--fork", "true"])
+        .args(["--net", "--mount", "--pid", "--fork", "--propagation=private", "sh", "-c", POSSIBLE, "lab-possible.sh"])
+        .arg(folder)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("needs util-linux's unshare: {error}"))?;
     if tried.status.success() {
         return Ok(());
     }
-    Err(format!("needs Linux namespaces: {}", String::from_utf8_lossy(&tried.stderr).trim()))
+    let said = String::from_utf8_lossy(&tried.stderr);
+    Err(format!("this machine cannot boot others: {}", said.trim().lines().last().unwrap_or("no reason given")))
 }
 
 /// The names of the tests that need the lab.
