@@ -95,6 +95,21 @@ fn a_lab_breaks_on_command_heals_and_leaves_nothing() -> Result<()> {
     }
     ensure!(code(&lab, "client", &format!("http://{}/", lab.address("lb-2")?))? == "200");
 
+    // A standby alone cuts a long request, and the logs prove it.
+    let slow = format!("http://{}:8080/slow?ms=20000", lab.address("node-3")?);
+    let mut long = lab.command_in("client", "curl")?.args(["-s", "-o", "/dev/null", &slow]).spawn()?;
+    sleep(Duration::from_millis(300));
+    lab.exec("node-1", &["pcs", "node", "standby", "node-3"])?;
+    ensure!(!long.wait()?.success(), "the client is told of nothing good");
+    let cut = lab.app_requests("node-3")?.into_iter().find(|request| request.status == 0);
+    let stopped = lab.app_stopped("node-3")?;
+    ensure!(cut.is_some_and(|cut| stopped.is_some_and(|at| cut.start < at && at <= cut.end)), "cut by the stop");
+
+    // What a test leaves running in a namespace ends with the reset.
+    let mut left = lab.command_in("control", "sleep")?.arg("1000").spawn()?;
+    lab.reset()?;
+    ensure!(!left.wait()?.success(), "it was ended");
+
     // A crash of the application: the reset does not wait for the cluster's monitor to find it.
     lab.kill_unit("node-2", "app.service")?;
     let started = Instant::now();

@@ -105,7 +105,7 @@ pub(crate) fn remove(group: &str) -> Result<()> {
 }
 
 /// Whether a process is in `group` or below it.
-fn belongs(pid: i32, group: &str) -> bool {
+pub(crate) fn belongs(pid: i32, group: &str) -> bool {
     let inside = format!("/{group}");
     fs::read_to_string(format!("/proc/{pid}/cgroup")).is_ok_and(|text| {
         text.lines()

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rustix::process::Signal;
 
 use super::layout::{HOSTS, find};
@@ -104,23 +104,6 @@ impl Lab {
     /// Takes a switch of a node's application away.
     pub fn clear_switch(&self, node: &str, switch: &str) -> Result<()> {
         self.exec(node, &["rm", "-f", &format!("/run/app/{switch}")]).map(drop)
-    }
-
-    /// A file of a machine, as it is on its disk; works while the machine is off, too. Only for files that the
-    /// machine itself has written (logs).
-    pub fn file_of(&self, machine: &str, path: &str) -> Result<String> {
-        let file: PathBuf = self.layout.upper(machine).join(path.trim_start_matches('/'));
-        fs::read_to_string(&file).with_context(|| format!("could not read {path} of {machine}"))
-    }
-
-    /// The application's log on a node (`START PATH STATUS END CLIENT`, and `#` lines about starts and stops).
-    pub fn app_log(&self, node: &str) -> Result<String> {
-        self.file_of(node, "var/log/app/access.log")
-    }
-
-    /// HAProxy's log on a load balancer (`TIME CLIENT BACKEND/SERVER STATUS TIMERS ENDED RETRIES METHOD URI`).
-    pub fn lb_log(&self, balancer: &str) -> Result<String> {
-        self.file_of(balancer, "var/log/haproxy/access.log")
     }
 
     fn nft(&self, host: &str, script: &str) -> Result<()> {

@@ -83,11 +83,11 @@ pub(crate) fn destroy(layout: &Layout) -> Result<()> {
 
 /// The kernel's ids of this lab's namespaces, to tell which processes live in them.
 pub(crate) fn ids(layout: &Layout) -> Vec<u64> {
-    HOSTS
-        .iter()
-        .map(|host| host.name)
-        .chain([BRIDGE])
-        .filter_map(|name| fs::metadata(layout.netns_file(name)).ok())
-        .map(|file| file.ino())
-        .collect()
+    let names = HOSTS.iter().map(|host| host.name).chain([BRIDGE]);
+    names.filter_map(|name| id(layout, name)).collect()
+}
+
+/// The kernel's id of one host's namespace.
+pub(crate) fn id(layout: &Layout, host: &str) -> Option<u64> {
+    fs::metadata(layout.netns_file(host)).ok().map(|file| file.ino())
 }

@@ -58,6 +58,13 @@ impl Lab {
             .with_context(|| format!("{machine} is off; `lab.power_on` gives it power"))
     }
 
+    /// Looks again every 100 ms until `look` says true, for at most `limit`; a failed look is a "not yet".
+    pub fn until(&self, what: &str, limit: Duration, mut look: impl FnMut(&Self) -> Result<bool>) -> Result<()> {
+        self.wait(what, limit, |lab| {
+            Ok(if look(lab)? { Answer::Yes } else { Answer::NotYet("it is not so yet".to_owned()) })
+        })
+    }
+
     /// Looks again every 100 ms until the answer is yes, for at most `limit`.
     pub(crate) fn wait(
         &self,

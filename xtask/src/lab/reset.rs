@@ -1,18 +1,19 @@
 //! Back to a clean start between two tests, in seconds instead of a new lab.
 
+use std::fs;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::layout::{HOSTS, Role, hosts, machines};
 use super::shell::{self, Answer};
-use super::{Haproxy, Lab, network, switch};
+use super::{Haproxy, Lab, network, switch, teardown};
 
 /// In a node: no switch of the application is set, its log is empty, and what should run does.
 const NODE: &str = r#"
 find /run/app -mindepth 1 -delete 2> /dev/null || true
 systemctl reset-failed
-systemctl start app-sidecar.service
+systemctl start ssh.service corosync.service pacemaker.service app-sidecar.service
 : > /var/log/app/access.log
 "#;
 
@@ -21,6 +22,7 @@ const BALANCER: &str = r#"
 cat > /etc/haproxy/haproxy.cfg
 rm -f /var/lib/haproxy/server-state
 systemctl reset-failed
+systemctl start ssh.service
 systemctl stop haproxy.service
 : > /var/log/haproxy/access.log
 systemctl start haproxy.service
@@ -29,10 +31,12 @@ systemctl start haproxy.service
 impl Lab {
     /// Brings the lab to its clean starting state: every machine on and connected, no packet filter, nothing
     /// paused, the cluster configured as at the start with the application on all nodes, the application's
-    /// switches off, logs empty, HAProxy fresh with its default configuration and all servers up.
+    /// switches off, logs empty, HAProxy fresh with its default configuration and all servers up, no process in
+    /// `control` and `client` but the caller's, and no journal of Tidegate in the lab's folder.
     ///
     /// Takes a few seconds, more when nodes were off. Doing it twice changes nothing.
     pub fn reset(&self) -> Result<()> {
+        self.sweep()?;
         for machine in switch::machines(&self.layout)?.iter().filter(|machine| !machine.on) {
             self.power_on(&machine.name)?;
         }
@@ -55,6 +59,18 @@ impl Lab {
         self.reprobe_if_misled()?;
         self.wait_app(limit)?;
         self.fresh_balancers()
+    }
+
+    /// What an earlier test left on this machine: processes in the lab's namespaces, Tidegate's journal.
+    fn sweep(&self) -> Result<()> {
+        let ids: Vec<u64> = hosts(Role::Namespace).filter_map(|host| network::id(&self.layout, host.name)).collect();
+        teardown::end_residents(&self.layout, &ids);
+        for entry in fs::read_dir(self.dir())?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with("journal.db") {
+                fs::remove_file(entry.path()).context("could not remove Tidegate's journal")?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the cluster look for itself where it believes in an application that is dead: its own monitor

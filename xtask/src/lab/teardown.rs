@@ -20,7 +20,7 @@ pub(crate) fn clean(layout: &Layout) -> Result<()> {
     // The polite way first: the supervisor cuts every machine and ends itself. What is left dies below.
     let _ = switch::ask(layout, "stop");
     cgroup::kill(&layout.cgroup())?;
-    end_residents(layout);
+    end_residents(layout, &network::ids(layout));
     cgroup::remove(&layout.cgroup())?;
     network::destroy(layout)?;
     let dir = layout.dir();
@@ -43,12 +43,16 @@ pub(crate) fn lock_file(layout: &Layout) -> std::path::PathBuf {
     state_root().join(format!("{}.lock", layout.prefix()))
 }
 
-/// Ends processes that live in the lab's network namespaces without belonging to a machine: SSH masters and
-/// load generators in `control` and `client`. The caller itself may live there, so it and its parents stay.
-fn end_residents(layout: &Layout) {
-    let ids = network::ids(layout);
+/// Ends processes that live in these network namespaces of the lab without belonging to a machine or to the
+/// supervisor: SSH masters, load generators, what a failed test left. The caller itself may live there, so it
+/// and its parents stay.
+pub(crate) fn end_residents(layout: &Layout, ids: &[u64]) {
     let spared = lineage();
-    let lives_here = |pid: i32| fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|file| ids.contains(&file.ino()));
+    let group = layout.cgroup();
+    let lives_here = |pid: i32| {
+        !cgroup::belongs(pid, &group)
+            && fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|file| ids.contains(&file.ino()))
+    };
     for signal in [Signal::TERM, Signal::KILL] {
         let residents: Vec<i32> =
             every_process().into_iter().filter(|pid| !spared.contains(pid) && lives_here(*pid)).collect();
