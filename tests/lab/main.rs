@@ -3,7 +3,6 @@
 //! --test-threads=1`). Every test begins with a lab that was reset, and proves what it says by the servers' own words.
 
 #![expect(
-    missing_docs,
     clippy::disallowed_methods,
     reason = "tests without a runtime; their sleeps are the lab's time"
 )]
