@@ -1,7 +1,7 @@
 //! What the documents say is so: their configuration loads, their gates exist. Commands and flags in them are tried
 //! on the program itself.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use tidegate::config;
 
@@ -50,4 +50,48 @@ fn the_guide_explains_every_gate() {
     // Raised through a helper, which the search above does not see.
     explained.insert("ours".into());
     assert_eq!(rows, explained);
+}
+
+/// Every `tidegate …` in the documents: its command and its flags, as far as they are there.
+fn mentions(page: &str) -> BTreeSet<Vec<String>> {
+    let mut found = BTreeSet::new();
+    for line in page.lines() {
+        let inline = line.split('`').skip(1).step_by(2);
+        let shell = Some(line.strip_prefix("$ ").unwrap_or(line)).filter(|l| l.starts_with("tidegate "));
+        for text in inline.chain(shell) {
+            let Some((_, rest)) = text.split_once("tidegate ").filter(|(before, _)| before.is_empty()) else {
+                continue;
+            };
+            let rest = rest.split(" #").next().unwrap_or_default();
+            let words = rest.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+            found.insert(words);
+        }
+    }
+    found
+}
+
+fn help(of: &[&str]) -> Option<String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_tidegate")).args(of).arg("--help").output().expect("it starts");
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn every_command_in_the_documents_exists_with_its_flags() {
+    let mut tried = 0;
+    for path in ["README.md", "ARCHITECTURE.md", "docs/guide.md", "docs/configuration.md", "docs/lab.md"] {
+        for words in mentions(&page(path)) {
+            // A placeholder or a flag may follow at once: then it is the program itself that is meant.
+            let is_word = |w: &&str| w.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !w.starts_with('-');
+            let words: Vec<&str> = words.iter().map(|w| w.trim_end_matches([',', '.', ';'])).collect();
+            let flags: Vec<&str> = words.iter().copied().filter(|w| w.starts_with("--")).collect();
+            let command: Vec<&str> =
+                words.iter().copied().filter(|w| !w.starts_with('-')).take(1).filter(is_word).collect();
+            let help = help(&command).unwrap_or_else(|| panic!("{path}: there is no `tidegate {}`", command.join(" ")));
+            for flag in flags {
+                assert!(help.contains(flag), "{path}: `tidegate {}` has no {flag}", command.join(" "));
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 20, "commands were found: {tried}");
 }
