@@ -154,19 +154,11 @@ impl Command {
 impl Up {
     fn run(self) -> Result<ExitCode> {
         let started = Instant::now();
-        let mut options = Options {
-            prefix: self.which.prefix,
-            jetty: self.jetty,
-            ..Options::default()
-        };
+        let mut options = Options { prefix: self.which.prefix, jetty: self.jetty, ..Options::default() };
         options.haproxy.state_file = self.state_file;
         options.haproxy.inter = self.inter;
         let lab = Lab::up(options)?;
-        eprintln!(
-            "lab: up in {:.1?}; everything of it is in {}",
-            started.elapsed(),
-            lab.dir().display()
-        );
+        eprintln!("lab: up in {:.1?}; everything of it is in {}", started.elapsed(), lab.dir().display());
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -175,16 +167,9 @@ impl Exec {
     fn run(self) -> Result<ExitCode> {
         let lab = Lab::attach(&self.which.prefix)?;
         let (program, arguments) = self.line.split_first().context("no command to run")?;
-        let status = lab
-            .command_in(&self.host, program)?
-            .args(arguments)
-            .status()
-            .context("could not run nsenter")?;
+        let status = lab.command_in(&self.host, program)?.args(arguments).status().context("could not run nsenter")?;
         // A command that died from a signal has no code; shells say 128 and more.
-        let code = status
-            .code()
-            .and_then(|code| u8::try_from(code).ok())
-            .unwrap_or(255);
+        let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(255);
         Ok(ExitCode::from(code))
     }
 }
@@ -207,11 +192,7 @@ impl Load {
         let lab = Lab::attach(&self.which.prefix)?;
         let mut command = lab.command_in("client", &tidegate("release")?.display().to_string())?;
         command.args(["load", "--json"]);
-        if !self
-            .arguments
-            .iter()
-            .any(|argument| argument.starts_with("--url"))
-        {
+        if !self.arguments.iter().any(|argument| argument.starts_with("--url")) {
             for balancer in lab.balancer_names() {
                 command.args(["--url", &format!("http://{}/", lab.address(balancer)?)]);
             }

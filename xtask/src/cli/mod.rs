@@ -1,6 +1,7 @@
 //! The command line of `cargo xtask`.
 
 mod lab;
+mod test;
 
 use std::process::ExitCode;
 
@@ -17,6 +18,10 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Every check: formatting, lints, house rules, tests, documentation, the lab
+    Test(test::Test),
+    /// The house rules alone: layers, sizes, links, words
+    Tidy,
     /// A real cluster on this machine: three Pacemaker nodes behind two HAProxy (needs root, Debian)
     #[command(subcommand)]
     Lab(lab::Command),
@@ -25,6 +30,8 @@ enum Task {
 impl Cli {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.task {
+            Task::Test(test) => test.run(),
+            Task::Tidy => test::tidy(),
             Task::Lab(command) => command.run(),
         }
     }

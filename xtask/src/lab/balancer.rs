@@ -41,18 +41,9 @@ impl Lab {
             let servers = self.servers(balancer.name)?;
             let up = |server: &Server| server.status == "UP" && server.check == "L7OK";
             let down = servers.iter().find(|server| !up(server));
-            if let Some(Server {
-                backend,
-                name,
-                status,
-                check,
-                ..
-            }) = down
-            {
+            if let Some(Server { backend, name, status, check, .. }) = down {
                 let balancer = balancer.name;
-                return Ok(Answer::NotYet(format!(
-                    "{balancer} has {backend}/{name} {status} ({check})"
-                )));
+                return Ok(Answer::NotYet(format!("{balancer} has {backend}/{name} {status} ({check})")));
             }
         }
         Ok(Answer::Yes)
@@ -62,9 +53,7 @@ impl Lab {
     pub fn servers(&self, balancer: &str) -> Result<Vec<Server>> {
         let text = self.haproxy(balancer, "show stat -1 4 -1")?;
         let mut lines = text.lines();
-        let head = lines
-            .next()
-            .context("HAProxy told nothing about its servers")?;
+        let head = lines.next().context("HAProxy told nothing about its servers")?;
         let names: Vec<&str> = head.trim_start_matches("# ").split(',').collect();
         let column = |name: &str| names.iter().position(|other| *other == name);
         Ok(lines
@@ -72,10 +61,7 @@ impl Lab {
             .map(|line| {
                 let fields: Vec<&str> = line.split(',').collect();
                 let field = |name| {
-                    let value = column(name)
-                        .and_then(|at| fields.get(at))
-                        .copied()
-                        .unwrap_or_default();
+                    let value = column(name).and_then(|at| fields.get(at)).copied().unwrap_or_default();
                     value.trim_start_matches("* ").to_owned()
                 };
                 Server {

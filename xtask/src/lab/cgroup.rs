@@ -25,9 +25,7 @@ pub(crate) fn hierarchies() -> Result<Vec<PathBuf>> {
         })
         .collect();
     if found.is_empty() {
-        bail!(
-            "no control group hierarchy for systemd is mounted (cgroup2, or name=systemd of version 1)"
-        );
+        bail!("no control group hierarchy for systemd is mounted (cgroup2, or name=systemd of version 1)");
     }
     Ok(found)
 }
@@ -43,10 +41,7 @@ pub(crate) fn create(group: &str) -> Result<()> {
 
 /// Shell lines that put the shell itself into `group`, so that all it becomes and starts is in it.
 pub(crate) fn enter_script(group: &str) -> Result<String> {
-    Ok(hierarchies()?
-        .iter()
-        .map(|root| format!("echo $$ > {}/cgroup.procs\n", root.join(group).display()))
-        .collect())
+    Ok(hierarchies()?.iter().map(|root| format!("echo $$ > {}/cgroup.procs\n", root.join(group).display())).collect())
 }
 
 /// The processes in `group` and below, as ids of this machine.
@@ -75,10 +70,7 @@ pub(crate) fn kill(group: &str) -> Result<()> {
         }
         sleep(Duration::from_millis(50));
     }
-    bail!(
-        "processes of {group} did not end on SIGKILL: {:?}",
-        processes(group)
-    )
+    bail!("processes of {group} did not end on SIGKILL: {:?}", processes(group))
 }
 
 /// Sends a signal to a process, provided that `still` holds for it while a handle on it is held.

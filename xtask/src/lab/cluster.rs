@@ -14,11 +14,7 @@ impl Lab {
     pub(crate) fn wait_quorum(&self, limit: Duration) -> Result<()> {
         self.wait("quorum", limit, |lab| {
             let view = lab.cluster()?;
-            let online = view
-                .nodes
-                .iter()
-                .filter(|node| node.online && !node.pending)
-                .count();
+            let online = view.nodes.iter().filter(|node| node.online && !node.pending).count();
             Ok(if view.quorum && online == hosts(Role::Node).count() {
                 Answer::Yes
             } else {
@@ -69,8 +65,8 @@ impl Lab {
     /// Only the difference is applied: replacing the whole would make the cluster elect a coordinator anew.
     pub(crate) fn restore_cluster(&self) -> Result<()> {
         let baseline = self.layout.file("baseline.xml");
-        let baseline = fs::read_to_string(&baseline)
-            .with_context(|| format!("could not read {}", baseline.display()))?;
+        let baseline =
+            fs::read_to_string(&baseline).with_context(|| format!("could not read {}", baseline.display()))?;
         let mut command = self.command_in("node-1", "sh")?;
         command.args(["-euc", scripts::RESTORE]);
         shell::feed(&mut command, &baseline).map(drop)
@@ -80,17 +76,7 @@ impl Lab {
     pub(crate) fn all_ready(&self, port: u16) -> Result<Answer> {
         for node in hosts(Role::Node) {
             let url = format!("http://{}:{port}/ready", node.address);
-            let curl = [
-                "curl",
-                "-s",
-                "-o",
-                "/dev/null",
-                "-m",
-                "2",
-                "-w",
-                "%{http_code}",
-                &url,
-            ];
+            let curl = ["curl", "-s", "-o", "/dev/null", "-m", "2", "-w", "%{http_code}", &url];
             let code = self.output("control", &curl)?.stdout;
             if code != b"200" {
                 let code = String::from_utf8_lossy(&code).into_owned();

@@ -62,11 +62,7 @@ impl Lab {
 
     fn render(&self, config: &TidegateConfig) -> Result<String> {
         let default_journal = self.layout.file("journal.db");
-        let journal = config
-            .journal
-            .as_ref()
-            .unwrap_or(&default_journal)
-            .display();
+        let journal = config.journal.as_ref().unwrap_or(&default_journal).display();
         let ssh = self.ssh_config();
         let mut text = format!(
             "# Made by `cargo xtask lab`; see xtask/src/lab/config.rs.\n[cluster]\nname = \"lab\"\n\
@@ -74,10 +70,7 @@ impl Lab {
             ssh.display()
         );
         for node in hosts(Role::Node) {
-            text += &format!(
-                "[[node]]\nname = \"{}\"\naddress = \"{}\"\n\n",
-                node.name, node.address
-            );
+            text += &format!("[[node]]\nname = \"{}\"\naddress = \"{}\"\n\n", node.name, node.address);
         }
         text += &format!(
             r#"[[service]]

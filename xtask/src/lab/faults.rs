@@ -40,47 +40,33 @@ impl Lab {
 
     /// Drops every packet that `from` sends to `to`: one way only; block both ways for a partition.
     pub fn block(&self, from: &str, to: &str) -> Result<()> {
-        let element = format!(
-            "add element inet lab unreachable {{ {} }}\n",
-            find(to)?.address
-        );
+        let element = format!("add element inet lab unreachable {{ {} }}\n", find(to)?.address);
         self.nft(from, &format!("{FILTER}{element}"))
     }
 
     /// Ends what [`Lab::block`] began.
     pub fn unblock(&self, from: &str, to: &str) -> Result<()> {
-        self.nft(
-            from,
-            &format!(
-                "delete element inet lab unreachable {{ {} }}\n",
-                find(to)?.address
-            ),
-        )
+        self.nft(from, &format!("delete element inet lab unreachable {{ {} }}\n", find(to)?.address))
     }
 
     /// Removes every packet filter from every host's namespace.
     pub fn unblock_all(&self) -> Result<()> {
-        HOSTS
-            .iter()
-            .try_for_each(|host| self.nft(host.name, "flush ruleset\n"))
+        HOSTS.iter().try_for_each(|host| self.nft(host.name, "flush ruleset\n"))
     }
 
     /// Kills every process of a unit with SIGKILL, as a crash would.
     pub fn kill_unit(&self, machine: &str, unit: &str) -> Result<()> {
-        self.exec(machine, &["systemctl", "kill", "--signal=KILL", unit])
-            .map(drop)
+        self.exec(machine, &["systemctl", "kill", "--signal=KILL", unit]).map(drop)
     }
 
     /// Stops every process of a unit (SIGSTOP): it is there, and does nothing.
     pub fn pause_unit(&self, machine: &str, unit: &str) -> Result<()> {
-        self.exec(machine, &["systemctl", "kill", "--signal=STOP", unit])
-            .map(drop)
+        self.exec(machine, &["systemctl", "kill", "--signal=STOP", unit]).map(drop)
     }
 
     /// Lets a paused unit go on.
     pub fn resume_unit(&self, machine: &str, unit: &str) -> Result<()> {
-        self.exec(machine, &["systemctl", "kill", "--signal=CONT", unit])
-            .map(drop)
+        self.exec(machine, &["systemctl", "kill", "--signal=CONT", unit]).map(drop)
     }
 
     /// Stops every process of a machine, PID 1 too: a hung system whose kernel still answers pings.
@@ -95,44 +81,35 @@ impl Lab {
 
     /// Stops HAProxy on a load balancer, connections and all.
     pub fn stop_lb(&self, balancer: &str) -> Result<()> {
-        self.exec(balancer, &["systemctl", "stop", "haproxy.service"])
-            .map(drop)
+        self.exec(balancer, &["systemctl", "stop", "haproxy.service"]).map(drop)
     }
 
     /// Starts HAProxy on a load balancer.
     pub fn start_lb(&self, balancer: &str) -> Result<()> {
-        self.exec(balancer, &["systemctl", "start", "haproxy.service"])
-            .map(drop)
+        self.exec(balancer, &["systemctl", "start", "haproxy.service"]).map(drop)
     }
 
     /// Reloads HAProxy: a new process takes over, the old one lives as long as its connections.
     pub fn reload_lb(&self, balancer: &str) -> Result<()> {
-        self.exec(balancer, &["systemctl", "reload", "haproxy.service"])
-            .map(drop)
+        self.exec(balancer, &["systemctl", "reload", "haproxy.service"]).map(drop)
     }
 
     /// Sets a switch of a node's application (`not-ready`, `fail`, `hang`, `ready-delay`, `stop-delay`), with
     /// what the switch's file holds: seconds, or nothing.
     pub fn set_switch(&self, node: &str, switch: &str, content: &str) -> Result<()> {
         let script = "printf %s \"$2\" > \"/run/app/$1\"";
-        self.exec(node, &["sh", "-c", script, "sh", switch, content])
-            .map(drop)
+        self.exec(node, &["sh", "-c", script, "sh", switch, content]).map(drop)
     }
 
     /// Takes a switch of a node's application away.
     pub fn clear_switch(&self, node: &str, switch: &str) -> Result<()> {
-        self.exec(node, &["rm", "-f", &format!("/run/app/{switch}")])
-            .map(drop)
+        self.exec(node, &["rm", "-f", &format!("/run/app/{switch}")]).map(drop)
     }
 
     fn nft(&self, host: &str, script: &str) -> Result<()> {
         let netns = self.layout.netns_file(find(host)?.name);
         let enter = format!("--net={}", netns.display());
-        feed(
-            &mut tool("nsenter", &[&enter, "--", "nft", "-f", "-"]),
-            script,
-        )
-        .map(drop)
+        feed(&mut tool("nsenter", &[&enter, "--", "nft", "-f", "-"]), script).map(drop)
     }
 
     /// Signals every process inside a machine, but not nspawn around it.
@@ -141,9 +118,7 @@ impl Lab {
         let inside = pid_namespace(leader);
         let group = format!("{}/{}", self.layout.cgroup(), find(machine)?.name);
         for pid in cgroup::processes(&group) {
-            cgroup::signal_if(pid, signal, |pid| {
-                inside.is_some() && pid_namespace(pid) == inside
-            });
+            cgroup::signal_if(pid, signal, |pid| inside.is_some() && pid_namespace(pid) == inside);
         }
         Ok(())
     }

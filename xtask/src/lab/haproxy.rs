@@ -46,33 +46,18 @@ impl Haproxy {
     pub(crate) fn render(&self, host: &Host, jetty: bool) -> String {
         let address = host.address;
         let (state_global, state_default) = if self.state_file {
-            (
-                "    server-state-file /var/lib/haproxy/server-state\n",
-                "    load-server-state-from-file global\n",
-            )
+            ("    server-state-file /var/lib/haproxy/server-state\n", "    load-server-state-from-file global\n")
         } else {
             ("", "")
         };
-        let check = format!(
-            "check inter {} fall {} rise {} weight {}",
-            self.inter, self.fall, self.rise, self.weight
-        );
+        let check = format!("check inter {} fall {} rise {} weight {}", self.inter, self.fall, self.rise, self.weight);
         let servers = |port: u16, extra: &str| -> String {
             hosts(Role::Node)
-                .map(|node| {
-                    format!(
-                        "    server {} {}:{port} {check} {extra}\n",
-                        node.name, node.address
-                    )
-                })
+                .map(|node| format!("    server {} {}:{port} {check} {extra}\n", node.name, node.address))
                 .collect()
         };
         let app = servers(APP_PORT, &self.server_extra);
-        let jetty = if jetty {
-            second_service(&servers(JETTY_PORT, ""))
-        } else {
-            String::new()
-        };
+        let jetty = if jetty { second_service(&servers(JETTY_PORT, "")) } else { String::new() };
         let extra = &self.app_extra;
         format!(
             r#"# Made by `cargo xtask lab`; see xtask/src/lab/haproxy.rs.

@@ -15,10 +15,7 @@ const NEEDED: [(&str, &str); 8] = [
     ("ssh", "openssh-client"),
     ("nsenter", "util-linux"),
     ("curl", "curl"),
-    (
-        "/usr/share/keyrings/debian-archive-keyring.gpg",
-        "debian-archive-keyring",
-    ),
+    ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
 ];
 
 /// Fails unless the caller is root: namespaces, mounts and control groups need it.
@@ -31,11 +28,8 @@ pub(crate) fn require_root() -> Result<()> {
 
 /// Installs what is missing, and says so on stderr.
 pub(crate) fn install_missing() -> Result<()> {
-    let missing: Vec<&str> = NEEDED
-        .iter()
-        .filter(|(program, _)| !present(program))
-        .map(|(_, package)| *package)
-        .collect();
+    let missing: Vec<&str> =
+        NEEDED.iter().filter(|(program, _)| !present(program)).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -64,11 +58,7 @@ fn apt(arguments: &[&str]) -> Result<()> {
         .output()
         .context("could not run apt-get: the lab runs on Debian and its descendants")?;
     if !output.status.success() {
-        bail!(
-            "apt-get {} failed: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("apt-get {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }

@@ -14,25 +14,16 @@ pub(crate) fn create(layout: &Layout) -> Result<()> {
     make(&user, "lab")?;
     let authorized = read(&user.with_extension("pub"))?;
     let mut known = String::new();
-    let mut config = String::from(
-        "# Made by `cargo xtask lab up`. Use it in the control namespace: ssh -F FILE node-1\n",
-    );
+    let mut config =
+        String::from("# Made by `cargo xtask lab up`. Use it in the control namespace: ssh -F FILE node-1\n");
     for host in machines() {
         let etc = layout.upper(host.name).join("etc/ssh");
         fs::create_dir_all(&etc).with_context(|| format!("could not make {}", etc.display()))?;
         let key = etc.join("ssh_host_ed25519_key");
         make(&key, host.name)?;
         let public = read(&key.with_extension("pub"))?;
-        known.push_str(&format!(
-            "{},{} {}\n",
-            host.name,
-            host.address,
-            public.trim_end()
-        ));
-        config.push_str(&format!(
-            "Host {}\n    HostName {}\n",
-            host.name, host.address
-        ));
+        known.push_str(&format!("{},{} {}\n", host.name, host.address, public.trim_end()));
+        config.push_str(&format!("Host {}\n    HostName {}\n", host.name, host.address));
         let root = layout.upper(host.name).join("root");
         write(&root.join(".ssh/authorized_keys"), 0o600, &authorized)?;
         for folder in [root.join(".ssh"), root] {
@@ -53,11 +44,7 @@ pub(crate) fn create(layout: &Layout) -> Result<()> {
 }
 
 fn make(path: &Path, comment: &str) -> Result<()> {
-    run(tool(
-        "ssh-keygen",
-        &["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"],
-    )
-    .arg(path))?;
+    run(tool("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"]).arg(path))?;
     Ok(())
 }
 

@@ -50,11 +50,7 @@ pub const HOSTS: [Host; 7] = [
 ];
 
 const fn host(name: &'static str, last: u8, role: Role) -> Host {
-    Host {
-        name,
-        address: Ipv4Addr::new(10, 77, 0, last),
-        role,
-    }
+    Host { name, address: Ipv4Addr::new(10, 77, 0, last), role }
 }
 
 /// The hosts with this role.
@@ -71,10 +67,7 @@ pub fn machines() -> impl Iterator<Item = &'static Host> {
 pub fn find(name: &str) -> Result<&'static Host> {
     match HOSTS.iter().find(|host| host.name == name) {
         Some(host) => Ok(host),
-        None => bail!(
-            "the lab has no host {name}; it has {}",
-            HOSTS.map(|host| host.name).join(", ")
-        ),
+        None => bail!("the lab has no host {name}; it has {}", HOSTS.map(|host| host.name).join(", ")),
     }
 }
 
@@ -89,16 +82,11 @@ impl Layout {
     /// The layout of the lab with this prefix (letters, digits and `-`, ten at most).
     pub fn new(prefix: &str) -> Result<Self> {
         let fits = (1..=10).contains(&prefix.len())
-            && prefix
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+            && prefix.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         if !fits {
             bail!("the prefix {prefix:?} must be 1 to 10 of the characters a-z, 0-9 and -");
         }
-        Ok(Self {
-            prefix: prefix.to_owned(),
-            dir: state_root().join(prefix),
-        })
+        Ok(Self { prefix: prefix.to_owned(), dir: state_root().join(prefix) })
     }
 
     /// The prefix itself.
@@ -154,6 +142,5 @@ pub(crate) fn state_root() -> PathBuf {
 
 /// Where root file systems are kept (`TIDEGATE_LAB_CACHE`, or `/var/cache/tidegate-lab`).
 pub(crate) fn cache_root() -> PathBuf {
-    env::var_os("TIDEGATE_LAB_CACHE")
-        .map_or_else(|| "/var/cache/tidegate-lab".into(), PathBuf::from)
+    env::var_os("TIDEGATE_LAB_CACHE").map_or_else(|| "/var/cache/tidegate-lab".into(), PathBuf::from)
 }

@@ -39,20 +39,12 @@ pub struct LbRequest {
 impl Lab {
     /// The requests that a node's application has logged, oldest end first.
     pub fn app_requests(&self, node: &str) -> Result<Vec<AppRequest>> {
-        Ok(self
-            .app_log(node)?
-            .lines()
-            .filter_map(app_request)
-            .collect())
+        Ok(self.app_log(node)?.lines().filter_map(app_request).collect())
     }
 
     /// The requests that a load balancer has logged.
     pub fn lb_requests(&self, balancer: &str) -> Result<Vec<LbRequest>> {
-        Ok(self
-            .lb_log(balancer)?
-            .lines()
-            .filter_map(lb_request)
-            .collect())
+        Ok(self.lb_log(balancer)?.lines().filter_map(lb_request).collect())
     }
 
     /// When the application on a node was last told to stop, in seconds since 1970.
@@ -75,10 +67,7 @@ impl Lab {
     /// A file of a machine as it is on its disk, also while the machine is off. Only files that the machine
     /// itself has written (such as logs) are found.
     pub fn file_of(&self, machine: &str, path: &str) -> Result<String> {
-        let file = self
-            .layout
-            .upper(machine)
-            .join(path.trim_start_matches('/'));
+        let file = self.layout.upper(machine).join(path.trim_start_matches('/'));
         fs::read_to_string(&file).with_context(|| format!("could not read {path} of {machine}"))
     }
 }
@@ -96,18 +85,7 @@ fn app_request(line: &str) -> Option<AppRequest> {
 
 fn lb_request(line: &str) -> Option<LbRequest> {
     let fields: Vec<&str> = line.split(' ').collect();
-    let [
-        start,
-        _client,
-        server,
-        status,
-        _timers,
-        ended,
-        _retries,
-        _method,
-        path,
-    ] = fields[..]
-    else {
+    let [start, _client, server, status, _timers, ended, _retries, _method, path] = fields[..] else {
         return None;
     };
     Some(LbRequest {
@@ -125,26 +103,14 @@ mod tests {
 
     #[test]
     fn lines_of_both_logs_are_read_and_others_passed_over() {
-        let request = app_request(
-            "1795225010.775551 /slow?ms=5 000 1795225010.780000 10.77.0.21:53088 client-gone",
-        );
+        let request = app_request("1795225010.775551 /slow?ms=5 000 1795225010.780000 10.77.0.21:53088 client-gone");
         let request = request.expect("a request");
         assert_eq!((request.path.as_str(), request.status), ("/slow?ms=5", 0));
-        assert_eq!(
-            app_request("# 1795225010.775551 started pid 138 port 8080"),
-            None
-        );
+        assert_eq!(app_request("# 1795225010.775551 started pid 138 port 8080"), None);
 
-        let request =
-            lb_request("1795225010.774 10.77.0.3:56048 app/node-1 200 0/0/0/0/0 ---- 0 GET /");
+        let request = lb_request("1795225010.774 10.77.0.3:56048 app/node-1 200 0/0/0/0/0 ---- 0 GET /");
         let request = request.expect("a request");
-        assert_eq!(
-            (request.server.as_str(), request.status),
-            ("app/node-1", 200)
-        );
-        assert_eq!(
-            lb_request("Server app/node-1 is UP, reason: Layer7 check passed"),
-            None
-        );
+        assert_eq!((request.server.as_str(), request.status), ("app/node-1", 200));
+        assert_eq!(lb_request("Server app/node-1 is UP, reason: Layer7 check passed"), None);
     }
 }

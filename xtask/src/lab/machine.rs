@@ -23,11 +23,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new(layout: &Layout, rootfs: &Path, host: &'static Host) -> Self {
-        Self {
-            layout: layout.clone(),
-            rootfs: rootfs.to_owned(),
-            host,
-        }
+        Self { layout: layout.clone(), rootfs: rootfs.to_owned(), host }
     }
 
     /// Plugs the machine in and boots it; the child is nspawn, which ends when the machine does.
@@ -50,11 +46,7 @@ impl Machine {
         Command::new("unshare")
             .args(["--mount", "--propagation", "slave", "sh", "-euc", &script])
             .stdin(Stdio::null())
-            .stdout(
-                console
-                    .try_clone()
-                    .context("could not share the console log")?,
-            )
+            .stdout(console.try_clone().context("could not share the console log")?)
             .stderr(console)
             .spawn()
             .with_context(|| format!("could not start {name}"))
@@ -97,12 +89,8 @@ pub(crate) fn leader(nspawn: u32) -> Option<i32> {
     let children = fs::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).ok()?;
     children.split_whitespace().find_map(|pid| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let ids = status
-            .lines()
-            .find_map(|line| line.strip_prefix("NSpid:"))?;
+        let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
         let ids: Vec<&str> = ids.split_whitespace().collect();
-        (ids.len() > 1 && ids.last() == Some(&"1"))
-            .then(|| pid.parse().ok())
-            .flatten()
+        (ids.len() > 1 && ids.last() == Some(&"1")).then(|| pid.parse().ok()).flatten()
     })
 }

@@ -62,11 +62,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            prefix: "tg".to_owned(),
-            jetty: false,
-            haproxy: Haproxy::default(),
-        }
+        Self { prefix: "tg".to_owned(), jetty: false, haproxy: Haproxy::default() }
     }
 }
 

@@ -19,8 +19,7 @@ const BRIDGE: &str = "bridge";
 pub(crate) fn create(layout: &Layout) -> Result<()> {
     let bridge = layout.netns(BRIDGE);
     run(&mut tool("ip", &["netns", "add", &bridge]))?;
-    let script =
-        "link add br0 type bridge forward_delay 0 stp_state 0\nlink set br0 up\nlink set lo up\n";
+    let script = "link add br0 type bridge forward_delay 0 stp_state 0\nlink set br0 up\nlink set lo up\n";
     feed(&mut tool("ip", &["-n", &bridge, "-batch", "-"]), script)?;
     for host in HOSTS.iter().filter(|host| host.role == Role::Namespace) {
         cable(layout, host)?;
@@ -35,14 +34,9 @@ pub(crate) fn cable(layout: &Layout, host: &Host) -> Result<()> {
     uncable(layout, host);
     run(&mut tool("ip", &["netns", "add", &netns]))?;
     let name = host.name;
-    let script = format!(
-        "link add {name} type veth peer name eth0 netns {netns}\nlink set {name} master br0 up\n"
-    );
+    let script = format!("link add {name} type veth peer name eth0 netns {netns}\nlink set {name} master br0 up\n");
     feed(&mut tool("ip", &["-n", &bridge, "-batch", "-"]), &script)?;
-    let script = format!(
-        "addr add {}/24 dev eth0\nlink set lo up\nlink set eth0 up\n",
-        host.address
-    );
+    let script = format!("addr add {}/24 dev eth0\nlink set lo up\nlink set eth0 up\n", host.address);
     feed(&mut tool("ip", &["-n", &netns, "-batch", "-"]), &script)?;
     Ok(())
 }
@@ -59,28 +53,14 @@ pub(crate) fn uncable(layout: &Layout, host: &Host) {
 
 /// Sets a host's cable, at the bridge's end: `down` is a pulled plug, and the host sees no carrier.
 pub(crate) fn plug(layout: &Layout, host: &str, state: &str) -> Result<()> {
-    run(&mut tool(
-        "ip",
-        &["-n", &layout.netns(BRIDGE), "link", "set", host, state],
-    ))?;
+    run(&mut tool("ip", &["-n", &layout.netns(BRIDGE), "link", "set", host, state]))?;
     Ok(())
 }
 
 /// Whether a host's cable is plugged in.
 pub(crate) fn plugged(layout: &Layout, host: &str) -> bool {
-    run(&mut tool(
-        "ip",
-        &[
-            "-n",
-            &layout.netns(BRIDGE),
-            "link",
-            "show",
-            "up",
-            "dev",
-            host,
-        ],
-    ))
-    .is_ok_and(|output| !output.stdout.is_empty())
+    run(&mut tool("ip", &["-n", &layout.netns(BRIDGE), "link", "show", "up", "dev", host]))
+        .is_ok_and(|output| !output.stdout.is_empty())
 }
 
 /// Removes every namespace of this lab, and the mount that `ip netns` leaves when it was the last one.
@@ -94,10 +74,7 @@ pub(crate) fn destroy(layout: &Layout) -> Result<()> {
         }
     }
     let folder = Path::new("/run/netns");
-    if folder
-        .read_dir()
-        .is_ok_and(|mut entries| entries.next().is_none())
-    {
+    if folder.read_dir().is_ok_and(|mut entries| entries.next().is_none()) {
         let _ = run(&mut tool("umount", &["/run/netns"]));
         let _ = fs::remove_dir(folder);
     }
@@ -112,7 +89,5 @@ pub(crate) fn ids(layout: &Layout) -> Vec<u64> {
 
 /// The kernel's id of one host's namespace.
 pub(crate) fn id(layout: &Layout, host: &str) -> Option<u64> {
-    fs::metadata(layout.netns_file(host))
-        .ok()
-        .map(|file| file.ino())
+    fs::metadata(layout.netns_file(host)).ok().map(|file| file.ino())
 }

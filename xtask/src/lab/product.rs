@@ -24,31 +24,18 @@ pub(crate) fn xtask() -> Result<PathBuf> {
 /// Cargo's target folder, from where this program itself is.
 fn target_folder() -> Result<PathBuf> {
     let this = std::env::current_exe().context("could not find this program's file")?;
-    let profile = this.ancestors().find(|folder| {
-        folder
-            .file_name()
-            .is_some_and(|name| name == "debug" || name == "release")
-    });
+    let profile =
+        this.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == "debug" || name == "release"));
     match profile.and_then(Path::parent) {
         Some(target) => Ok(target.to_owned()),
-        None => bail!(
-            "this program is not in cargo's target folder; run it by `cargo xtask` or `cargo test`"
-        ),
+        None => bail!("this program is not in cargo's target folder; run it by `cargo xtask` or `cargo test`"),
     }
 }
 
 fn build(package: &str, binary: &str, profile: &str, target: &Path) -> Result<PathBuf> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            package,
-            "--bin",
-            binary,
-            "--manifest-path",
-        ])
+        .args(["build", "--quiet", "--package", package, "--bin", binary, "--manifest-path"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
         .arg("--target-dir")
         .arg(target)

@@ -19,22 +19,11 @@ impl Lab {
             command.arg(format!("--net={}", netns.display()));
         } else {
             let leader = self.leader(host)?;
-            command.args([
-                "--target",
-                &leader.to_string(),
-                "--mount",
-                "--uts",
-                "--ipc",
-                "--net",
-                "--pid",
-            ]);
+            command.args(["--target", &leader.to_string(), "--mount", "--uts", "--ipc", "--net", "--pid"]);
             // A machine knows nothing of this machine's environment, and should not learn it.
             command.env_clear();
             command.envs([
-                (
-                    "PATH",
-                    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                ),
+                ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
                 ("HOME", "/root"),
                 ("LANG", "C.UTF-8"),
                 ("TERM", "dumb"),
@@ -57,9 +46,7 @@ impl Lab {
     /// Runs a shell script on a host, up to the first command that fails, and hands back its stdout.
     pub fn shell(&self, host: &str, script: &str) -> Result<String> {
         let output = self.exec(host, &["sh", "-euc", script])?;
-        Ok(String::from_utf8_lossy(&output.stdout)
-            .trim_end()
-            .to_owned())
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 
     /// PID 1 of a machine, as this machine numbers it.
@@ -72,18 +59,9 @@ impl Lab {
     }
 
     /// Looks again every 100 ms until `look` says true, for at most `limit`; a failed look is a "not yet".
-    pub fn until(
-        &self,
-        what: &str,
-        limit: Duration,
-        mut look: impl FnMut(&Self) -> Result<bool>,
-    ) -> Result<()> {
+    pub fn until(&self, what: &str, limit: Duration, mut look: impl FnMut(&Self) -> Result<bool>) -> Result<()> {
         self.wait(what, limit, |lab| {
-            Ok(if look(lab)? {
-                Answer::Yes
-            } else {
-                Answer::NotYet("it is not so yet".to_owned())
-            })
+            Ok(if look(lab)? { Answer::Yes } else { Answer::NotYet("it is not so yet".to_owned()) })
         })
     }
 

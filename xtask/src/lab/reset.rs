@@ -37,10 +37,7 @@ impl Lab {
     /// Takes a few seconds, more when nodes were off. Doing it twice changes nothing.
     pub fn reset(&self) -> Result<()> {
         self.sweep()?;
-        for machine in switch::machines(&self.layout)?
-            .iter()
-            .filter(|machine| !machine.on)
-        {
+        for machine in switch::machines(&self.layout)?.iter().filter(|machine| !machine.on) {
             self.power_on(&machine.name)?;
         }
         for host in &HOSTS {
@@ -52,9 +49,7 @@ impl Lab {
         self.unblock_all()?;
         let limit = Duration::from_secs(90);
         for host in machines() {
-            self.wait(&format!("the system of {}", host.name), limit, |lab| {
-                lab.booted(host.name)
-            })?;
+            self.wait(&format!("the system of {}", host.name), limit, |lab| lab.booted(host.name))?;
         }
         for node in hosts(Role::Node) {
             self.shell(node.name, NODE)?;
@@ -68,16 +63,10 @@ impl Lab {
 
     /// What an earlier test left on this machine: processes in the lab's namespaces, Tidegate's journal.
     fn sweep(&self) -> Result<()> {
-        let ids: Vec<u64> = hosts(Role::Namespace)
-            .filter_map(|host| network::id(&self.layout, host.name))
-            .collect();
+        let ids: Vec<u64> = hosts(Role::Namespace).filter_map(|host| network::id(&self.layout, host.name)).collect();
         teardown::end_residents(&self.layout, &ids);
         for entry in fs::read_dir(self.dir())?.flatten() {
-            if entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with("journal.db")
-            {
+            if entry.file_name().to_string_lossy().starts_with("journal.db") {
                 fs::remove_file(entry.path()).context("could not remove Tidegate's journal")?;
             }
         }
@@ -91,22 +80,12 @@ impl Lab {
             let dead = instance.resource == "app_service"
                 && instance.settled
                 && !self
-                    .output(
-                        &instance.node,
-                        &["systemctl", "--quiet", "is-active", "app.service"],
-                    )?
+                    .output(&instance.node, &["systemctl", "--quiet", "is-active", "app.service"])?
                     .status
                     .success();
             if dead {
                 let node = instance.node.as_str();
-                let refresh = [
-                    "crm_resource",
-                    "--refresh",
-                    "--resource",
-                    "app_service",
-                    "--node",
-                    node,
-                ];
+                let refresh = ["crm_resource", "--refresh", "--resource", "app_service", "--node", node];
                 self.exec("node-1", &refresh)?;
             }
         }

@@ -40,10 +40,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
         return Ok(finished);
     }
     let started = Instant::now();
-    eprintln!(
-        "lab: building the root file system in {} (once, about a minute)",
-        cache.display()
-    );
+    eprintln!("lab: building the root file system in {} (once, about a minute)", cache.display());
     for entry in fs::read_dir(&cache)?.flatten() {
         if entry.file_name().to_string_lossy().starts_with("building-") {
             fs::remove_dir_all(entry.path()).context("could not remove what a cut build left")?;
@@ -52,8 +49,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     let building = cache.join(format!("building-{}", key()));
     bootstrap(&building)?;
     shell::run(tool("sh", &["-euc", RECIPE, "rootfs.sh"]).arg(&building))?;
-    fs::rename(&building, &finished)
-        .context("could not put the finished root file system in place")?;
+    fs::rename(&building, &finished).context("could not put the finished root file system in place")?;
     eprintln!("lab: root file system built in {:.0?}", started.elapsed());
     Ok(finished)
 }
@@ -63,10 +59,7 @@ fn bootstrap(target: &Path) -> Result<()> {
     let mut command = Command::new("mmdebstrap");
     command
         .args(["--quiet", "--variant=minbase", "--mode=root"])
-        .arg(format!(
-            "--include={}",
-            PACKAGES.split_whitespace().collect::<Vec<_>>().join(",")
-        ))
+        .arg(format!("--include={}", PACKAGES.split_whitespace().collect::<Vec<_>>().join(",")))
         .args([
             // Folders of manual pages stay: Java's installer links into them.
             "--dpkgopt=path-exclude=/usr/share/man/*/*",
@@ -79,19 +72,15 @@ fn bootstrap(target: &Path) -> Result<()> {
         .arg(SUITE)
         .arg(target)
         .args(sources());
-    shell::run(&mut command)
-        .context("could not build the root file system (is Debian's mirror reachable?)")?;
+    shell::run(&mut command).context("could not build the root file system (is Debian's mirror reachable?)")?;
     Ok(())
 }
 
 /// The Debian mirrors that this machine uses already, or the public ones.
 fn sources() -> Vec<String> {
     let format = "--format=deb $(REPO_URI) $(CODENAME) main|$(ORIGIN)";
-    let known = shell::text(&mut tool(
-        "apt-get",
-        &["indextargets", format, "Created-By: Packages"],
-    ))
-    .unwrap_or_default();
+    let known =
+        shell::text(&mut tool("apt-get", &["indextargets", format, "Created-By: Packages"])).unwrap_or_default();
     let mut lines: Vec<String> = known
         .lines()
         .filter(|line| line.contains(&format!(" {SUITE}")))
@@ -99,10 +88,7 @@ fn sources() -> Vec<String> {
         .map(str::to_owned)
         .collect();
     lines.dedup();
-    if !lines
-        .iter()
-        .any(|line| line.ends_with(&format!(" {SUITE} main")))
-    {
+    if !lines.iter().any(|line| line.ends_with(&format!(" {SUITE} main"))) {
         lines = vec![
             format!("deb http://deb.debian.org/debian {SUITE} main"),
             format!("deb http://deb.debian.org/debian-security {SUITE}-security main"),
@@ -116,8 +102,6 @@ fn key() -> String {
     let hash = [PACKAGES, SUITE, RECIPE]
         .iter()
         .flat_map(|text| text.bytes().chain([0]))
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{hash:016x}")
 }

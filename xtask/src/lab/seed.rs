@@ -14,11 +14,7 @@ use super::shell::write;
 /// Units that every machine starts.
 const COMMON: [&str; 2] = ["ssh.service", "dbus.service"];
 /// Units that a cluster node starts on top.
-const NODE: [&str; 3] = [
-    "corosync.service",
-    "pacemaker.service",
-    "app-sidecar.service",
-];
+const NODE: [&str; 3] = ["corosync.service", "pacemaker.service", "app-sidecar.service"];
 
 /// A cluster that has just begun waits 20 s for an older one before it elects its coordinator; the lab knows
 /// that there is none. This is in the file that Pacemaker starts from; all else is set with `pcs` later.
@@ -37,18 +33,10 @@ const CIB: &str = r#"<cib crm_feature_set="3.0.14" validate-with="pacemaker-3.9"
 /// Writes a machine's own files into its layer.
 pub(crate) fn create(layout: &Layout, rootfs: &Path, host: &Host, options: &Options) -> Result<()> {
     let upper = layout.upper(host.name);
-    write(
-        &upper.join("etc/hostname"),
-        0o644,
-        &format!("{}\n", host.name),
-    )?;
+    write(&upper.join("etc/hostname"), 0o644, &format!("{}\n", host.name))?;
     write(&upper.join("etc/hosts"), 0o644, &hosts_file())?;
     let [.., last] = host.address.octets();
-    write(
-        &upper.join("etc/machine-id"),
-        0o444,
-        &format!("{last:032x}\n"),
-    )?;
+    write(&upper.join("etc/machine-id"), 0o444, &format!("{last:032x}\n"))?;
     for (path, mode, content) in FILES {
         write(&upper.join(path), mode, content)?;
     }
@@ -57,11 +45,7 @@ pub(crate) fn create(layout: &Layout, rootfs: &Path, host: &Host, options: &Opti
     match host.role {
         Role::Node => {
             enable(&upper, &NODE)?;
-            write(
-                &upper.join("etc/corosync/corosync.conf"),
-                0o644,
-                &corosync(),
-            )?;
+            write(&upper.join("etc/corosync/corosync.conf"), 0o644, &corosync())?;
             let cib = upper.join("var/lib/pacemaker/cib/cib.xml");
             write(&cib, 0o600, CIB)?;
             give_to_pacemaker(rootfs, &cib)?;
@@ -70,11 +54,7 @@ pub(crate) fn create(layout: &Layout, rootfs: &Path, host: &Host, options: &Opti
             enable(&upper, &["haproxy.service"])?;
             // systemd opens the log before the service could make the folder.
             write(&upper.join("var/log/haproxy/access.log"), 0o644, "")?;
-            write(
-                &upper.join("etc/haproxy/haproxy.cfg"),
-                0o644,
-                &options.haproxy.render(host, options.jetty),
-            )?;
+            write(&upper.join("etc/haproxy/haproxy.cfg"), 0o644, &options.haproxy.render(host, options.jetty))?;
         }
         Role::Namespace => {}
     }
@@ -84,13 +64,10 @@ pub(crate) fn create(layout: &Layout, rootfs: &Path, host: &Host, options: &Opti
 /// Makes the machine boot without units that do nothing for it.
 fn mask(upper: &Path) -> Result<()> {
     let folder = upper.join("etc/systemd/system");
-    let link = |target: &str, name: &str| {
-        symlink(target, folder.join(name)).with_context(|| format!("could not link {name}"))
-    };
+    let link =
+        |target: &str, name: &str| symlink(target, folder.join(name)).with_context(|| format!("could not link {name}"));
     link("/lib/systemd/system/multi-user.target", "default.target")?;
-    MASKED
-        .split_whitespace()
-        .try_for_each(|unit| link("/dev/null", unit))
+    MASKED.split_whitespace().try_for_each(|unit| link("/dev/null", unit))
 }
 
 /// Links units into the target that the machine boots to.
@@ -98,13 +75,8 @@ fn enable(upper: &Path, units: &[&str]) -> Result<()> {
     let wants = upper.join("etc/systemd/system/multi-user.target.wants");
     fs::create_dir_all(&wants).with_context(|| format!("could not make {}", wants.display()))?;
     for unit in units {
-        let source = if unit.starts_with("app") {
-            "/etc/systemd/system"
-        } else {
-            "/lib/systemd/system"
-        };
-        symlink(format!("{source}/{unit}"), wants.join(unit))
-            .with_context(|| format!("could not enable {unit}"))?;
+        let source = if unit.starts_with("app") { "/etc/systemd/system" } else { "/lib/systemd/system" };
+        symlink(format!("{source}/{unit}"), wants.join(unit)).with_context(|| format!("could not enable {unit}"))?;
     }
     Ok(())
 }
@@ -138,26 +110,18 @@ fn corosync() -> String {
 
 /// Pacemaker's daemons run as a user that only the root file system knows.
 fn give_to_pacemaker(rootfs: &Path, cib: &Path) -> Result<()> {
-    let passwd = fs::read_to_string(rootfs.join("etc/passwd"))
-        .context("could not read the machines' users")?;
-    let ids = passwd
-        .lines()
-        .find_map(|line| line.strip_prefix("hacluster:"))
-        .and_then(|rest| {
-            let mut fields = rest.split(':').skip(1);
-            Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-        });
-    let (user, group) =
-        ids.context("the root file system has no user hacluster: is pacemaker in it?")?;
-    chown(cib, Some(user), Some(group))
-        .with_context(|| format!("could not give away {}", cib.display()))
+    let passwd = fs::read_to_string(rootfs.join("etc/passwd")).context("could not read the machines' users")?;
+    let ids = passwd.lines().find_map(|line| line.strip_prefix("hacluster:")).and_then(|rest| {
+        let mut fields = rest.split(':').skip(1);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    });
+    let (user, group) = ids.context("the root file system has no user hacluster: is pacemaker in it?")?;
+    chown(cib, Some(user), Some(group)).with_context(|| format!("could not give away {}", cib.display()))
 }
 
 /// A folder in a machine's layer hides the permissions of the one below it: makes them the same again.
 fn match_folders(lower: &Path, upper: &Path) -> Result<()> {
-    for entry in
-        fs::read_dir(upper).with_context(|| format!("could not read {}", upper.display()))?
-    {
+    for entry in fs::read_dir(upper).with_context(|| format!("could not read {}", upper.display()))? {
         let (above, below) = {
             let name = entry?.file_name();
             (upper.join(&name), lower.join(&name))

@@ -4,37 +4,13 @@
 
 /// Files that every machine has, whether it uses them or not: path, permissions, content.
 pub(crate) const FILES: [(&str, u32, &str); 11] = [
-    (
-        "usr/local/lib/lab/app.py",
-        0o755,
-        include_str!("../../files/app.py"),
-    ),
-    (
-        "usr/sbin/fence_lab",
-        0o755,
-        include_str!("../../files/fence_lab.py"),
-    ),
-    (
-        "etc/systemd/system/app.service",
-        0o644,
-        include_str!("../../files/app.service"),
-    ),
-    (
-        "etc/systemd/system/app-sidecar.service",
-        0o644,
-        include_str!("../../files/app-sidecar.service"),
-    ),
-    (
-        "etc/ssh/sshd_config",
-        0o644,
-        include_str!("../../files/sshd_config"),
-    ),
+    ("usr/local/lib/lab/app.py", 0o755, include_str!("../../files/app.py")),
+    ("usr/sbin/fence_lab", 0o755, include_str!("../../files/fence_lab.py")),
+    ("etc/systemd/system/app.service", 0o644, include_str!("../../files/app.service")),
+    ("etc/systemd/system/app-sidecar.service", 0o644, include_str!("../../files/app-sidecar.service")),
+    ("etc/ssh/sshd_config", 0o644, include_str!("../../files/sshd_config")),
     // The switches of the application, and its log.
-    (
-        "etc/tmpfiles.d/lab-app.conf",
-        0o644,
-        "d /run/app 0755 root root -\nd /var/log/app 0755 root root -\n",
-    ),
+    ("etc/tmpfiles.d/lab-app.conf", 0o644, "d /run/app 0755 root root -\nd /var/log/app 0755 root root -\n"),
     // The journal in memory is quick, and a test reads what happened since the boot.
     (
         "etc/systemd/journald.conf.d/lab.conf",
@@ -42,22 +18,14 @@ pub(crate) const FILES: [(&str, u32, &str); 11] = [
         "[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\nRateLimitBurst=0\n",
     ),
     // HAProxy logs to stdout, which becomes a file that a test reads as it is.
-    (
-        "etc/systemd/system/haproxy.service.d/lab.conf",
-        0o644,
-        include_str!("../../files/haproxy-lab.conf"),
-    ),
+    ("etc/systemd/system/haproxy.service.d/lab.conf", 0o644, include_str!("../../files/haproxy-lab.conf")),
     // Jetty keeps off the application's port, and answers /ready from a static file.
     (
         "etc/default/jetty9",
         0o644,
         "JAVA_OPTIONS=\"-Djava.awt.headless=true -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1\"\n",
     ),
-    (
-        "etc/jetty9/start.d/lab.ini",
-        0o644,
-        "jetty.http.port=8081\n",
-    ),
+    ("etc/jetty9/start.d/lab.ini", 0o644, "jetty.http.port=8081\n"),
     ("var/lib/jetty9/webapps/root/ready", 0o644, "ready\n"),
 ];
 

@@ -13,30 +13,20 @@ use anyhow::{Context, Result, bail};
 pub(crate) fn run(command: &mut Command) -> Result<Output> {
     let output = output(command)?;
     if !output.status.success() {
-        bail!(
-            "{} ended with {}: {}",
-            shown(command),
-            output.status,
-            told(&output)
-        );
+        bail!("{} ended with {}: {}", shown(command), output.status, told(&output));
     }
     Ok(output)
 }
 
 /// Runs a command to its end and hands back whatever came out of it.
 pub(crate) fn output(command: &mut Command) -> Result<Output> {
-    command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("could not run {}", shown(command)))
+    command.stdin(Stdio::null()).output().with_context(|| format!("could not run {}", shown(command)))
 }
 
 /// Runs a command and hands back its stdout as text, without the last newline.
 pub(crate) fn text(command: &mut Command) -> Result<String> {
     let output = run(command)?;
-    Ok(String::from_utf8_lossy(&output.stdout)
-        .trim_end()
-        .to_owned())
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }
 
 /// `program` with `arguments`, ready to be run by the functions above.
@@ -60,12 +50,7 @@ pub(crate) fn feed(command: &mut Command, input: &str) -> Result<Output> {
     }
     let output = child.wait_with_output()?;
     if !output.status.success() {
-        bail!(
-            "{} ended with {}: {}",
-            shown(command),
-            output.status,
-            told(&output)
-        );
+        bail!("{} ended with {}: {}", shown(command), output.status, told(&output));
     }
     Ok(output)
 }
@@ -76,17 +61,11 @@ pub(crate) fn write(path: &Path, mode: u32, content: &str) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(failed)?;
     }
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(path)
-        .with_context(failed)?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path).with_context(failed)?;
     file.write_all(content.as_bytes()).with_context(failed)?;
     // `mode` is cut by the umask and ignored for a file that was there before.
-    file.set_permissions(fs::Permissions::from_mode(mode))
-        .with_context(failed)
+    file.set_permissions(fs::Permissions::from_mode(mode)).with_context(failed)
 }
 
 /// Asks again every `pause` until `look` says yes; its last answer goes into the error after `limit`.
@@ -104,10 +83,7 @@ pub(crate) fn wait_until(
             Err(error) => format!("{error:#}"),
         };
         if started.elapsed() >= limit {
-            bail!(
-                "waited {:.0?} for {what}; still missing: {missing}",
-                started.elapsed()
-            );
+            bail!("waited {:.0?} for {what}; still missing: {missing}", started.elapsed());
         }
         std::thread::sleep(pause);
     }
@@ -135,11 +111,7 @@ fn shown(command: &Command) -> String {
 fn told(output: &Output) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     let stdout = String::from_utf8_lossy(&output.stdout);
-    let said = if stderr.trim().is_empty() {
-        stdout
-    } else {
-        stderr
-    };
+    let said = if stderr.trim().is_empty() { stdout } else { stderr };
     let said = said.trim();
     // The end of a long text is where the reason is.
     match said.char_indices().rev().nth(1500) {

@@ -58,9 +58,7 @@ impl Lab {
             HostStatus {
                 name: host.name.to_owned(),
                 address: host.address.to_string(),
-                power: power
-                    .map_or("namespace", |power| if power.on { "on" } else { "off" })
-                    .to_owned(),
+                power: power.map_or("namespace", |power| if power.on { "on" } else { "off" }).to_owned(),
                 linked: network::plugged(&self.layout, host.name),
                 leader: power.and_then(|power| power.leader),
                 boots: power.map_or(0, |power| power.boots),
@@ -86,26 +84,14 @@ impl fmt::Display for Status {
         writeln!(out, "lab {} in {}", self.prefix, self.dir)?;
         for host in &self.hosts {
             let cable = if host.linked { "" } else { "  cable pulled" };
-            writeln!(
-                out,
-                "  {:<8} {:<11} {}{cable}",
-                host.name, host.address, host.power
-            )?;
+            writeln!(out, "  {:<8} {:<11} {}{cable}", host.name, host.address, host.power)?;
         }
         match &self.cluster {
             None => writeln!(out, "cluster: no node answers")?,
             Some(cluster) => {
-                let quorum = if cluster.quorum {
-                    "quorum"
-                } else {
-                    "NO QUORUM"
-                };
+                let quorum = if cluster.quorum { "quorum" } else { "NO QUORUM" };
                 let coordinator = cluster.coordinator.as_deref().unwrap_or("nobody");
-                writeln!(
-                    out,
-                    "cluster: {quorum}, coordinated by {coordinator}, {} failures",
-                    cluster.failures
-                )?;
+                writeln!(out, "cluster: {quorum}, coordinated by {coordinator}, {} failures", cluster.failures)?;
                 for node in &cluster.nodes {
                     let mut words = vec![if node.online { "online" } else { "offline" }];
                     let flags = [
@@ -121,13 +107,7 @@ impl fmt::Display for Status {
                         .filter(|instance| instance.node == node.name)
                         .map(|instance| format!("{} {}", instance.resource, instance.role))
                         .collect();
-                    writeln!(
-                        out,
-                        "  {:<8} {}: {}",
-                        node.name,
-                        words.join(" "),
-                        runs.join(", ")
-                    )?;
+                    writeln!(out, "  {:<8} {}: {}", node.name, words.join(" "), runs.join(", "))?;
                 }
             }
         }

@@ -55,20 +55,15 @@ pub fn supervise(layout: &Layout, rootfs: &Path) -> Result<()> {
             .map(|host| {
                 Arc::new(Outlet {
                     machine: Machine::new(layout, rootfs, host),
-                    state: Mutex::new(State {
-                        wanted: true,
-                        ..State::default()
-                    }),
+                    state: Mutex::new(State { wanted: true, ..State::default() }),
                     changed: Condvar::new(),
                 })
             })
             .collect(),
     );
     let address = find("control")?.address;
-    let fence =
-        TcpListener::bind((address, SWITCH_PORT)).context("could not listen for fence agents")?;
-    let local = UnixListener::bind(layout.switch_socket())
-        .context("could not listen on the switch's socket")?;
+    let fence = TcpListener::bind((address, SWITCH_PORT)).context("could not listen for fence agents")?;
+    let local = UnixListener::bind(layout.switch_socket()).context("could not listen on the switch's socket")?;
     for outlet in outlets.iter() {
         let outlet = Arc::clone(outlet);
         thread::spawn(move || outlet.run());
@@ -97,10 +92,7 @@ impl Outlet {
         loop {
             let mut state = self.lock();
             while !state.wanted {
-                state = self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             // The lock is held over the boot, so that an `off` cannot slip in between the two.
             let name = self.machine.host.name;
@@ -144,10 +136,8 @@ impl Outlet {
         let limit = Instant::now() + Duration::from_secs(10);
         while state.nspawn.is_some() && Instant::now() < limit {
             let pause = Duration::from_millis(100);
-            state = self
-                .changed
-                .wait_timeout(state, pause)
-                .map_or_else(|error| error.into_inner().0, |(state, _)| state);
+            state =
+                self.changed.wait_timeout(state, pause).map_or_else(|error| error.into_inner().0, |(state, _)| state);
         }
         if state.nspawn.is_some() {
             return "error: the machine did not end within 10 s".to_owned();
@@ -169,10 +159,7 @@ impl Outlet {
 /// Answers one connection: a line in, an answer out.
 fn serve(mut stream: impl Read + Write, outlets: &[Arc<Outlet>], trusted: bool) {
     let mut line = String::new();
-    if BufReader::new((&mut stream).take(200))
-        .read_line(&mut line)
-        .is_err()
-    {
+    if BufReader::new((&mut stream).take(200)).read_line(&mut line).is_err() {
         return;
     }
     let line = line.trim();
@@ -189,30 +176,18 @@ fn serve(mut stream: impl Read + Write, outlets: &[Arc<Outlet>], trusted: bool) 
 
 fn answer(line: &str, outlets: &[Arc<Outlet>], trusted: bool) -> String {
     let (verb, name) = line.split_once(' ').unwrap_or((line, ""));
-    let outlet = || {
-        outlets
-            .iter()
-            .find(|outlet| outlet.machine.host.name == name)
-    };
+    let outlet = || outlets.iter().find(|outlet| outlet.machine.host.name == name);
     match (verb, outlet()) {
         ("ping", _) => "ok".to_owned(),
-        ("list", _) => outlets
-            .iter()
-            .map(|outlet| format!("{},\n", outlet.machine.host.name))
-            .collect(),
+        ("list", _) => outlets.iter().map(|outlet| format!("{},\n", outlet.machine.host.name)).collect(),
         ("machines", _) => {
             let all: Vec<Power> = outlets.iter().map(|outlet| outlet.power()).collect();
             serde_json::to_string(&all).unwrap_or_else(|error| format!("error: {error}"))
         }
         ("stop", _) if trusted => thread::scope(|scope| {
-            let cuts: Vec<_> = outlets
-                .iter()
-                .map(|outlet| scope.spawn(|| outlet.off()))
-                .collect();
+            let cuts: Vec<_> = outlets.iter().map(|outlet| scope.spawn(|| outlet.off())).collect();
             let told: Vec<String> = cuts.into_iter().filter_map(|cut| cut.join().ok()).collect();
-            told.into_iter()
-                .find(|answer| answer != "ok")
-                .unwrap_or_else(|| "ok".to_owned())
+            told.into_iter().find(|answer| answer != "ok").unwrap_or_else(|| "ok".to_owned())
         }),
         ("status", Some(outlet)) => if outlet.power().on { "on" } else { "off" }.to_owned(),
         ("on", Some(outlet)) => outlet.on(),
@@ -221,8 +196,6 @@ fn answer(line: &str, outlets: &[Arc<Outlet>], trusted: bool) -> String {
             "ok" => outlet.on(),
             failed => failed.to_owned(),
         },
-        _ => format!(
-            "error: {line:?} is not a command of the power switch, or there is no such machine"
-        ),
+        _ => format!("error: {line:?} is not a command of the power switch, or there is no such machine"),
     }
 }

@@ -22,9 +22,7 @@ pub(crate) fn ask(layout: &Layout, line: &str) -> Result<String> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     stream.write_all(format!("{line}\n").as_bytes())?;
     let mut answer = String::new();
-    stream
-        .read_to_string(&mut answer)
-        .with_context(|| format!("the power switch gave no answer to {line:?}"))?;
+    stream.read_to_string(&mut answer).with_context(|| format!("the power switch gave no answer to {line:?}"))?;
     if answer.starts_with("error") {
         bail!("power switch: {answer}");
     }
@@ -33,6 +31,5 @@ pub(crate) fn ask(layout: &Layout, line: &str) -> Result<String> {
 
 /// Power and leader of every machine.
 pub(crate) fn machines(layout: &Layout) -> Result<Vec<Power>> {
-    serde_json::from_str(&ask(layout, "machines")?)
-        .context("the power switch's answer is not readable")
+    serde_json::from_str(&ask(layout, "machines")?).context("the power switch's answer is not readable")
 }

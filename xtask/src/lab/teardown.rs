@@ -51,14 +51,11 @@ pub(crate) fn end_residents(layout: &Layout, ids: &[u64]) {
     let group = layout.cgroup();
     let lives_here = |pid: i32| {
         !cgroup::belongs(pid, &group)
-            && fs::metadata(format!("/proc/{pid}/ns/net"))
-                .is_ok_and(|file| ids.contains(&file.ino()))
+            && fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|file| ids.contains(&file.ino()))
     };
     for signal in [Signal::TERM, Signal::KILL] {
-        let residents: Vec<i32> = every_process()
-            .into_iter()
-            .filter(|pid| !spared.contains(pid) && lives_here(*pid))
-            .collect();
+        let residents: Vec<i32> =
+            every_process().into_iter().filter(|pid| !spared.contains(pid) && lives_here(*pid)).collect();
         if residents.is_empty() {
             return;
         }
@@ -90,8 +87,5 @@ fn every_process() -> Vec<i32> {
     let Ok(entries) = Path::new("/proc").read_dir() else {
         return Vec::new();
     };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect()
+    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }

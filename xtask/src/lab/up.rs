@@ -9,10 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use super::layout::{Layout, machines, state_root};
 use super::shell::{self, Answer};
-use super::{
-    Lab, Options, TidegateConfig, cgroup, host, keys, network, product, rootfs, seed, switch,
-    teardown,
-};
+use super::{Lab, Options, TidegateConfig, cgroup, host, keys, network, product, rootfs, seed, switch, teardown};
 
 /// See [`Lab::up`].
 pub(super) fn up(options: Options) -> Result<Lab> {
@@ -22,10 +19,7 @@ pub(super) fn up(options: Options) -> Result<Lab> {
     let supervisor = product::xtask()?;
     let _lock = lock(&layout)?;
     if Lab::attach(&options.prefix).is_ok() {
-        bail!(
-            "the lab {:?} is up already; `cargo xtask lab status` shows it",
-            options.prefix
-        );
+        bail!("the lab {:?} is up already; `cargo xtask lab status` shows it", options.prefix);
     }
     if layout.dir().exists() || !cgroup::processes(&layout.cgroup()).is_empty() {
         eprintln!("lab: removing what an earlier lab left");
@@ -35,8 +29,7 @@ pub(super) fn up(options: Options) -> Result<Lab> {
     let rootfs = rootfs::ensure()?;
 
     let mut clock = Clock::start();
-    fs::create_dir_all(layout.dir())
-        .with_context(|| format!("could not make {}", layout.dir().display()))?;
+    fs::create_dir_all(layout.dir()).with_context(|| format!("could not make {}", layout.dir().display()))?;
     keys::create(&layout)?;
     for host in machines() {
         seed::create(&layout, &rootfs, host, &options)?;
@@ -48,8 +41,10 @@ pub(super) fn up(options: Options) -> Result<Lab> {
     let dir = lab.dir().to_owned();
     bring_into_service(&lab, &mut clock).with_context(|| {
         let dir = dir.display();
-        format!("the lab did not come up; its logs are {dir}/supervisor.log and {dir}/machines/*/console.log; \
-                 `cargo xtask lab down` removes it")
+        format!(
+            "the lab did not come up; its logs are {dir}/supervisor.log and {dir}/machines/*/console.log; \
+                 `cargo xtask lab down` removes it"
+        )
     })?;
     Ok(lab)
 }
@@ -67,25 +62,18 @@ pub(super) fn lock(layout: &Layout) -> Result<File> {
     };
     // A run that was just killed holds the lock for as long as the kernel takes to bury it.
     let pause = Duration::from_millis(100);
-    shell::wait_until(
-        "the lab's lock",
-        Duration::from_secs(5),
-        pause,
-        || match file.try_lock() {
-            Ok(()) => Ok(Answer::Yes),
-            Err(TryLockError::WouldBlock) => Ok(Answer::NotYet("someone else holds it".to_owned())),
-            Err(TryLockError::Error(error)) => Err(error).context("could not take the lab's lock"),
-        },
-    )
+    shell::wait_until("the lab's lock", Duration::from_secs(5), pause, || match file.try_lock() {
+        Ok(()) => Ok(Answer::Yes),
+        Err(TryLockError::WouldBlock) => Ok(Answer::NotYet("someone else holds it".to_owned())),
+        Err(TryLockError::Error(error)) => Err(error).context("could not take the lab's lock"),
+    })
     .with_context(held)?;
     Ok(file)
 }
 
 /// The steps after the machines got power.
 fn bring_into_service(lab: &Lab, clock: &mut Clock) -> Result<()> {
-    lab.wait("the power switch", Duration::from_secs(10), |lab| {
-        switch::ask(&lab.layout, "ping").map(|_| Answer::Yes)
-    })?;
+    lab.wait("the power switch", Duration::from_secs(10), |lab| switch::ask(&lab.layout, "ping").map(|_| Answer::Yes))?;
     lab.wait_quorum(Duration::from_secs(90))?;
     clock.lap("quorum");
     lab.configure_cluster()?;
@@ -115,17 +103,13 @@ fn start_supervisor(layout: &Layout, rootfs: &Path, program: &Path) -> Result<()
         layout.prefix(),
         rootfs.display()
     );
-    let log = File::create(layout.file("supervisor.log"))
-        .context("could not make the supervisor's log")?;
+    let log = File::create(layout.file("supervisor.log")).context("could not make the supervisor's log")?;
     Command::new("sh")
         .args(["-euc", &script])
         .arg(program)
         .current_dir("/")
         .stdin(Stdio::null())
-        .stdout(
-            log.try_clone()
-                .context("could not share the supervisor's log")?,
-        )
+        .stdout(log.try_clone().context("could not share the supervisor's log")?)
         .stderr(log)
         .spawn()
         .context("could not start the supervisor")?;

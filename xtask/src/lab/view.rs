@@ -55,29 +55,20 @@ pub struct Instance {
 impl ClusterView {
     /// How many instances of a resource are started for good.
     pub fn started(&self, resource: &str) -> usize {
-        self.instances
-            .iter()
-            .filter(|instance| instance.resource == resource && instance.settled)
-            .count()
+        self.instances.iter().filter(|instance| instance.resource == resource && instance.settled).count()
     }
 
     /// The nodes that are fully part of the cluster and may run things.
     pub fn available(&self) -> usize {
         self.nodes
             .iter()
-            .filter(|node| {
-                node.online && !node.pending && !node.standby && !node.unclean && !node.maintenance
-            })
+            .filter(|node| node.online && !node.pending && !node.standby && !node.unclean && !node.maintenance)
             .count()
     }
 
     fn parse(text: &str) -> Result<Self> {
         let document = Document::parse(text).context("crm_mon's answer is not XML")?;
-        let all = |name: &'static str| {
-            document
-                .descendants()
-                .filter(move |node| node.has_tag_name(name))
-        };
+        let all = |name: &'static str| document.descendants().filter(move |node| node.has_tag_name(name));
         let dc = all("current_dc").next();
         let members = all("node").filter(|node| node.has_attribute("online"));
         Ok(Self {
@@ -101,18 +92,13 @@ impl ClusterView {
 
 /// The instances of one `resource` element, one per node under it.
 fn instances<'a>(resource: Node<'a, 'a>) -> impl Iterator<Item = Instance> + 'a {
-    let calm = resource.attribute("pending").is_none()
-        && !is(resource, "failed")
-        && is(resource, "active");
-    resource
-        .children()
-        .filter(|child| child.has_tag_name("node"))
-        .map(move |node| Instance {
-            resource: attribute(resource, "id"),
-            node: attribute(node, "name"),
-            role: attribute(resource, "role"),
-            settled: calm && resource.attribute("role") == Some("Started"),
-        })
+    let calm = resource.attribute("pending").is_none() && !is(resource, "failed") && is(resource, "active");
+    resource.children().filter(|child| child.has_tag_name("node")).map(move |node| Instance {
+        resource: attribute(resource, "id"),
+        node: attribute(node, "name"),
+        role: attribute(resource, "role"),
+        settled: calm && resource.attribute("role") == Some("Started"),
+    })
 }
 
 fn attribute(node: Node<'_, '_>, name: &str) -> String {

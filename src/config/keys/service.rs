@@ -1,0 +1,174 @@
+//! `[[service]]`.
+
+use super::*;
+
+pub(super) static SERVICE: Shape = shape(
+    "An application that the cluster runs as a clone, one instance on each node.",
+    &[
+        key("name", Kind::Text(&texts::LABEL), Need::Required, "Its name."),
+        key("unit", Kind::Text(&texts::UNIT), Need::Required, "The unit that the cluster runs."),
+        key(
+            "extra-units",
+            Kind::List(&Kind::Text(&texts::UNIT), 0),
+            Need::Default(Literal::Texts(&[])),
+            "Units outside the cluster that stop after it, in this order, and start before it in reverse.",
+        ),
+        key("clone", Kind::Table(&CLONE), Need::Optional("its defaults"), "The clone."),
+        key(
+            "min-ready",
+            Kind::Integer(1, 1000),
+            Need::Required,
+            "Ready nodes that must be left when one is drained: the capacity floor.",
+        ),
+        key("ready", Kind::Table(&READY), Need::Required, "How readiness is probed, on each node."),
+        key(
+            "sessions",
+            Kind::Table(&SESSIONS),
+            Need::Optional("its defaults"),
+            "Session affinity and state, for the review.",
+        ),
+        key(
+            "connections",
+            Kind::Table(&CONNECTIONS),
+            Need::Optional("its defaults"),
+            "When connections count as drained.",
+        ),
+        key("objective", Kind::Table(&OBJECTIVE), Need::Optional("its defaults"), "What the service promises."),
+    ],
+);
+
+static CLONE: Shape = shape(
+    "The clone.",
+    &[
+        key(
+            "resource",
+            Kind::Text(&texts::RESOURCE),
+            Need::Optional(
+                "`app_service` for `app.service`; required where the unit's name has other characters than letters, digits, `_` and `-`",
+            ),
+            "The cloned primitive, not the clone around it.",
+        ),
+        key("monitor-interval", Kind::Duration(secs(1), HOUR), text("30s"), "Time between two monitor operations."),
+        key("clone-max", Kind::Integer(1, 1000), Need::Optional("one a node"), "Instances in all."),
+        key("clone-node-max", Kind::Integer(1, 100), number(1), "Instances a node."),
+    ],
+);
+
+static READY: Shape = Shape {
+    about: "How readiness is probed, on each node.",
+    keys: &[
+        key(
+            "port",
+            Kind::Integer(1, 65535),
+            Need::Required,
+            "The service's port on the node; its established sockets are what a drain waits for.",
+        ),
+        key("timeout", Kind::Duration(ms(10), secs(60)), text("2s"), "Time limit of one probe."),
+        key(
+            "interval",
+            Kind::Duration(ms(10), secs(600)),
+            text("5s"),
+            "Time between two probes; shorter than `run.max-age`.",
+        ),
+        key("unhealthy", Kind::Integer(1, 100), number(2), "Failures in a row that make it unhealthy."),
+        key("healthy", Kind::Integer(1, 100), number(3), "Successes in a row that make it healthy."),
+    ],
+    variants: Some(Variants {
+        key: "protocol",
+        about: "The kind of probe.",
+        default: Some("http"),
+        of: &[
+            Variant {
+                name: "http",
+                about: "`GET path` over HTTP/1.1.",
+                keys: &[
+                    key("path", Kind::Text(&texts::URL_PATH), text("/ready"), "The path."),
+                    key("status", Kind::Integer(100, 599), number(200), "The status that counts as ready."),
+                    key("host", Kind::Text(&texts::HOST), Need::Optional("the node's name"), "The Host header."),
+                ],
+            },
+            Variant { name: "tcp", about: "A TCP connection that opens.", keys: &[] },
+        ],
+        planned: &["https", "grpc"],
+    }),
+    label: &[],
+};
+
+static SESSIONS: Shape = shape(
+    "Session affinity and state, for the review.",
+    &[
+        key(
+            "affinity",
+            Kind::Choice(&[
+                Word("none", "They do not."),
+                Word("cookie", "By a cookie."),
+                Word("source-ip", "By their address."),
+                Word("consistent-hash", "By a consistent hash."),
+            ]),
+            text("none"),
+            "How clients stick to a node.",
+        ),
+        key(
+            "state",
+            Kind::Choice(&[
+                Word("local", "On the node: a drain loses it."),
+                Word("external", "In a store of its own."),
+                Word("replicated", "Copied between the nodes."),
+            ]),
+            text("external"),
+            "Where session state lives.",
+        ),
+    ],
+);
+
+static CONNECTIONS: Shape = shape(
+    "When connections count as drained.",
+    &[
+        key(
+            "settle",
+            Kind::Duration(ms(10), secs(600)),
+            text("2s"),
+            "Time without residual traffic that counts as drained.",
+        ),
+        key(
+            "deadline",
+            Kind::Duration(ms(100), secs(24 * 3600)),
+            text("10m"),
+            "Longest wait for connections to end; longer than `settle`.",
+        ),
+        key(
+            "on-deadline",
+            Kind::Choice(&[
+                Word("hold", "Stay drained, go no further, tell a person."),
+                Word("close", "Cut what is left and go on."),
+                Word("abort", "Put everything back as it was."),
+            ]),
+            text("hold"),
+            "What happens at the deadline.",
+        ),
+    ],
+);
+
+static OBJECTIVE: Shape = shape(
+    "What the service promises; drills and ramps are judged by it.",
+    &[
+        key(
+            "failover",
+            Kind::Duration(ms(100), HOUR),
+            Need::Optional("nothing is promised"),
+            "Time in which the loss of a node must be over.",
+        ),
+        key(
+            "max-error-ratio",
+            Kind::Number(0.0, 0.5),
+            Need::Default(Literal::Number(0.001)),
+            "Share of requests that may fail; a ramp's stage above it is taken back.",
+        ),
+        key(
+            "max-skew",
+            Kind::Number(1.0, 100.0),
+            Need::Optional("nothing is promised"),
+            "Largest measured share of a node against its expected one.",
+        ),
+    ],
+);

@@ -1,0 +1,3 @@
+//! Drills and the load that measures them.
+
+pub mod load;

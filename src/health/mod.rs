@@ -1,0 +1,3 @@
+//! Readiness: probes and thresholds.
+
+pub mod probe;

@@ -1,0 +1,167 @@
+//! Everything that can happen in a run. `run::state` folds these into the run's state.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::settings::OnDeadline,
+    model::{Effect, InstanceName, Receipt, RouteId, RouteTarget, RunId, ServiceName},
+};
+
+/// One fact about a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// An executor took the run up: its first record, and again after every crash or pause.
+    Taken {
+        /// `user@host:pid`.
+        by: String,
+    },
+    /// A step began.
+    StepBegun {
+        /// The step's number, from 0.
+        step: usize,
+    },
+    /// An effect is about to be carried out. From here on it *may have happened*.
+    Intended {
+        /// The step.
+        step: usize,
+        /// The effect.
+        effect: Effect,
+        /// The exact state before, on the first touch of a thing.
+        receipt: Option<Receipt>,
+    },
+    /// The real system accepted the effect. That is not an acknowledgement yet.
+    Accepted {
+        /// The step.
+        step: usize,
+        /// The effect.
+        effect: Effect,
+    },
+    /// The effect was read back from the real system: this is the acknowledgement.
+    Acknowledged {
+        /// The step.
+        step: usize,
+        /// The effect.
+        effect: Effect,
+    },
+    /// The effect was refused, lost or timed out; what it did is seen by looking.
+    NotAccepted {
+        /// The step.
+        step: usize,
+        /// The effect.
+        effect: Effect,
+        /// What went wrong.
+        error: String,
+    },
+    /// A thing was found to be as wanted already; its state is kept as the receipt, and nothing was done.
+    AlreadySo {
+        /// The step.
+        step: usize,
+        /// Its state.
+        receipt: Receipt,
+    },
+    /// A step's target was lost after it had been acknowledged (a reload, another hand) and is set again.
+    Reasserted {
+        /// The member.
+        target: RouteTarget,
+        /// What was seen.
+        saw: String,
+    },
+    /// No residual traffic of this service for as long as configured.
+    Drained {
+        /// The service.
+        service: ServiceName,
+    },
+    /// The wait for connections is over without them being gone.
+    DeadlineReached {
+        /// The service.
+        service: ServiceName,
+        /// Connections left.
+        remaining: u64,
+        /// What the policy does about it.
+        policy: OnDeadline,
+    },
+    /// Traffic came back after a service counted as drained, before standby: the wait begins again.
+    DrainLost {
+        /// The service.
+        service: ServiceName,
+        /// Connections seen.
+        residual: u64,
+    },
+    /// A stage of the ramp is reached on all instances.
+    RampStage {
+        /// The step.
+        step: usize,
+        /// The stage, from 0.
+        stage: usize,
+        /// What each instance counted so far: the baseline of the stage.
+        baseline: Vec<Counted>,
+    },
+    /// Errors rose (or readiness was lost) at a stage of the ramp: the node is taken out again, to try later.
+    RampBackedOff {
+        /// The step.
+        step: usize,
+        /// The stage that failed.
+        stage: usize,
+        /// Why.
+        why: String,
+    },
+    /// A step is proven.
+    StepDone {
+        /// The step.
+        step: usize,
+    },
+    /// The run waits for a person: nothing is undone, nothing goes on until `resume` or `abort`.
+    Held {
+        /// Why.
+        why: String,
+    },
+    /// Somebody asked for the run to be aborted.
+    AbortRequested {
+        /// Who.
+        by: String,
+    },
+    /// The run is over.
+    Ended {
+        /// How.
+        ending: Ending,
+    },
+}
+
+/// What one instance of a route counted for the node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// The route.
+    pub route: RouteId,
+    /// The instance.
+    pub instance: InstanceName,
+    /// Failed requests.
+    pub errors: u64,
+    /// Requests.
+    pub requests: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ending", rename_all = "kebab-case")]
+pub enum Ending {
+    /// Everything that the plan promised is proven.
+    Done,
+    /// It was given up; the run named here puts things back.
+    Aborted {
+        /// Why.
+        why: String,
+        /// The run that undoes it; `None` where there was nothing to undo.
+        undo: Option<RunId>,
+    },
+    /// An undo did not succeed. It stays so until a person acknowledges it.
+    Stuck {
+        /// Why.
+        why: String,
+    },
+    /// A person acknowledged a stuck run.
+    Acknowledged {
+        /// Who.
+        by: String,
+    },
+}

@@ -1,0 +1,131 @@
+//! What is wanted of the real systems: desired states, never "toggle". Applying one twice changes nothing.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Exact, InstanceName, NodeName, RouteId, RunId, UnitName, receipt::Before};
+
+/// The state that one member should have on one instance of a route.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "want", rename_all = "kebab-case")]
+pub enum Desired {
+    /// No new clients.
+    Drained,
+    /// Still no new clients, and healthy only after a check that passes from now on.
+    FreshCheck,
+    /// New clients, with this weight: one stage of a ramp.
+    Serving {
+        /// The weight to set.
+        weight: u32,
+    },
+    /// Exactly the state of a receipt.
+    Exactly {
+        /// That state.
+        exact: Exact,
+    },
+}
+
+/// Who holds a node out, as written into the cluster for everybody to see.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ownership {
+    /// The run that put it there.
+    pub run: RunId,
+    /// The person (or program) that asked for it.
+    pub operator: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// One change to one real system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "kebab-case")]
+pub enum Effect {
+    /// Set a member's state on one instance of a route.
+    Route {
+        /// The route.
+        route: RouteId,
+        /// The instance.
+        instance: InstanceName,
+        /// The member, by the route's own name.
+        server: String,
+        /// What it should be.
+        desired: Desired,
+    },
+    /// Cut what is still connected through one instance.
+    CloseConnections {
+        /// The route.
+        route: RouteId,
+        /// The instance.
+        instance: InstanceName,
+        /// The member, by the route's own name.
+        server: String,
+    },
+    /// Put a node into standby, with our mark, in one change.
+    Standby {
+        /// The node.
+        node: NodeName,
+        /// The mark.
+        owner: Ownership,
+    },
+    /// Take our standby and our mark away again.
+    Unstandby {
+        /// The node.
+        node: NodeName,
+        /// The run whose standby it is; nobody else's is ever undone.
+        owner: RunId,
+        /// The attribute as it was before.
+        attribute: Option<String>,
+    },
+    /// Stop a unit outside the cluster.
+    StopUnit {
+        /// The node.
+        node: NodeName,
+        /// The unit.
+        unit: UnitName,
+    },
+    /// Start a unit outside the cluster.
+    StartUnit {
+        /// The node.
+        node: NodeName,
+        /// The unit.
+        unit: UnitName,
+    },
+}
+
+impl Effect {
+    /// Whether a receipt describes the thing that this effect changes.
+    pub fn touches(&self, before: &Before) -> bool {
+        match (self, before) {
+            (Self::Route { route, instance, server, .. }, Before::Route { route: r, instance: i, server: s, .. }) => {
+                (route, instance, server) == (r, i, s)
+            }
+            (Self::Standby { .. }, Before::Standby { .. }) => true,
+            (Self::StopUnit { unit, .. }, Before::Unit { unit: u, .. }) => unit == u,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Route { route, instance, server, desired } => {
+                write!(f, "{instance} ({route}): {server} ")?;
+                match desired {
+                    Desired::Drained => f.write_str("drained"),
+                    Desired::FreshCheck => f.write_str("to be checked afresh"),
+                    Desired::Serving { weight } => write!(f, "serving with weight {weight}"),
+                    Desired::Exactly { .. } => f.write_str("as it was before"),
+                }
+            }
+            Self::CloseConnections { route, instance, server } => {
+                write!(f, "{instance} ({route}): cut the sessions of {server}")
+            }
+            Self::Standby { node, .. } => write!(f, "{node} into standby"),
+            Self::Unstandby { node, .. } => write!(f, "{node} out of standby"),
+            Self::StopUnit { node, unit } => write!(f, "stop {unit} on {node}"),
+            Self::StartUnit { node, unit } => write!(f, "start {unit} on {node}"),
+        }
+    }
+}

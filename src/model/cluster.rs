@@ -1,0 +1,104 @@
+//! What the cluster manager says of itself: membership, standby and its owner, clone instances.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{NodeName, action::Ownership};
+
+/// One reading of the cluster, all of it from the same moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClusterView {
+    /// The designated controller, where one is elected.
+    pub dc: Option<NodeName>,
+    /// Whether the partition that answered has quorum.
+    pub quorate: bool,
+    /// Whether the whole cluster is in maintenance mode.
+    pub maintenance_mode: bool,
+    /// Whether fencing is enabled.
+    pub fencing: bool,
+    /// Whether a transition is under way: actions decided, not all of them finished.
+    pub transition: bool,
+    /// Members by name.
+    pub nodes: BTreeMap<NodeName, Member>,
+    /// Instances of cloned resources, as the cluster records them.
+    pub instances: Vec<CloneInstance>,
+}
+
+/// One cluster member.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// Part of the membership.
+    pub online: bool,
+    /// In standby, for whatever reason.
+    pub standby: bool,
+    /// The `standby` node attribute exactly as it is stored; `None` where there is none.
+    pub standby_attribute: Option<String>,
+    /// In node maintenance.
+    pub maintenance: bool,
+    /// Joining, not yet usable.
+    pub pending: bool,
+    /// To be fenced.
+    pub unclean: bool,
+    /// Whose standby it is, where Tidegate wrote its mark.
+    pub owner: Option<Ownership>,
+}
+
+impl Member {
+    /// Online and able to run instances.
+    pub fn usable(&self) -> bool {
+        self.online && !self.standby && !self.maintenance && !self.pending && !self.unclean
+    }
+}
+
+/// The role of a clone instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Running.
+    Started,
+    /// Not running.
+    Stopped,
+    /// Anything else that the cluster may report (promoted, unpromoted, …).
+    Other,
+}
+
+/// One instance of a cloned resource.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CloneInstance {
+    /// The cloned primitive (`app_service`).
+    pub resource: String,
+    /// Where it is, where it is anywhere.
+    pub node: Option<NodeName>,
+    /// The recorded role.
+    pub role: Role,
+    /// Whether the cluster counts it as active.
+    pub active: bool,
+    /// An operation that is still under way (`Starting`, `Stopping`, …).
+    pub pending: Option<String>,
+    /// Its last operation failed.
+    pub failed: bool,
+    /// It may not be moved or stopped because a stop failed.
+    pub blocked: bool,
+    /// The cluster manages it.
+    pub managed: bool,
+}
+
+impl CloneInstance {
+    /// Started for good: active, and no operation pending. Right after unstandby an instance counts as
+    /// running while its start is still under way, so `active` alone is not enough.
+    pub fn started(&self) -> bool {
+        self.role == Role::Started && self.active && self.pending.is_none() && !self.failed
+    }
+}
+
+impl ClusterView {
+    /// The instances of `resource` on `node`.
+    pub fn instances_on<'a>(
+        &'a self,
+        resource: &'a str,
+        node: &'a NodeName,
+    ) -> impl Iterator<Item = &'a CloneInstance> {
+        self.instances.iter().filter(move |i| i.resource == resource && i.node.as_ref() == Some(node))
+    }
+}

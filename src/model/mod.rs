@@ -1,0 +1,20 @@
+//! The words of Tidegate as types: what is named, what was seen, what is wanted, what was before.
+//! Pure: nothing here reads a clock, a file or a socket.
+
+pub mod action;
+pub mod cluster;
+pub mod ids;
+pub mod observation;
+pub mod observed;
+pub mod receipt;
+pub mod route;
+pub mod topology;
+
+pub use action::{Desired, Effect, Ownership};
+pub use cluster::{CloneInstance, ClusterView, Member, Role};
+pub use ids::{EntrypointName, InstanceName, NodeName, RouteId, RunId, ServiceName, UnitName};
+pub use observation::{NodeView, Observation, Readiness, SocketsView, UnitView};
+pub use observed::Observed;
+pub use receipt::{Before, Receipt};
+pub use route::{Admission, Exact, Health, InstanceView, MemberView};
+pub use topology::{RouteTarget, Topology};

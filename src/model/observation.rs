@@ -1,0 +1,72 @@
+//! Everything that was seen at one time. A run decides on this and on nothing else.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{ClusterView, InstanceName, InstanceView, NodeName, Observed, RouteId, ServiceName, UnitName};
+
+/// One look at all the systems. What was not asked for, or did not answer, is Unknown.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// The cluster manager.
+    pub cluster: Observed<ClusterView>,
+    /// Every instance of every route.
+    pub routes: BTreeMap<RouteId, BTreeMap<InstanceName, Observed<InstanceView>>>,
+    /// Every node by itself.
+    pub nodes: BTreeMap<NodeName, NodeView>,
+}
+
+/// What was seen on one node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// Established sockets on each service's port.
+    pub sockets: BTreeMap<ServiceName, Observed<SocketsView>>,
+    /// Units, by name.
+    pub units: BTreeMap<UnitName, Observed<UnitView>>,
+    /// The last probe of each service.
+    pub ready: BTreeMap<ServiceName, Observed<Readiness>>,
+}
+
+/// Established TCP connections whose local port is the service's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SocketsView {
+    /// The far end of each.
+    pub peers: Vec<SocketAddr>,
+}
+
+/// A systemd unit, read from the manager itself and never from a cache.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UnitView {
+    /// `ActiveState`: active, reloading, inactive, failed, activating, deactivating.
+    pub active: String,
+    /// `SubState`.
+    pub sub: String,
+    /// `UnitFileState`: enabled, disabled, static, …
+    pub file_state: String,
+}
+
+impl UnitView {
+    /// Running and not on its way anywhere else.
+    pub fn is_active(&self) -> bool {
+        self.active == "active"
+    }
+
+    /// Not running, and not failed either.
+    pub fn is_inactive(&self) -> bool {
+        self.active == "inactive"
+    }
+}
+
+/// The answer of one probe of the service's readiness.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ready", rename_all = "kebab-case")]
+pub enum Readiness {
+    /// It answered as configured.
+    Ready,
+    /// It answered otherwise, or not at all.
+    NotReady {
+        /// Connect refused, time-out, status 503, …
+        reason: String,
+    },
+}

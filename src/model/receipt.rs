@@ -1,0 +1,63 @@
+//! Receipts: what a step changed and the exact state before it, all that a restore needs.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Exact, InstanceName, RouteId, UnitName};
+
+/// The exact state of one thing before Tidegate first touched it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// What it was.
+    pub before: Before,
+    /// When that was seen.
+    pub at: Timestamp,
+}
+
+/// What was there before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "kebab-case")]
+pub enum Before {
+    /// A member of a route, on one instance.
+    Route {
+        /// The route.
+        route: RouteId,
+        /// The instance that was read.
+        instance: InstanceName,
+        /// The member, by the route's own name.
+        server: String,
+        /// Its weight, for the ramp on the way back.
+        weight: u32,
+        /// Whether it took clients at all: one that did not is put back as it was, without a ramp.
+        serving: bool,
+        /// Its state in the provider's terms.
+        exact: Exact,
+    },
+    /// The node's standby attribute; `None` where there was none.
+    Standby {
+        /// The stored value.
+        attribute: Option<String>,
+    },
+    /// A unit outside the cluster.
+    Unit {
+        /// The unit.
+        unit: UnitName,
+        /// Whether it was running.
+        active: bool,
+    },
+}
+
+impl Before {
+    /// Two receipts of the same thing: only the first one counts.
+    pub fn same_thing(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Route { route: a, instance: b, server: c, .. },
+                Self::Route { route: x, instance: y, server: z, .. },
+            ) => (a, b, c) == (x, y, z),
+            (Self::Standby { .. }, Self::Standby { .. }) => true,
+            (Self::Unit { unit: a, .. }, Self::Unit { unit: b, .. }) => a == b,
+            _ => false,
+        }
+    }
+}

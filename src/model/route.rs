@@ -1,0 +1,79 @@
+//! What one instance of a route says of its members, in words that every kind of route shares.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// Whether new clients are sent to a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Admission {
+    /// New clients are sent there, as far as weight and health allow.
+    Serving,
+    /// No new clients; those that are there may finish (and persistent ones may come back).
+    Draining,
+    /// Nothing is sent there and nothing is checked.
+    Out,
+}
+
+/// What the route's own health checks say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "health", rename_all = "kebab-case")]
+pub enum Health {
+    /// Its checks pass.
+    Passing,
+    /// Its checks fail, or have not passed since they were reset.
+    Failing {
+        /// What the check saw.
+        reason: String,
+    },
+    /// The route checks nothing.
+    Unchecked,
+}
+
+/// A member's state in the provider's own terms: enough for the provider to put it back exactly, and equal
+/// only where nothing differs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Exact(pub serde_json::Value);
+
+/// One member (server, record, announcer) as one instance of the route sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberView {
+    /// Whether new clients are sent there.
+    pub admission: Admission,
+    /// The route's own opinion of its health.
+    pub health: Health,
+    /// Its weight now.
+    pub weight: u32,
+    /// Client sessions on it now, those of replaced processes included.
+    pub sessions: u64,
+    /// Connections that the route keeps open to it without any client: an idle pool, no traffic.
+    pub idle: u64,
+    /// Requests (or connections, for layer 4) sent to it since the process began.
+    pub requests_total: u64,
+    /// Failed connections and responses since the process began.
+    pub errors_total: u64,
+    /// How long ago its health or admission changed, where the route tells; whole seconds.
+    pub since_change: Option<Duration>,
+    /// The state to put back.
+    pub exact: Exact,
+}
+
+impl MemberView {
+    /// Whether a new client could be sent there now.
+    pub fn takes_clients(&self) -> bool {
+        self.admission == Admission::Serving && self.weight > 0 && !matches!(self.health, Health::Failing { .. })
+    }
+}
+
+/// One instance of a route: a load balancer process, a server of a zone, a router.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InstanceView {
+    /// Changes when the process behind it was replaced (a restart or a reload): its counters began again.
+    pub generation: String,
+    /// Members by the route's own names for them.
+    pub members: BTreeMap<String, MemberView>,
+    /// Things that an operator should know of this instance.
+    pub warnings: Vec<String>,
+}

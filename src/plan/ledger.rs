@@ -1,0 +1,29 @@
+//! Which drain holds a node out: the only one whose receipts can bring it back.
+
+use super::steps::Purpose;
+use crate::{
+    journal::{Ending, RunSummary},
+    model::{NodeName, RunId},
+};
+
+/// The drain of `node` that nobody has restored yet. `runs` in any order.
+pub fn outstanding(runs: &[RunSummary], node: &NodeName) -> Option<RunId> {
+    let mut runs: Vec<&RunSummary> = runs.iter().filter(|r| r.plan.node() == node).collect();
+    runs.sort_by_key(|r| r.opened_at);
+    let mut held: Option<RunId> = None;
+    for run in runs {
+        match (run.plan.request.purpose, &run.ending) {
+            (Purpose::Drain, Some(Ending::Aborted { undo: None, .. })) => {}
+            // Done, or with something left to put back.
+            (Purpose::Drain, _) => held = Some(run.run.clone()),
+            (Purpose::Restore, Some(Ending::Done)) => held = None,
+            (Purpose::Restore | Purpose::Withhold, _) => {}
+        }
+    }
+    held
+}
+
+/// The run that is still open, or stuck until somebody acknowledges it.
+pub fn open(runs: &[RunSummary]) -> Option<&RunSummary> {
+    runs.iter().find(|r| matches!(r.ending, None | Some(Ending::Stuck { .. })))
+}

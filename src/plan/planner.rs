@@ -1,0 +1,277 @@
+//! The planner: a request becomes a plan with nothing left to choose, or every reason why it cannot.
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::{
+    gates::{self, Answer, Facts, Gate},
+    steps::{Action, ClusterUnit, ConnectionWait, Plan, Purpose, Readmission, ReadyWait, Request, Step, Through},
+};
+use crate::{
+    config::Settings,
+    model::{Before, NodeName, Observation, Receipt, RouteTarget, RunId, Topology, topology::ServiceShape},
+};
+
+/// What a plan is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Basis<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// The fixed world.
+    pub topology: &'a Topology,
+    /// What was seen.
+    pub seen: &'a Observation,
+    /// A run that is open, where there is one.
+    pub open_run: Option<&'a RunId>,
+    /// The drain that holds the node out, with its receipts, where there is one.
+    pub outstanding: Option<(&'a RunId, &'a [Receipt])>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// All gates of a request: `can-drain`'s answer.
+pub fn verdict(request: &Request, basis: &Basis<'_>) -> Vec<Gate> {
+    let min_ready: Vec<u32> = basis.settings.services.iter().map(|s| s.min_ready).collect();
+    gates::all(&Facts {
+        request,
+        topology: basis.topology,
+        seen: basis.seen,
+        min_ready: &min_ready,
+        open_run: basis.open_run,
+        outstanding: basis.outstanding.map(|(run, _)| run),
+        now: basis.now,
+        max_age: basis.settings.max_age(),
+    })
+}
+
+/// Makes the plan of a request, or gives back every gate that does not pass.
+pub fn plan(request: &Request, basis: &Basis<'_>) -> Result<Plan, Vec<Gate>> {
+    let verdict = verdict(request, basis);
+    if verdict.iter().any(|g| !g.passes()) {
+        return Err(verdict.into_iter().filter(|g| !g.passes()).collect());
+    }
+    let warned = verdict.into_iter().filter(|g| g.answer == Answer::Warn).map(|g| g.detail);
+    let (steps, origin) = match (request.purpose, basis.outstanding) {
+        (Purpose::Restore, Some((origin, receipts))) => {
+            (restore_steps(basis.settings, basis.topology, &request.node, receipts), Some(origin.clone()))
+        }
+        (Purpose::Withhold, _) => (drain_routes(basis.topology, &request.node), None),
+        _ => (drain_steps(basis.settings, basis.topology, &request.node), None),
+    };
+    Ok(Plan {
+        fingerprint: fingerprint(request, basis),
+        request: request.clone(),
+        parent: None,
+        origin,
+        made_at: basis.now,
+        warnings: warned.chain(warnings(request, basis)).collect(),
+        steps: steps.into_iter().map(|action| Step { action }).collect(),
+    })
+}
+
+/// The plan that undoes a run: what was touched is put back; a restore that is given up leaves the node without
+/// traffic. `None` where nothing was touched.
+pub fn undo(
+    settings: &Settings,
+    topology: &Topology,
+    run: &RunId,
+    plan: &Plan,
+    receipts: &[Receipt],
+    why: &str,
+    now: Timestamp,
+) -> Option<Plan> {
+    let (purpose, origin, steps) = match plan.request.purpose {
+        Purpose::Drain if receipts.is_empty() => return None,
+        Purpose::Drain => (Purpose::Restore, run.clone(), restore_steps(settings, topology, plan.node(), receipts)),
+        Purpose::Restore => (Purpose::Withhold, plan.origin.clone()?, drain_routes(topology, plan.node())),
+        // Giving up to withhold would put clients onto a node that nobody vouches for.
+        Purpose::Withhold => return None,
+    };
+    let request = Request { purpose, reason: format!("undo of {run}: {why}"), ..plan.request.clone() };
+    Some(Plan {
+        fingerprint: plan.fingerprint.clone(),
+        request,
+        parent: Some(run.clone()),
+        origin: Some(origin),
+        made_at: now,
+        warnings: Vec::new(),
+        steps: steps.into_iter().map(|action| Step { action }).collect(),
+    })
+}
+
+fn drain_steps(settings: &Settings, topology: &Topology, node: &NodeName) -> Vec<Action> {
+    let mut steps = drain_routes(topology, node);
+    steps.push(Action::AwaitConnections {
+        services: settings.services.iter().map(|service| connection_wait(topology, node, service)).collect(),
+    });
+    steps.push(Action::Standby);
+    steps.push(Action::VerifyStopped { units: cluster_units(topology) });
+    let extra = extra_units(topology);
+    if !extra.is_empty() {
+        steps.push(Action::StopUnits { units: extra });
+    }
+    steps
+}
+
+fn drain_routes(topology: &Topology, node: &NodeName) -> Vec<Action> {
+    topology.targets(node).into_iter().map(|(tier, targets)| Action::DrainRoutes { tier, targets }).collect()
+}
+
+fn connection_wait(topology: &Topology, node: &NodeName, service: &crate::config::settings::Service) -> ConnectionWait {
+    let mut through = Vec::new();
+    for route in topology.routes.iter().filter(|r| r.service == service.name) {
+        let Some(server) = route.servers.get(node) else { continue };
+        through.extend(route.instances.iter().map(|(instance, source)| Through {
+            target: RouteTarget {
+                route: route.id.clone(),
+                instance: instance.clone(),
+                server: server.clone(),
+                service: route.service.clone(),
+            },
+            source: source.clone(),
+        }));
+    }
+    ConnectionWait {
+        node: node.clone(),
+        service: service.name.clone(),
+        port: service.ready.port,
+        through,
+        policy: service.connections,
+    }
+}
+
+fn cluster_units(topology: &Topology) -> Vec<ClusterUnit> {
+    let unit =
+        |s: &ServiceShape| ClusterUnit { service: s.name.clone(), resource: s.resource.clone(), unit: s.unit.clone() };
+    topology.services.iter().map(unit).collect()
+}
+
+fn extra_units(topology: &Topology) -> Vec<crate::model::UnitName> {
+    topology.services.iter().flat_map(|s| s.extra_units.iter().cloned()).collect()
+}
+
+/// The way back, from what was touched: receipts in reverse.
+fn restore_steps(settings: &Settings, topology: &Topology, node: &NodeName, receipts: &[Receipt]) -> Vec<Action> {
+    let stopped_units: Vec<_> = receipts
+        .iter()
+        .rev()
+        .filter_map(|r| match &r.before {
+            Before::Unit { unit, active: true } => Some(unit.clone()),
+            _ => None,
+        })
+        .collect();
+    let standby = receipts.iter().find_map(|r| match &r.before {
+        Before::Standby { attribute } => Some(attribute.clone()),
+        _ => None,
+    });
+    let mut tiers = readmissions(settings, topology, node, receipts, standby.is_some());
+    let mut steps = Vec::new();
+    let fresh: Vec<RouteTarget> =
+        tiers.iter().flat_map(|(_, r)| r).filter(|r| r.serving).map(|r| r.target.clone()).collect();
+    if standby.is_some() && !fresh.is_empty() {
+        steps.push(Action::RequireFreshChecks { targets: fresh });
+    }
+    if !stopped_units.is_empty() {
+        steps.push(Action::StartUnits { units: stopped_units });
+    }
+    if let Some(attribute) = standby {
+        steps.push(Action::Unstandby { attribute });
+        steps.push(Action::VerifyStarted { units: cluster_units(topology) });
+    }
+    if !tiers.is_empty() {
+        steps.push(Action::AwaitReady { services: settings.services.iter().map(ready_wait).collect() });
+    }
+    tiers.reverse();
+    steps.extend(tiers.into_iter().map(|(tier, readmissions)| Action::ReadmitRoutes { tier, readmissions }));
+    steps
+}
+
+fn ready_wait(service: &crate::config::settings::Service) -> ReadyWait {
+    ReadyWait { service: service.name.clone(), healthy: service.ready.healthy, interval: service.ready.interval }
+}
+
+/// What goes back into each tier, outermost first. A node that never left the cluster is warm: it needs no ramp.
+fn readmissions(
+    settings: &Settings,
+    topology: &Topology,
+    node: &NodeName,
+    receipts: &[Receipt],
+    was_stopped: bool,
+) -> Vec<(u16, Vec<Readmission>)> {
+    let mut tiers = Vec::new();
+    for (tier, targets) in topology.targets(node) {
+        let mut back = Vec::new();
+        for target in targets {
+            let before = receipts.iter().find_map(|r| match &r.before {
+                Before::Route { route, instance, server, weight, serving, exact }
+                    if (route, instance, server) == (&target.route, &target.instance, &target.server) =>
+                {
+                    Some((*weight, *serving, exact.clone()))
+                }
+                _ => None,
+            });
+            let Some((weight, serving, exact)) = before else { continue };
+            let route = settings.route(&target.route);
+            let service = settings.service(&target.service);
+            back.push(Readmission {
+                ramp: route.filter(|_| was_stopped).map_or_else(|| vec![100], |r| r.ramp.clone()),
+                dwell: route.map(|r| r.dwell).unwrap_or_default(),
+                max_error_ratio: service.map_or(0.0, |s| s.objective.max_error_ratio),
+                target,
+                serving,
+                weight,
+                exact,
+            });
+        }
+        if !back.is_empty() {
+            tiers.push((tier, back));
+        }
+    }
+    tiers
+}
+
+fn warnings(request: &Request, basis: &Basis<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (_, tier) in basis.topology.targets(&request.node) {
+        for target in tier {
+            let view =
+                basis.seen.routes.get(&target.route).and_then(|i| i.get(&target.instance)).and_then(|v| v.value());
+            let Some(view) = view else { continue };
+            warnings.extend(view.warnings.iter().map(|w| format!("{}: {w}", target.instance)));
+            let Some(member) = view.members.get(&target.server) else { continue };
+            if request.purpose == Purpose::Drain && member.admission != crate::model::Admission::Serving {
+                warnings.push(format!(
+                    "{} is already out of {} ({}), and not by Tidegate: a restore will leave it so",
+                    target.server, target.instance, target.route
+                ));
+            }
+        }
+    }
+    warnings.dedup();
+    warnings
+}
+
+/// SHA-256 over the request, the shape of the world, and the states that the plan rests on. Counters and times are
+/// left out: they always differ.
+fn fingerprint(request: &Request, basis: &Basis<'_>) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |part: &str| {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    };
+    add(&serde_json::to_string(&(request.purpose, &request.node, basis.topology)).unwrap_or_default());
+    if let Some((run, receipts)) = basis.outstanding {
+        add(&serde_json::to_string(&(run, receipts)).unwrap_or_default());
+    }
+    if let Some(cluster) = basis.seen.cluster.value() {
+        add(&serde_json::to_string(cluster).unwrap_or_default());
+    }
+    for (route, instances) in &basis.seen.routes {
+        for (instance, view) in instances {
+            for (server, member) in view.value().iter().flat_map(|v| &v.members) {
+                add(&format!("{route} {instance} {server} {:?} {}", member.admission, member.exact.0));
+            }
+        }
+    }
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,268 @@
+//! What a plan is made of.
+
+use std::{net::IpAddr, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::settings::{Connections, OnDeadline},
+    model::{Exact, NodeName, RouteTarget, RunId, ServiceName, UnitName},
+};
+
+/// What a person asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Drain or restore.
+    pub purpose: Purpose,
+    /// The node.
+    pub node: NodeName,
+    /// Who asks.
+    pub operator: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// Take a node out of traffic and the cluster.
+    Drain,
+    /// Bring it back.
+    Restore,
+    /// Take the routes out again after a restore was given up; the cluster stays as it is.
+    Withhold,
+}
+
+impl std::fmt::Display for Purpose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Drain => "drain",
+            Self::Restore => "restore",
+            Self::Withhold => "withhold",
+        })
+    }
+}
+
+/// A plan. It never changes; a new intent is a new plan with this one's run as its parent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What was asked.
+    pub request: Request,
+    /// The run that this plan continues or undoes.
+    pub parent: Option<RunId>,
+    /// The drain whose receipts put things back: set on every plan that is not a drain from scratch.
+    pub origin: Option<RunId>,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// SHA-256 over what the plan was based on: request, topology, and the observed states that the gates read.
+    /// Two plans with the same fingerprint were made of the same world.
+    pub fingerprint: String,
+    /// The steps, in order. No step starts before the one before it is proven.
+    pub steps: Vec<Step>,
+    /// What a person should know before saying yes.
+    pub warnings: Vec<String>,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// What is done or waited for.
+    #[serde(flatten)]
+    pub action: Action,
+}
+
+/// What a step does, and what it waits for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub enum Action {
+    /// Take the node out of every instance of one tier; acknowledged when each reads back as drained.
+    DrainRoutes {
+        /// The tier.
+        tier: u16,
+        /// Every member on every instance.
+        targets: Vec<RouteTarget>,
+    },
+    /// Wait until no residual traffic is left on the node.
+    AwaitConnections {
+        /// The policy of each service.
+        services: Vec<ConnectionWait>,
+    },
+    /// Put the node into standby, with our mark.
+    Standby,
+    /// Verify that the cluster stopped the units.
+    VerifyStopped {
+        /// The units.
+        units: Vec<ClusterUnit>,
+    },
+    /// Stop units outside the cluster, one after the other.
+    StopUnits {
+        /// The units, in order.
+        units: Vec<UnitName>,
+    },
+    /// Make every load balancer ask for a check that passes from now on, so that none believes an old one.
+    RequireFreshChecks {
+        /// The members that will be readmitted.
+        targets: Vec<RouteTarget>,
+    },
+    /// Start units outside the cluster again, one after the other.
+    StartUnits {
+        /// The units, in order.
+        units: Vec<UnitName>,
+    },
+    /// Take our standby away.
+    Unstandby {
+        /// The standby attribute as it was before.
+        attribute: Option<String>,
+    },
+    /// Verify that the cluster started the units.
+    VerifyStarted {
+        /// The units.
+        units: Vec<ClusterUnit>,
+    },
+    /// Wait until the services answer as ready, as often in a row as configured.
+    AwaitReady {
+        /// The services.
+        services: Vec<ReadyWait>,
+    },
+    /// Put the node back into one tier, exactly as it was, by the ramp.
+    ReadmitRoutes {
+        /// The tier.
+        tier: u16,
+        /// What to put back, and how.
+        readmissions: Vec<Readmission>,
+    },
+}
+
+/// The wait for one service's connections.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionWait {
+    /// The node.
+    pub node: NodeName,
+    /// The service.
+    pub service: ServiceName,
+    /// Its port on the node.
+    pub port: u16,
+    /// Everything that forwards clients to it.
+    pub through: Vec<Through>,
+    /// The policy.
+    #[serde(flatten)]
+    pub policy: Connections,
+}
+
+/// One way by which clients reach the node, and from where its connections come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Through {
+    /// The member.
+    #[serde(flatten)]
+    pub target: RouteTarget,
+    /// The addresses from which the instance connects; empty where they are not known.
+    pub source: Vec<IpAddr>,
+}
+
+/// A unit under the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterUnit {
+    /// The service.
+    pub service: ServiceName,
+    /// The cloned primitive.
+    pub resource: String,
+    /// The unit.
+    pub unit: UnitName,
+}
+
+/// The wait for one service's readiness.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadyWait {
+    /// The service.
+    pub service: ServiceName,
+    /// Successes in a row.
+    pub healthy: u32,
+    /// Time between two probes.
+    pub interval: Duration,
+}
+
+/// The way back of one member on one instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Readmission {
+    /// The member.
+    #[serde(flatten)]
+    pub target: RouteTarget,
+    /// Whether it took clients before; if not, it is put back without a ramp and without waiting for checks.
+    pub serving: bool,
+    /// Its weight before.
+    pub weight: u32,
+    /// Its state before.
+    pub exact: Exact,
+    /// Shares of the weight, in percent, rising; the last stage is always `exact`.
+    pub ramp: Vec<u8>,
+    /// Time at each stage.
+    pub dwell: Duration,
+    /// Share of requests that may fail at a stage before it is taken back.
+    pub max_error_ratio: f64,
+}
+
+impl Readmission {
+    /// The weight of a stage: the share of the former weight, never rounded down to nothing.
+    pub fn weight_at(&self, stage: usize) -> u32 {
+        let percent = self.ramp.get(stage).copied().unwrap_or(100);
+        (u64::from(self.weight) * u64::from(percent)).div_ceil(100).max(1).try_into().unwrap_or(self.weight)
+    }
+
+    /// The number of the stage at which everything is as before.
+    pub fn last_stage(&self) -> usize {
+        self.ramp.len().saturating_sub(1)
+    }
+}
+
+impl Plan {
+    /// The node.
+    pub fn node(&self) -> &NodeName {
+        &self.request.node
+    }
+
+    /// The action of a step.
+    pub fn action(&self, step: usize) -> Option<&Action> {
+        self.steps.get(step).map(|s| &s.action)
+    }
+
+    /// Longest time that the waits for connections may take.
+    pub fn connection_deadline(&self) -> Duration {
+        self.steps
+            .iter()
+            .filter_map(|s| match &s.action {
+                Action::AwaitConnections { services } => services.iter().map(|w| w.policy.deadline).max(),
+                _ => None,
+            })
+            .sum()
+    }
+}
+
+impl Action {
+    /// The step in a few words, as plans and progress show it.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::DrainRoutes { .. } => "routing drained",
+            Self::AwaitConnections { .. } => "connections drained",
+            Self::Standby => "standby",
+            Self::VerifyStopped { .. } => "units stopped",
+            Self::StopUnits { .. } => "other units stopped",
+            Self::RequireFreshChecks { .. } => "fresh checks required",
+            Self::StartUnits { .. } => "other units started",
+            Self::Unstandby { .. } => "out of standby",
+            Self::VerifyStarted { .. } => "units started",
+            Self::AwaitReady { .. } => "ready",
+            Self::ReadmitRoutes { .. } => "routing restored",
+        }
+    }
+}
+
+/// How a deadline policy reads in a sentence.
+pub fn policy_words(policy: OnDeadline) -> &'static str {
+    match policy {
+        OnDeadline::Hold => "hold",
+        OnDeadline::Close => "close what is left",
+        OnDeadline::Abort => "abort and put everything back",
+    }
+}

@@ -1,0 +1,44 @@
+//! How commands and connections reach a machine: directly, or over the user's own SSH.
+
+use std::{path::Path, time::Duration};
+
+use async_trait::async_trait;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Result;
+
+pub mod local;
+mod process;
+pub mod ssh;
+
+/// What a command said. A command that could not be started at all is an error, not an output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Its exit code; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output, at most [`MAX_OUTPUT`] bytes.
+    pub stdout: String,
+    /// Standard error, at most [`MAX_OUTPUT`] bytes.
+    pub stderr: String,
+}
+
+/// Bytes of a command's output that are kept; more is an error, never a silent cut.
+pub const MAX_OUTPUT: usize = 16 << 20;
+
+/// A connected byte stream, wherever its far end is.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A way to machines. `host` is a name that this way understands: a node's SSH alias, ignored when local.
+#[async_trait]
+pub trait Access: Send + Sync {
+    /// Runs a program with exactly these arguments (no shell interprets them) and bounded output, within `limit`.
+    async fn run(&self, host: &str, argv: &[&str], limit: Duration) -> Result<Output>;
+
+    /// Connects to a UNIX socket on that machine.
+    async fn connect_unix(&self, host: &str, path: &Path) -> Result<Box<dyn Stream>>;
+
+    /// A connection to that machine's system bus.
+    async fn system_bus(&self, host: &str) -> Result<zbus::Connection>;
+}

@@ -1,0 +1,3 @@
+//! Cluster managers: one file a kind.
+
+pub mod pacemaker;

@@ -1,0 +1,195 @@
+//! Asking the cluster through whichever member answers.
+//!
+//! The member that answered last is asked first. Where it takes long, the next one is asked as well, without
+//! giving up on the first: the loss of the member in use costs one short wait and not a whole time limit. An
+//! answer from a partition without quorum counts only when nobody offers a better one soon.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::time::{Instant, sleep_until};
+
+use super::cib::{Cib, unexpected};
+use crate::{
+    model::NodeName,
+    provider::{ProviderError, Result, access::Access},
+};
+
+/// Longest wait for one member before the next one is asked as well.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The line between the two documents of a reading. No line of an XML document that Pacemaker prints looks so.
+const SEPARATOR: &str = "==tidegate==";
+
+/// Prints the CIB, then what the scheduler makes of that same CIB, so that both are of one moment.
+const READ: &str = r#"PATH="$PATH:/usr/sbin:/sbin"
+cib=$(cibadmin --query) || exit
+printf '%s\n%s\n' "$cib" "$1"
+printf '%s\n' "$cib" | crm_simulate --run --xml-pipe --output-as=xml"#;
+
+/// Applies the patch in `$1` and prints the CIB after it: an exit code of 0 is not enough, since Pacemaker 2.1.5
+/// also reports success where a member that is *behind* the patch's version dropped it and asked for a new copy.
+const PATCH: &str = r#"PATH="$PATH:/usr/sbin:/sbin"
+cibadmin --sync-call --patch --xml-text "$1" || exit
+cibadmin --query || exit 102"#;
+
+/// The members and the way to them.
+pub(super) struct Members {
+    access: Arc<dyn Access>,
+    list: Vec<(NodeName, String)>,
+    limit: Duration,
+    /// Index of the member that answered last.
+    last: AtomicUsize,
+}
+
+/// What one member said.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    /// Index of the member that said it.
+    pub(super) member: usize,
+    pub(super) cib: Cib,
+    /// The scheduler's output, unread.
+    pub(super) simulation: String,
+}
+
+/// What became of a patch.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Applied {
+    /// It was accepted, and this is the CIB after it.
+    Accepted(Cib),
+    /// It cannot be applied any more (the CIB is no longer the one that it was made for), or this member is not
+    /// part of the cluster any more: read again, and decide again.
+    ReadAgain,
+}
+
+impl Members {
+    pub(super) fn new(access: Arc<dyn Access>, list: Vec<(NodeName, String)>, limit: Duration) -> Self {
+        Self { access, list, limit, last: AtomicUsize::new(0) }
+    }
+
+    /// The best answer that can be had within the limit.
+    pub(super) async fn read(&self) -> Result<Reading> {
+        let count = self.list.len();
+        let first = self.last.load(Ordering::Relaxed);
+        let mut next = (0..count).map(|i| (first + i) % count);
+        let mut asked: FuturesUnordered<BoxFuture<'_, (usize, Result<Reading>)>> = FuturesUnordered::new();
+        let mut failures: Vec<(usize, ProviderError)> = Vec::new();
+        let mut minority: Option<Reading> = None;
+        let stagger = PATIENCE.min(self.limit / u32::try_from(count.max(1)).unwrap_or(u32::MAX));
+        let mut deadline = Instant::now() + self.limit;
+        let mut ask_next = Instant::now();
+        let mut more = true;
+        while more || !asked.is_empty() {
+            tokio::select! {
+                biased;
+                Some((member, answer)) = asked.next(), if !asked.is_empty() => match answer {
+                    Ok(reading) if reading.cib.quorate => {
+                        self.last.store(member, Ordering::Relaxed);
+                        return Ok(reading);
+                    }
+                    Ok(reading) => {
+                        minority.get_or_insert(reading);
+                        for member in next.by_ref() {
+                            asked.push(Box::pin(self.ask(member)));
+                        }
+                        more = false;
+                        deadline = deadline.min(Instant::now() + stagger);
+                    }
+                    Err(error) => {
+                        failures.push((member, error));
+                        ask_next = Instant::now();
+                    }
+                },
+                () = sleep_until(ask_next), if more => {
+                    match next.next() {
+                        Some(member) => asked.push(Box::pin(self.ask(member))),
+                        None => more = false,
+                    }
+                    ask_next = Instant::now() + stagger;
+                }
+                () = sleep_until(deadline) => break,
+            }
+        }
+        if let Some(reading) = minority {
+            self.last.store(reading.member, Ordering::Relaxed);
+            return Ok(reading);
+        }
+        Err(self.no_answer(&failures, !asked.is_empty()))
+    }
+
+    /// Applies a patch through one member. An error means that the outcome is unknown, unless it is a refusal.
+    pub(super) async fn apply(&self, member: usize, patch: &str, limit: Duration) -> Result<Applied> {
+        let Some((name, host)) = self.list.get(member) else {
+            return Err(ProviderError::Unreachable("no such member".into()));
+        };
+        let output = match self.access.run(host, &["sh", "-c", PATCH, "tidegate", patch], limit).await {
+            Ok(output) => output,
+            Err(ProviderError::Unreachable(_)) => return Ok(Applied::ReadAgain),
+            Err(error) => return Err(error),
+        };
+        let said = || format!("{name}: {}", last_line(&output.stderr));
+        // Exit codes of Pacemaker's tools (crm_exit_t), the same since 2.0.
+        match output.code {
+            Some(0) => Cib::parse(&output.stdout).map(Applied::Accepted),
+            // OLD: the CIB has moved on. DISCONNECT: the cluster is not running here.
+            Some(103 | 102) => Ok(Applied::ReadAgain),
+            // INSUFFICIENT_PRIV and NOPERM, CONFIG (the schema forbids it), QUORUM.
+            Some(4 | 77 | 78 | 106) => Err(ProviderError::Refused(said())),
+            Some(124) => Err(ProviderError::TimedOut(limit)),
+            _ => Err(unexpected(said())),
+        }
+    }
+
+    async fn ask(&self, member: usize) -> (usize, Result<Reading>) {
+        (member, self.reading(member).await)
+    }
+
+    async fn reading(&self, member: usize) -> Result<Reading> {
+        let (name, host) = &self.list[member];
+        let output = self.access.run(host, &["sh", "-c", READ, "tidegate", SEPARATOR], self.limit).await?;
+        match output.code {
+            Some(0) => {}
+            Some(102) => return Err(ProviderError::Unreachable(format!("the cluster is not running on {name}"))),
+            code => {
+                let code = code.map_or("a signal".to_owned(), |c| format!("exit code {c}"));
+                return Err(unexpected(format!("{}: {}", code, last_line(&output.stderr))));
+            }
+        }
+        let separator = format!("\n{SEPARATOR}\n");
+        let (cib, simulation) = output
+            .stdout
+            .rsplit_once(&separator)
+            .ok_or_else(|| unexpected("the output ends before the scheduler's part".into()))?;
+        Ok(Reading { member, cib: Cib::parse(cib)?, simulation: simulation.to_owned() })
+    }
+
+    /// The error that names every member and what it said.
+    fn no_answer(&self, failures: &[(usize, ProviderError)], silent: bool) -> ProviderError {
+        if self.list.is_empty() {
+            return ProviderError::Unreachable("the cluster has no members to ask".into());
+        }
+        if failures.is_empty() {
+            return ProviderError::TimedOut(self.limit);
+        }
+        let mut said: Vec<_> = failures.iter().map(|(m, error)| format!("{}: {error}", self.list[*m].0)).collect();
+        if silent {
+            said.push(format!("the others: {}", ProviderError::TimedOut(self.limit)));
+        }
+        let said = format!("no member speaks for the cluster ({})", said.join("; "));
+        match failures.iter().any(|(_, e)| matches!(e, ProviderError::Unexpected(_))) {
+            true => unexpected(said),
+            false => ProviderError::Unreachable(said),
+        }
+    }
+}
+
+/// What a tool said last: that is where its reason is.
+fn last_line(stderr: &str) -> &str {
+    stderr.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("it gave no reason").trim()
+}

@@ -1,0 +1,106 @@
+//! What Pacemaker's own scheduler makes of a CIB: who is online, which instance is where, and what it would do next.
+//!
+//! `crm_simulate --run` prints the node and resource states of `crm_mon`, and the actions that it would take.
+//! Those actions are Pacemaker's own test for "is anything still to be done" (`crm_resource --wait` runs the
+//! scheduler on the live CIB too), with one advantage over asking the controller for its state: they are known
+//! from the very moment of a change, before the controller has even noticed it.
+//!
+//! Operations in flight show in two ways on Pacemaker 2.1: a start or stop as the *role* `Starting` or
+//! `Stopping`, anything else in the attribute `pending`. Unknown attributes and elements are ignored, since
+//! Pacemaker adds some with every version.
+
+use roxmltree::{Document, Node};
+
+use super::cib::{Cib, Entry, STANDBY, child, children, flag, required, unexpected};
+use crate::{
+    model::{
+        ClusterView, NodeName,
+        cluster::{CloneInstance, Member, Role},
+    },
+    provider::Result,
+};
+
+/// Puts the CIB and the scheduler's reading of that same CIB together.
+pub(super) fn view(cib: &Cib, simulation: &str) -> Result<ClusterView> {
+    let document = Document::parse(simulation).map_err(|e| unexpected(format!("crm_simulate: no XML: {e}")))?;
+    let root = document.root_element();
+    let status = children(root, "status").next().and_then(|s| s.attribute("code"));
+    if !root.has_tag_name("pacemaker-result") || status != Some("0") {
+        return Err(unexpected(format!("crm_simulate: status {}", status.unwrap_or("missing"))));
+    }
+    let cluster = child(root, "cluster_status")?;
+    let mut view = ClusterView {
+        dc: cib.dc.clone(),
+        quorate: cib.quorate,
+        maintenance_mode: cib.maintenance_mode,
+        fencing: cib.fencing,
+        transition: to_do(child(root, "actions")?),
+        ..ClusterView::default()
+    };
+    for node in children(child(cluster, "nodes")?, "node") {
+        // Pacemaker Remote nodes run resources but are no members: they have no vote and no standby of ours.
+        if node.attribute("type") != Some("remote") {
+            let name = NodeName::new(required(node, "name")?);
+            let member = member(node, cib.nodes.get(&name))?;
+            view.nodes.insert(name, member);
+        }
+    }
+    for resource in child(cluster, "resources")?.descendants().filter(|n| n.has_tag_name("resource")) {
+        let cloned = resource.ancestors().any(|a| a.has_tag_name("clone"));
+        let instances = instances(resource)?;
+        view.transition |= instances.iter().any(|i| i.pending.is_some());
+        view.instances.extend(instances.into_iter().filter(|_| cloned));
+    }
+    view.transition |= view.nodes.values().any(|n| n.pending || n.unclean);
+    Ok(view)
+}
+
+/// Whether the scheduler would act. What it lists as blocked it cannot do, however long one waits.
+fn to_do(actions: Node<'_, '_>) -> bool {
+    actions.children().filter(Node::is_element).any(|a| a.attribute("blocked").and_then(flag) != Some(true))
+}
+
+fn member(node: Node<'_, '_>, entry: Option<&Entry>) -> Result<Member> {
+    Ok(Member {
+        online: boolean(node, "online")?,
+        standby: boolean(node, "standby")?,
+        standby_attribute: entry.and_then(|e| e.value(STANDBY)).map(str::to_owned),
+        maintenance: boolean(node, "maintenance")?,
+        pending: boolean(node, "pending")?,
+        unclean: boolean(node, "unclean")?,
+        owner: entry.and_then(Entry::owner),
+    })
+}
+
+/// One entry a node that the instance is on; one without a node where it is nowhere.
+fn instances(resource: Node<'_, '_>) -> Result<Vec<CloneInstance>> {
+    let id = required(resource, "id")?;
+    let shown = required(resource, "role")?;
+    let (role, in_flight) = match shown {
+        "Started" => (Role::Started, None),
+        "Stopped" => (Role::Stopped, None),
+        "Starting" | "Stopping" | "Migrating" | "Promoting" | "Demoting" => (Role::Other, Some(shown)),
+        _ => (Role::Other, None),
+    };
+    let instance = CloneInstance {
+        // Instances of a globally unique clone carry their number: `app:1`.
+        resource: id.split_once(':').map_or(id, |(name, _)| name).to_owned(),
+        node: None,
+        role,
+        active: boolean(resource, "active")?,
+        pending: resource.attribute("pending").or(in_flight).map(str::to_owned),
+        failed: boolean(resource, "failed")?,
+        blocked: boolean(resource, "blocked")?,
+        managed: boolean(resource, "managed")?,
+    };
+    let nodes: Vec<_> = children(resource, "node").filter_map(|n| n.attribute("name")).map(NodeName::new).collect();
+    if nodes.is_empty() {
+        return Ok(vec![instance]);
+    }
+    Ok(nodes.into_iter().map(|node| CloneInstance { node: Some(node), ..instance.clone() }).collect())
+}
+
+fn boolean(element: Node<'_, '_>, name: &str) -> Result<bool> {
+    let text = required(element, name)?;
+    flag(text).ok_or_else(|| unexpected(format!("crm_simulate: {name} is '{text}'")))
+}

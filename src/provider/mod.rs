@@ -1,0 +1,148 @@
+//! Providers: the edge where Tidegate touches real systems. Each is one file behind one of these traits.
+//!
+//! What all of them promise:
+//! * `observe` changes nothing, and an error is never turned into an empty or a healthy answer;
+//! * `apply` sets a desired state: applied twice it changes nothing more, and its `Ok` means *accepted*, not
+//!   *acknowledged*; the run reads back by observing;
+//! * an error from `apply` means the outcome is unknown, unless it is [`ProviderError::Refused`];
+//! * every call may be dropped at any await point, and is bounded by the caller's time limit as well as its own.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::{
+    model::{
+        ClusterView, Desired, InstanceName, InstanceView, NodeName, Readiness, RouteId, RunId, ServiceName,
+        SocketsView, UnitName, UnitView, action::Ownership,
+    },
+    run::proof::StandbyPermit,
+};
+
+pub mod access;
+pub mod cluster;
+pub mod null;
+pub mod route;
+pub mod unit;
+
+/// Why a provider did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderError {
+    /// No connection: nothing was sent.
+    #[error("{0}")]
+    Unreachable(String),
+    /// No answer in time: the outcome is unknown.
+    #[error("no answer within {:.1} s", .0.as_secs_f64())]
+    TimedOut(Duration),
+    /// The system answered and said no: nothing changed.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The system answered something that cannot be understood: the outcome is unknown.
+    #[error("unexpected answer: {0}")]
+    Unexpected(String),
+}
+
+/// The result of a provider call.
+pub type Result<T> = std::result::Result<T, ProviderError>;
+
+/// One route: every load balancer (or server, or announcer) that sends clients to members.
+#[async_trait]
+pub trait RouteProvider: Send + Sync {
+    /// The route's id.
+    fn id(&self) -> &RouteId;
+
+    /// What one instance holds now, all members of it.
+    async fn observe(&self, instance: &InstanceName) -> Result<InstanceView>;
+
+    /// Sets one member's state on one instance.
+    async fn apply(&self, instance: &InstanceName, server: &str, desired: &Desired) -> Result<()>;
+
+    /// Cuts what is still connected to a member through one instance.
+    async fn close_connections(&self, instance: &InstanceName, server: &str) -> Result<()>;
+}
+
+/// The cluster manager.
+#[async_trait]
+pub trait ClusterControl: Send + Sync {
+    /// The cluster as any reachable member sees it.
+    async fn observe(&self) -> Result<ClusterView>;
+
+    /// Puts a node into standby with our mark. The permit is the proof that its connections are gone (or that
+    /// the configured policy ended the wait); only the run's own gate makes one.
+    async fn standby(&self, permit: StandbyPermit, owner: &Ownership) -> Result<()>;
+
+    /// Puts the standby attribute back to `attribute` and removes our mark. Refused where the mark is not `owner`'s.
+    async fn unstandby(&self, node: &NodeName, owner: &RunId, attribute: Option<&str>) -> Result<()>;
+}
+
+/// systemd on the nodes.
+#[async_trait]
+pub trait UnitControl: Send + Sync {
+    /// A unit's state, from the manager itself.
+    async fn observe(&self, node: &NodeName, unit: &UnitName) -> Result<UnitView>;
+
+    /// Stops a unit and waits for its job to end.
+    async fn stop(&self, node: &NodeName, unit: &UnitName) -> Result<()>;
+
+    /// Starts a unit and waits for its job to end.
+    async fn start(&self, node: &NodeName, unit: &UnitName) -> Result<()>;
+}
+
+/// The nodes' own view of their connections.
+#[async_trait]
+pub trait NodeTraffic: Send + Sync {
+    /// Established connections whose local port is `port`.
+    async fn sockets(&self, node: &NodeName, port: u16) -> Result<SocketsView>;
+}
+
+/// Readiness probes. A service that answers badly, or not at all, is `Ok(NotReady)`: that *is* the observation.
+#[async_trait]
+pub trait Prober: Send + Sync {
+    /// Probes one service on one node once.
+    async fn probe(&self, node: &NodeName, service: &ServiceName) -> Result<Readiness>;
+}
+
+/// Time, so that a simulation can have its own.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else asks")]
+        Timestamp::now()
+    }
+}
+
+/// Everything that a run needs of the outside world.
+#[derive(Clone)]
+pub struct World {
+    /// One provider a route.
+    pub routes: Vec<Arc<dyn RouteProvider>>,
+    /// The cluster manager.
+    pub cluster: Arc<dyn ClusterControl>,
+    /// systemd.
+    pub units: Arc<dyn UnitControl>,
+    /// Sockets on the nodes.
+    pub traffic: Arc<dyn NodeTraffic>,
+    /// Readiness.
+    pub prober: Arc<dyn Prober>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl World {
+    /// The provider of a route.
+    pub fn route(&self, id: &RouteId) -> Result<&Arc<dyn RouteProvider>> {
+        self.routes
+            .iter()
+            .find(|r| r.id() == id)
+            .ok_or_else(|| ProviderError::Unreachable(format!("no provider drives the route {id}")))
+    }
+}

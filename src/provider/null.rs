@@ -1,0 +1,286 @@
+//! Providers that drive nothing: the state is what was last asked for, in memory. They keep the traits honest (the
+//! contract suite runs against them first), and stand in wherever a test or a simulation needs a world.
+//!
+//! What the real systems would do by themselves is done by the test: sessions come and go, checks fail, nodes
+//! leave, through `edit`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use super::{ClusterControl, NodeTraffic, Prober, ProviderError, Result, RouteProvider, UnitControl};
+use crate::{
+    model::{
+        Admission, ClusterView, Desired, Exact, Health, InstanceName, InstanceView, MemberView, NodeName, Ownership,
+        Readiness, Role, RouteId, RunId, ServiceName, SocketsView, UnitName, UnitView,
+    },
+    run::proof::StandbyPermit,
+};
+
+fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn refused<T>(why: String) -> Result<T> {
+    Err(ProviderError::Refused(why))
+}
+
+/// A route whose members are always as last asked. It checks nothing.
+pub struct NullRoute {
+    id: RouteId,
+    instances: Mutex<BTreeMap<InstanceName, InstanceView>>,
+}
+
+impl NullRoute {
+    /// These members, with these weights, serving, on every one of these instances.
+    pub fn new(id: RouteId, instances: &[InstanceName], members: &[(&str, u32)]) -> Self {
+        let members: BTreeMap<String, MemberView> =
+            members.iter().map(|(name, weight)| ((*name).to_owned(), serving(*weight))).collect();
+        let view = InstanceView { generation: "null".into(), members, warnings: Vec::new() };
+        Self { id, instances: Mutex::new(instances.iter().map(|name| (name.clone(), view.clone())).collect()) }
+    }
+
+    /// Does by hand what the world would do: sessions, health, a new generation.
+    pub fn edit(&self, instance: &InstanceName, change: impl FnOnce(&mut InstanceView)) {
+        if let Some(view) = lock(&self.instances).get_mut(instance) {
+            change(view);
+        }
+    }
+
+    fn member<T>(
+        &self,
+        instance: &InstanceName,
+        server: &str,
+        change: impl FnOnce(&mut MemberView) -> Result<T>,
+    ) -> Result<T> {
+        let mut instances = lock(&self.instances);
+        match instances.get_mut(instance).map(|view| view.members.get_mut(server)) {
+            Some(Some(member)) => change(member),
+            Some(None) => refused(format!("{instance} has no server {server}")),
+            None => refused(format!("{} has no instance {instance}", self.id)),
+        }
+    }
+}
+
+fn serving(weight: u32) -> MemberView {
+    MemberView {
+        admission: Admission::Serving,
+        health: Health::Unchecked,
+        weight,
+        sessions: 0,
+        idle: 0,
+        requests_total: 0,
+        errors_total: 0,
+        since_change: None,
+        exact: exact(Admission::Serving, weight),
+    }
+}
+
+fn exact(admission: Admission, weight: u32) -> Exact {
+    Exact(json!({ "admission": admission, "weight": weight }))
+}
+
+fn from_exact(exact: &Exact) -> Option<(Admission, u32)> {
+    let admission = serde_json::from_value(exact.0.get("admission")?.clone()).ok()?;
+    Some((admission, exact.0.get("weight")?.as_u64()?.try_into().ok()?))
+}
+
+#[async_trait]
+impl RouteProvider for NullRoute {
+    fn id(&self) -> &RouteId {
+        &self.id
+    }
+
+    async fn observe(&self, instance: &InstanceName) -> Result<InstanceView> {
+        let found = lock(&self.instances).get(instance).cloned();
+        found.ok_or_else(|| ProviderError::Refused(format!("{} has no instance {instance}", self.id)))
+    }
+
+    async fn apply(&self, instance: &InstanceName, server: &str, desired: &Desired) -> Result<()> {
+        self.member(instance, server, |member| {
+            let (admission, weight) = match desired {
+                Desired::Drained if member.admission == Admission::Out => (Admission::Out, member.weight),
+                Desired::Drained => (Admission::Draining, member.weight),
+                Desired::FreshCheck => (member.admission, member.weight),
+                Desired::Serving { weight } => (Admission::Serving, *weight),
+                Desired::Exactly { exact } => match from_exact(exact) {
+                    Some(state) => state,
+                    None => return refused(format!("{} is no state of a member", exact.0)),
+                },
+            };
+            (member.admission, member.weight) = (admission, weight);
+            member.exact = exact(admission, weight);
+            Ok(())
+        })
+    }
+
+    async fn close_connections(&self, instance: &InstanceName, server: &str) -> Result<()> {
+        self.member(instance, server, |member| {
+            member.sessions = 0;
+            Ok(())
+        })
+    }
+}
+
+/// A cluster that obeys at once: a node in standby runs nothing, and one that comes back runs what it ran before.
+pub struct NullCluster {
+    view: Mutex<ClusterView>,
+}
+
+impl NullCluster {
+    /// Begins with this state.
+    pub fn new(view: ClusterView) -> Self {
+        Self { view: Mutex::new(view) }
+    }
+
+    /// Does by hand what the world would do.
+    pub fn edit(&self, change: impl FnOnce(&mut ClusterView)) {
+        change(&mut lock(&self.view));
+    }
+}
+
+fn run_instances(view: &mut ClusterView, node: &NodeName, started: bool) {
+    for instance in view.instances.iter_mut().filter(|i| i.node.as_ref() == Some(node)) {
+        instance.role = if started { Role::Started } else { Role::Stopped };
+        instance.active = started;
+    }
+}
+
+#[async_trait]
+impl ClusterControl for NullCluster {
+    async fn observe(&self) -> Result<ClusterView> {
+        Ok(lock(&self.view).clone())
+    }
+
+    async fn standby(&self, permit: StandbyPermit, owner: &Ownership) -> Result<()> {
+        let mut view = lock(&self.view);
+        let Some(member) = view.nodes.get_mut(permit.node()) else {
+            return refused(format!("the cluster has no node {}", permit.node()));
+        };
+        if let Some(other) = member.owner.as_ref().filter(|other| other.run != owner.run) {
+            return refused(format!("{} is held by run {}", permit.node(), other.run));
+        }
+        member.standby = true;
+        member.standby_attribute = Some("on".into());
+        member.owner = Some(owner.clone());
+        run_instances(&mut view, permit.node(), false);
+        Ok(())
+    }
+
+    async fn unstandby(&self, node: &NodeName, owner: &RunId, attribute: Option<&str>) -> Result<()> {
+        let mut view = lock(&self.view);
+        let Some(member) = view.nodes.get_mut(node) else {
+            return refused(format!("the cluster has no node {node}"));
+        };
+        let as_asked = member.standby_attribute.as_deref() == attribute;
+        match &member.owner {
+            None if as_asked => return Ok(()),
+            Some(mark) if &mark.run == owner => {}
+            Some(mark) => return refused(format!("{node} is held by run {}", mark.run)),
+            None => return refused(format!("{node} carries no mark of {owner}")),
+        }
+        member.standby = attribute == Some("on");
+        member.standby_attribute = attribute.map(str::to_owned);
+        member.owner = None;
+        let standby = member.standby;
+        run_instances(&mut view, node, !standby);
+        Ok(())
+    }
+}
+
+/// Units that start and stop at once.
+#[derive(Default)]
+pub struct NullUnits {
+    units: Mutex<BTreeMap<(NodeName, UnitName), bool>>,
+}
+
+impl NullUnits {
+    /// These units on these nodes, running or not.
+    pub fn new(units: impl IntoIterator<Item = (NodeName, UnitName, bool)>) -> Self {
+        Self { units: Mutex::new(units.into_iter().map(|(node, unit, active)| ((node, unit), active)).collect()) }
+    }
+
+    /// Sets a unit's state by hand, as the cluster would; one that is not there yet comes to be.
+    pub fn set(&self, node: &NodeName, unit: &UnitName, active: bool) {
+        lock(&self.units).insert((node.clone(), unit.clone()), active);
+    }
+
+    fn change(&self, node: &NodeName, unit: &UnitName, active: bool) -> Result<()> {
+        match lock(&self.units).get_mut(&(node.clone(), unit.clone())) {
+            Some(state) => *state = active,
+            None => return refused(format!("{node} has no unit {unit}")),
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl UnitControl for NullUnits {
+    async fn observe(&self, node: &NodeName, unit: &UnitName) -> Result<UnitView> {
+        let (active, sub) = match lock(&self.units).get(&(node.clone(), unit.clone())) {
+            Some(true) => ("active", "running"),
+            Some(false) => ("inactive", "dead"),
+            None => return refused(format!("{node} has no unit {unit}")),
+        };
+        Ok(UnitView { active: active.into(), sub: sub.into(), file_state: "disabled".into() })
+    }
+
+    async fn stop(&self, node: &NodeName, unit: &UnitName) -> Result<()> {
+        self.change(node, unit, false)
+    }
+
+    async fn start(&self, node: &NodeName, unit: &UnitName) -> Result<()> {
+        self.change(node, unit, true)
+    }
+}
+
+/// Nodes whose sockets are what the test says; none to begin with.
+#[derive(Default)]
+pub struct NullTraffic {
+    sockets: Mutex<BTreeMap<(NodeName, u16), SocketsView>>,
+}
+
+impl NullTraffic {
+    /// Sets what is connected to a node's port.
+    pub fn set(&self, node: &NodeName, port: u16, sockets: SocketsView) {
+        lock(&self.sockets).insert((node.clone(), port), sockets);
+    }
+}
+
+#[async_trait]
+impl NodeTraffic for NullTraffic {
+    async fn sockets(&self, node: &NodeName, port: u16) -> Result<SocketsView> {
+        Ok(lock(&self.sockets).get(&(node.clone(), port)).cloned().unwrap_or_default())
+    }
+}
+
+/// Everything is ready, except what the test names.
+#[derive(Default)]
+pub struct NullProber {
+    not_ready: Mutex<BTreeSet<(NodeName, ServiceName)>>,
+}
+
+impl NullProber {
+    /// Makes a service ready or not on a node.
+    pub fn set(&self, node: &NodeName, service: &ServiceName, ready: bool) {
+        let key = (node.clone(), service.clone());
+        let mut not_ready = lock(&self.not_ready);
+        if ready {
+            not_ready.remove(&key)
+        } else {
+            not_ready.insert(key)
+        };
+    }
+}
+
+#[async_trait]
+impl Prober for NullProber {
+    async fn probe(&self, node: &NodeName, service: &ServiceName) -> Result<Readiness> {
+        let not_ready = lock(&self.not_ready).contains(&(node.clone(), service.clone()));
+        Ok(if not_ready { Readiness::NotReady { reason: "made so by hand".into() } } else { Readiness::Ready })
+    }
+}

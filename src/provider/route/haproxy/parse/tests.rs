@@ -1,0 +1,161 @@
+//! HAProxy's own answers, with the traps that real versions set.
+
+use super::*;
+
+/// `show info; show cli level; show stat app 4 -1; show servers state app` of HAProxy 2.6.12, shortened to the
+/// lines and columns that matter, with one column that no version has.
+fn answer(rows: &[(&str, &str)]) -> String {
+    let mut text = String::from("Name: HAProxy\nVersion: 2.6.12\nPid: 4711\nStart_time_sec: 1795224514\n\nadmin\n\n");
+    text += "# pxname,svname,qcur,scur,stot,econ,eresp,status,weight,tracked,type,check_status,check_code,hrsp_5xx,\
+             last_chk,srv_icur,brand_new,\n";
+    for (stat, _) in rows {
+        text += &format!("{stat}\n");
+    }
+    text += "app,BACKEND,0,9,9,0,0,UP,151,,1,,,0,,,x,\n\n1\n";
+    text += "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight \
+             srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state brand_new\n";
+    for (_, state) in rows {
+        text += &format!("{state}\n");
+    }
+    text + "\n"
+}
+
+fn one(stat: &str, state: &str) -> MemberView {
+    let snapshot = snapshot(&answer(&[(stat, state)]), "app").expect("a snapshot");
+    assert_eq!(snapshot.servers.len(), 1);
+    snapshot.servers["n1"].view(Load::default())
+}
+
+const UP: &str = "app,n1,1,2,246,3,4,UP,100,,2,L7OK,200,5,,9,x,";
+
+#[test]
+fn a_passing_server_with_its_counters() {
+    let seen = one(UP, "3 app 1 n1 127.0.0.1 2 0 100 100 53 15 3 3 6 0");
+    assert_eq!(seen.admission, Admission::Serving);
+    assert_eq!(seen.health, Health::Passing);
+    // Queued requests are traffic as well.
+    assert_eq!((seen.weight, seen.sessions, seen.idle), (100, 3, 9));
+    assert_eq!((seen.requests_total, seen.errors_total), (246, 12));
+    assert_eq!(seen.since_change, Some(Duration::from_secs(53)));
+    assert_eq!(forced_and_weight(&seen.exact), Some((0, 100)));
+}
+
+#[test]
+fn the_process_is_told_by_its_id_and_start() {
+    let seen = snapshot(&answer(&[(UP, "3 app 1 n1 127.0.0.1 2 0 100 100 53 15 3 3 6 0")]), "app").expect("a snapshot");
+    assert_eq!((seen.pid, seen.generation.as_str(), seen.level.as_str()), (4711, "4711@1795224514", "admin"));
+}
+
+#[test]
+fn the_drain_shows_in_the_raw_bits_though_the_status_says_down() {
+    let down = "app,n1,0,0,9,0,0,DOWN,100,,2,L7STS,503,0,Service Unavailable,0,x,";
+    let seen = one(down, "3 app 1 n1 127.0.0.1 0 8 100 100 0 17 2 0 6 0");
+    assert_eq!(seen.admission, Admission::Draining);
+    assert_eq!(seen.health, Health::Failing { reason: "DOWN, last check: L7STS 503 Service Unavailable".into() });
+}
+
+#[test]
+fn admin_bits_are_decimal_and_the_memory_of_a_configured_disable_is_no_maintenance() {
+    for (bits, admission) in [
+        (0, Admission::Serving),
+        (1, Admission::Out),
+        (2, Admission::Out),
+        (4, Admission::Serving),
+        (5, Admission::Out),
+        (8, Admission::Draining),
+        (16, Admission::Draining),
+        (32, Admission::Out),
+        (40, Admission::Out),
+        (64, Admission::Serving),
+    ] {
+        let seen = one(UP, &format!("3 app 1 n1 127.0.0.1 2 {bits} 100 100 53 15 3 3 6 0"));
+        assert_eq!(seen.admission, admission, "bits {bits}");
+    }
+}
+
+#[test]
+fn checks_begun_again_are_no_passing_checks() {
+    // After `health down` the last result still reads "passed": the operational state is what tells.
+    let again = "app,n1,0,0,9,0,0,DOWN 1/2,100,,2,L7OK,200,0,,0,x,";
+    let seen = one(again, "3 app 1 n1 127.0.0.1 0 8 100 100 0 15 3 1 6 0");
+    assert_eq!(seen.health, Health::Failing { reason: "DOWN 1/2, last check: L7OK 200".into() });
+}
+
+#[test]
+fn a_server_without_checks_is_unchecked_unless_it_was_stopped_by_hand() {
+    let unchecked = "app,n1,0,0,9,0,0,no check,1,,2,,,0,,0,x,";
+    assert_eq!(one(unchecked, "3 app 1 n1 127.0.0.1 2 0 1 1 3 1 0 2 0 0").health, Health::Unchecked);
+    // Configured, then disabled at run time.
+    assert_eq!(one(unchecked, "3 app 1 n1 127.0.0.1 2 0 1 1 3 15 3 3 2 0").health, Health::Unchecked);
+    let stopped = one(unchecked, "3 app 1 n1 127.0.0.1 0 0 1 1 3 1 0 0 0 0").health;
+    assert!(matches!(stopped, Health::Failing { reason } if reason.contains("no check brings it back")));
+}
+
+#[test]
+fn a_tracking_server_has_the_health_of_the_one_it_follows() {
+    let follows = |status: &str| format!("app,n1,0,0,9,0,0,{status},1,other/n1,2,,,0,,0,x,");
+    assert_eq!(one(&follows("UP"), "3 app 1 n1 127.0.0.1 2 0 1 1 3 1 0 2 0 0").health, Health::Passing);
+    let down = one(&follows("DOWN"), "3 app 1 n1 127.0.0.1 0 0 1 1 3 1 0 2 0 0").health;
+    assert_eq!(down, Health::Failing { reason: "DOWN, follows other/n1".into() });
+}
+
+#[test]
+fn quoted_cells_may_hold_commas_quotes_and_line_breaks() {
+    let odd = "app,n1,0,0,9,0,0,DOWN,1,,2,L7RSP,,0,\"no \"\"ok\"\", but\n\nthis\",0,x,";
+    let seen = one(odd, "3 app 1 n1 127.0.0.1 0 0 1 1 3 17 2 0 6 0").health;
+    assert_eq!(seen, Health::Failing { reason: "DOWN, last check: L7RSP no \"ok\", but\n\nthis".into() });
+}
+
+#[test]
+fn what_is_missing_is_an_error_and_never_a_zero() {
+    let whole = answer(&[(UP, "3 app 1 n1 127.0.0.1 2 0 100 100 53 15 3 3 6 0")]);
+    let reason = |text: &str| snapshot(text, "app").expect_err("an error");
+    assert_eq!(reason(&whole.replace(",scur,", ",cur_scur,")), "no column scur");
+    assert_eq!(reason(&whole.replace("srv_admin_state", "state")), "no column srv_admin_state");
+    assert!(reason(&whole.replace(" 2 0 100 ", " 2 ? 100 ")).contains("not a number"));
+    assert!(reason(&whole.replace("Pid: 4711", "")).contains("Pid"));
+    assert!(reason(&whole.replace("app,n1,", "app,n2,")).contains("no row for app/n1"));
+    assert!(reason("").contains("Pid"));
+    assert!(reason(&whole[..whole.find("# be_id").expect("there")]).contains("# be_id"));
+    assert_eq!(reason("Pid: 1\n\nadmin\n\nNo such proxy.\n\nCan't find backend.\n\n"), "there is no backend app");
+    // An answer cut short in the middle of a row.
+    assert!(snapshot(&whole[..whole.find(" 53 15").expect("there")], "app").is_err());
+}
+
+#[test]
+fn old_workers_are_told_from_the_current_one() {
+    let answer = "#<PID>          <type>          <reloads>       <uptime>        <version>      \n\
+                  17492           master          1 [failed: 0]   0d00h00m50s     2.6.12-1+deb12u4\n\
+                  # workers\n21941           worker          0               0d00h00m01s     2.6.12\n\
+                  # old workers\n17513           worker          1               0d00h00m50s     2.6.12\n\
+                  # programs\n\n";
+    assert_eq!(workers(answer), Ok((vec![21941], vec![17513])));
+    assert!(workers("Permission denied\n").is_err());
+    assert!(workers("# workers\nx worker\n").is_err());
+}
+
+#[test]
+fn an_old_worker_without_the_backend_holds_nothing_and_one_with_nonsense_is_an_error() {
+    assert_eq!(loads("No such proxy.\n\n", "app"), Ok(BTreeMap::new()));
+    assert!(loads("Permission denied\n\n", "app").is_err());
+    let stat = "# pxname,svname,qcur,scur,type,srv_icur\napp,n1,0,2,2,1\nother,n1,0,7,2,7\n\n";
+    assert_eq!(loads(stat, "app"), Ok(BTreeMap::from([("n1".into(), Load { sessions: 2, idle: 1 })])));
+}
+
+#[test]
+fn a_receipt_of_another_kind_is_not_understood() {
+    assert_eq!(forced_and_weight(&Exact(json!({ "forced": 9, "weight": 7 }))), Some((9, 7)));
+    assert_eq!(forced_and_weight(&Exact(json!({ "forced": 2, "weight": 7 }))), None);
+    assert_eq!(forced_and_weight(&Exact(json!({ "weight": 7 }))), None);
+    assert_eq!(forced_and_weight(&Exact(json!("drain"))), None);
+}
+
+#[test]
+fn sessions_are_found_by_their_server() {
+    let answer = "0x561b: proto=tcpv4 src=127.0.0.1:47568 fe=f be=app srv=n1 ts=00 epoch=0 age=2s\n\
+                  0x83da: proto=sockpair src=unix:4 fe=GLOBAL be=<NONE> srv=<none> ts=00\n\
+                  0x7f31: proto=tcpv4 src=127.0.0.1:47584 fe=f be=app srv=n12 ts=00\n\
+                  0x7f32: proto=tcpv4 src=127.0.0.1:47584 fe=f be=app2 srv=n1 ts=00\n\n";
+    assert_eq!(sessions(answer, "app", "n1"), ["0x561b"]);
+    assert!(sessions("Permission denied\n", "app", "n1").is_empty());
+}

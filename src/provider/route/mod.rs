@@ -1,0 +1,3 @@
+//! Routes: one file a kind.
+
+pub mod haproxy;

@@ -1,0 +1,3 @@
+//! Unit managers: one file a kind.
+
+pub mod systemd;

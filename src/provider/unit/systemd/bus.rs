@@ -1,0 +1,64 @@
+//! The few methods of systemd's D-Bus interface that are used (org.freedesktop.systemd1(5)), and what its errors mean.
+
+use std::collections::HashMap;
+
+use zbus::{OwnedObjectPath, OwnedVariant};
+
+use crate::provider::ProviderError;
+
+#[zbus::proxy(
+    interface = "org.freedesktop.systemd1.Manager",
+    default_service = "org.freedesktop.systemd1",
+    default_path = "/org/freedesktop/systemd1"
+)]
+pub(super) trait Manager {
+    /// Asks for signals; systemd sends none to anybody until somebody does.
+    fn subscribe(&self) -> zbus::Result<()>;
+
+    /// The unit's object, loaded from disk where it is not in memory.
+    fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+
+    fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+
+    fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
+
+    #[zbus(signal)]
+    fn job_removed(&self, id: u32, job: OwnedObjectPath, unit: String, result: String) -> zbus::Result<()>;
+}
+
+#[zbus::proxy(interface = "org.freedesktop.DBus.Properties", default_service = "org.freedesktop.systemd1")]
+pub(super) trait Properties {
+    /// Every property of one interface, all of one moment.
+    fn get_all(&self, interface: &str) -> zbus::Result<HashMap<String, OwnedVariant>>;
+}
+
+/// Whether a subscription was refused only because there is one.
+pub(super) fn already_subscribed(error: &zbus::Error) -> bool {
+    matches!(error, zbus::Error::MethodError(name, ..) if name.as_str() == "org.freedesktop.systemd1.AlreadySubscribed")
+}
+
+/// What an error says of a *question*: nothing was to change, so a lost connection is just no answer.
+pub(super) fn unanswered(context: &str, error: &zbus::Error) -> ProviderError {
+    match error {
+        zbus::Error::MethodError(..) => changed(context, error),
+        _ => ProviderError::Unreachable(format!("{context}: {error}")),
+    }
+}
+
+/// What an error says of a *change*: a clear no, or that nobody knows.
+pub(super) fn changed(context: &str, error: &zbus::Error) -> ProviderError {
+    let zbus::Error::MethodError(name, description, _) = error else {
+        return ProviderError::Unexpected(format!("{context}: the connection broke, and the job may go on: {error}"));
+    };
+    let why = format!("{context}: {}", description.as_deref().unwrap_or(name.as_str()));
+    let no = name.as_str().starts_with("org.freedesktop.systemd1.")
+        || matches!(
+            name.as_str(),
+            "org.freedesktop.DBus.Error.AccessDenied"
+                | "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
+                | "org.freedesktop.DBus.Error.InvalidArgs"
+                | "org.freedesktop.DBus.Error.NotSupported"
+                | "org.freedesktop.DBus.Error.UnknownMethod"
+        );
+    if no { ProviderError::Refused(why) } else { ProviderError::Unexpected(why) }
+}

@@ -1,0 +1,225 @@
+//! Standby and units: the cluster's half of the job.
+
+use super::{Progress, Situation};
+use crate::{
+    journal::Event,
+    model::{Before, Effect, Ownership, UnitName},
+    plan::{
+        Action,
+        gates::{Answer, Gate},
+        steps::{ClusterUnit, ReadyWait},
+    },
+    run::{
+        gate::standby_permit,
+        look::is_running,
+        waiting::{MAX_LISTED, Waiting},
+    },
+};
+
+/// Our standby of the plan's node.
+pub(in crate::run) fn standby_effect(s: &Situation<'_>) -> Effect {
+    Effect::Standby {
+        node: s.plan.node().clone(),
+        owner: Ownership {
+            run: s.run.clone(),
+            operator: s.plan.request.operator.clone(),
+            reason: s.plan.request.reason.clone(),
+        },
+    }
+}
+
+/// Standby, behind the gate. Traffic that came back opens the wait for connections again.
+pub(super) fn standby(s: &Situation<'_>, step: usize) -> Progress {
+    let effect = standby_effect(s);
+    let cluster = match s.look.cluster() {
+        Ok(cluster) => cluster,
+        Err(waiting) => return Progress::wait(waiting),
+    };
+    let attribute = cluster.nodes.get(s.plan.node()).and_then(|m| m.standby_attribute.clone());
+    let progress = s.pursue(step, effect, Some(Before::Standby { attribute }));
+    if progress.acts.is_empty() {
+        return progress;
+    }
+    match standby_permit(s.plan, s.state, &s.look, s.settings, s.topology) {
+        Ok(_) => progress,
+        Err(missing) => {
+            let lost = missing.iter().find_map(|w| match w {
+                Waiting::Connections { service, total, .. } => Some((service.clone(), *total)),
+                _ => None,
+            });
+            match lost {
+                Some((service, residual)) => Progress::record(Event::DrainLost { service, residual }),
+                None => Progress { waits: missing.into_iter().take(MAX_LISTED).collect(), ..Progress::default() },
+            }
+        }
+    }
+}
+
+/// The cluster recorded the stop, and systemd says the same.
+pub(super) fn stopped(s: &Situation<'_>, units: &[ClusterUnit]) -> Progress {
+    let node = s.plan.node();
+    let cluster = match s.look.cluster() {
+        Ok(cluster) => cluster,
+        Err(waiting) => return Progress::wait(waiting),
+    };
+    let mut waits = Vec::new();
+    match s.look.shows(&standby_effect(s), None) {
+        Ok(true) => {}
+        Ok(false) => waits.push(Waiting::Gate { gate: standby_lost(s) }),
+        Err(waiting) => waits.push(waiting),
+    }
+    for unit in units {
+        for instance in
+            cluster.instances_on(&unit.resource, node).filter(|i| i.active || i.failed || i.pending.is_some())
+        {
+            let says = if instance.failed {
+                "failed".into()
+            } else {
+                instance.pending.clone().unwrap_or("still active".into())
+            };
+            waits.push(Waiting::NotStopped { node: node.clone(), resource: unit.resource.clone(), says });
+        }
+        match s.look.unit(node, &unit.unit) {
+            Ok(view) if !is_running(view) => {}
+            Ok(view) => waits.push(Waiting::Unit {
+                node: node.clone(),
+                unit: unit.unit.clone(),
+                state: format!("{} ({})", view.active, view.sub),
+                wanted: "inactive",
+            }),
+            Err(waiting) => waits.push(waiting),
+        }
+    }
+    Progress { waits, ..Progress::default() }
+}
+
+fn standby_lost(s: &Situation<'_>) -> Gate {
+    let node = s.plan.node();
+    Gate {
+        code: "standby-lost".into(),
+        answer: Answer::Hold,
+        detail: format!("{node} was taken out of standby by another hand; its routes stay drained"),
+        remedy: Some(format!("`tidegate abort {}` brings its traffic back", s.run)),
+    }
+}
+
+/// Stops units outside the cluster, one after the other.
+pub(super) fn stop_units(s: &Situation<'_>, step: usize, units: &[UnitName]) -> Progress {
+    let node = s.plan.node();
+    one_by_one(units, |unit| {
+        let active = match s.look.unit(node, unit) {
+            Ok(view) => is_running(view),
+            Err(waiting) => return Progress::wait(waiting),
+        };
+        let effect = Effect::StopUnit { node: node.clone(), unit: unit.clone() };
+        s.pursue(step, effect, Some(Before::Unit { unit: unit.clone(), active }))
+    })
+}
+
+/// Starts units outside the cluster, one after the other.
+pub(super) fn start_units(s: &Situation<'_>, step: usize, units: &[UnitName]) -> Progress {
+    let node = s.plan.node();
+    one_by_one(units, |unit| s.pursue(step, Effect::StartUnit { node: node.clone(), unit: unit.clone() }, None))
+}
+
+fn one_by_one(units: &[UnitName], mut go: impl FnMut(&UnitName) -> Progress) -> Progress {
+    units.iter().map(&mut go).find(|p| !p.is_proven()).unwrap_or_default()
+}
+
+/// Takes our own standby away.
+pub(super) fn unstandby(s: &Situation<'_>, step: usize, attribute: Option<String>) -> Progress {
+    let Some(owner) = s.plan.origin.clone() else {
+        return Progress::wait(Waiting::Gate { gate: not_ours(s) });
+    };
+    s.pursue(step, Effect::Unstandby { node: s.plan.node().clone(), owner, attribute }, None)
+}
+
+fn not_ours(s: &Situation<'_>) -> Gate {
+    Gate {
+        code: "ours".into(),
+        answer: Answer::Refuse,
+        detail: format!("the plan names no drain whose standby of {} it could undo", s.plan.node()),
+        remedy: None,
+    }
+}
+
+/// Once out of standby, the node stays out of it while it is brought back: our own standby that shows again (a change
+/// that arrived late, an answer that was old) is undone again; anybody else's is respected.
+pub(super) fn keep_in(s: &Situation<'_>, current: usize) -> Progress {
+    let earlier = s.plan.steps.iter().enumerate().find_map(|(step, x)| match &x.action {
+        Action::Unstandby { attribute } if step < current => Some((step, attribute.clone())),
+        _ => None,
+    });
+    let (Some((step, attribute)), Some(origin)) = (earlier, s.plan.origin.as_ref()) else {
+        return Progress::default();
+    };
+    let cluster = match s.look.cluster() {
+        Ok(cluster) => cluster,
+        Err(waiting) => return Progress::wait(waiting),
+    };
+    match cluster.nodes.get(s.plan.node()) {
+        Some(member) if member.owner.as_ref().is_some_and(|o| &o.run == origin) => unstandby(s, step, attribute),
+        Some(member) if !member.usable() => Progress::wait(Waiting::Gate { gate: unusable(s) }),
+        Some(_) => Progress::default(),
+        None => Progress::wait(Waiting::Gate { gate: unusable(s) }),
+    }
+}
+
+fn unusable(s: &Situation<'_>) -> Gate {
+    let node = s.plan.node();
+    Gate {
+        code: "node-state".into(),
+        answer: Answer::Hold,
+        detail: format!("{node} is in standby by another hand, in maintenance, or not online; it gets no traffic"),
+        remedy: Some("`crm_mon -1 -A` shows its state".into()),
+    }
+}
+
+/// The cluster finished the start, and systemd says the same.
+pub(super) fn started(s: &Situation<'_>, units: &[ClusterUnit]) -> Progress {
+    let node = s.plan.node();
+    let cluster = match s.look.cluster() {
+        Ok(cluster) => cluster,
+        Err(waiting) => return Progress::wait(waiting),
+    };
+    let mut waits = Vec::new();
+    for unit in units {
+        let mut instances = cluster.instances_on(&unit.resource, node).peekable();
+        let says = match instances.peek() {
+            None => Some("no instance there yet".to_owned()),
+            Some(i) if i.failed => Some("failed".to_owned()),
+            Some(i) if !i.started() => Some(i.pending.clone().unwrap_or("not active".into())),
+            Some(_) => None,
+        };
+        if let Some(says) = says {
+            waits.push(Waiting::NotStarted { node: node.clone(), resource: unit.resource.clone(), says });
+        }
+        match s.look.unit(node, &unit.unit) {
+            Ok(view) if view.is_active() => {}
+            Ok(view) => waits.push(Waiting::Unit {
+                node: node.clone(),
+                unit: unit.unit.clone(),
+                state: format!("{} ({})", view.active, view.sub),
+                wanted: "active",
+            }),
+            Err(waiting) => waits.push(waiting),
+        }
+    }
+    Progress { waits, ..Progress::default() }
+}
+
+/// The services answer as ready, often enough in a row.
+pub(super) fn ready(s: &Situation<'_>, services: &[ReadyWait]) -> Progress {
+    let waits = services.iter().filter_map(|wait| {
+        let streak = s.streaks.ready(&wait.service);
+        let passed = streak.map_or(0, |r| r.passed);
+        (passed < wait.healthy).then(|| Waiting::NotReady {
+            node: s.plan.node().clone(),
+            service: wait.service.clone(),
+            reason: streak.and_then(|r| r.reason.clone()),
+            passed,
+            needed: wait.healthy,
+        })
+    });
+    Progress { waits: waits.collect(), ..Progress::default() }
+}

@@ -1,0 +1,160 @@
+//! Reading an observation the way a run must: only what is fresh, with a `Waiting` for everything that is not.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::waiting::Waiting;
+use crate::{
+    model::{
+        Admission, ClusterView, Desired, Effect, Health, MemberView, NodeName, Observation, Readiness, RouteTarget,
+        ServiceName, SocketsView, UnitName, UnitView, observed::age,
+    },
+    plan::steps::ConnectionWait,
+    traffic::residual::{LbShare, Residual, residual},
+};
+
+/// An observation with the time at which it is read and the age from which it no longer counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// What was seen.
+    pub seen: &'a Observation,
+    /// Now.
+    pub now: Timestamp,
+    /// Age from which a value is unknown.
+    pub max_age: Duration,
+}
+
+type Seen<T> = Result<T, Waiting>;
+
+impl<'a> Look<'a> {
+    /// The cluster.
+    pub fn cluster(&self) -> Seen<&'a ClusterView> {
+        self.seen.cluster.fresh(self.now, self.max_age).map_err(|reason| no_answer("the cluster", reason))
+    }
+
+    /// One member on one instance.
+    pub fn member(&self, target: &RouteTarget) -> Seen<&'a MemberView> {
+        let what = || format!("{} ({})", target.instance, target.route);
+        let view = self
+            .seen
+            .routes
+            .get(&target.route)
+            .and_then(|instances| instances.get(&target.instance))
+            .ok_or_else(|| no_answer(what(), "not observed yet"))?
+            .fresh(self.now, self.max_age)
+            .map_err(|reason| no_answer(what(), reason))?;
+        view.members.get(&target.server).ok_or_else(|| Waiting::MemberMissing {
+            instance: target.instance.clone(),
+            route: target.route.clone(),
+            server: target.server.clone(),
+        })
+    }
+
+    /// Every other member that takes clients on the same instance.
+    pub fn others_serving(&self, target: &RouteTarget) -> Seen<usize> {
+        self.member(target)?;
+        let view = self.seen.routes.get(&target.route).and_then(|i| i.get(&target.instance)).and_then(|v| v.value());
+        Ok(view
+            .map_or(0, |v| v.members.iter().filter(|(name, m)| **name != target.server && m.takes_clients()).count()))
+    }
+
+    /// A unit on a node.
+    pub fn unit(&self, node: &NodeName, unit: &UnitName) -> Seen<&'a UnitView> {
+        let what = || format!("systemd on {node}");
+        let view = self.seen.nodes.get(node).and_then(|n| n.units.get(unit));
+        let view = view.ok_or_else(|| no_answer(what(), "not observed yet"))?;
+        view.fresh(self.now, self.max_age).map_err(|reason| no_answer(what(), reason))
+    }
+
+    /// The sockets of a service on a node.
+    pub fn sockets(&self, node: &NodeName, service: &ServiceName) -> Seen<&'a SocketsView> {
+        let what = || format!("the socket list of {node}");
+        let view = self.seen.nodes.get(node).and_then(|n| n.sockets.get(service));
+        let view = view.ok_or_else(|| no_answer(what(), "not observed yet"))?;
+        view.fresh(self.now, self.max_age).map_err(|reason| no_answer(what(), reason))
+    }
+
+    /// The last probe of a service on a node, with its time.
+    pub fn readiness(&self, node: &NodeName, service: &ServiceName) -> Seen<(&'a Readiness, Timestamp)> {
+        let what = || format!("the probe of {service} on {node}");
+        let seen = self.seen.nodes.get(node).and_then(|n| n.ready.get(service));
+        let seen = seen.ok_or_else(|| no_answer(what(), "not probed yet"))?;
+        let value = seen.fresh(self.now, self.max_age).map_err(|reason| no_answer(what(), reason))?;
+        Ok((value, seen.at().unwrap_or(self.now)))
+    }
+
+    /// The residual traffic of a service on the node, from both sides.
+    pub fn residual(&self, wait: &ConnectionWait) -> Seen<Residual> {
+        let mut shares = Vec::with_capacity(wait.through.len());
+        for through in &wait.through {
+            let member = self.member(&through.target)?;
+            shares.push(LbShare {
+                instance: through.target.instance.clone(),
+                source: through.source.clone(),
+                sessions: member.sessions,
+                idle: member.idle,
+            });
+        }
+        Ok(residual(self.sockets(&wait.node, &wait.service)?, &shares))
+    }
+
+    /// Whether nothing sends new clients of this service to the node.
+    pub fn all_drained(&self, wait: &ConnectionWait) -> bool {
+        wait.through.iter().all(|t| self.member(&t.target).is_ok_and(|m| m.admission != Admission::Serving))
+    }
+
+    /// Whether the real systems show what an effect wants. `attempted` is the time of its accepted attempt.
+    pub fn shows(&self, effect: &Effect, attempted: Option<Timestamp>) -> Seen<bool> {
+        Ok(match effect {
+            Effect::Route { route, instance, server, desired } => {
+                let target = RouteTarget {
+                    route: route.clone(),
+                    instance: instance.clone(),
+                    server: server.clone(),
+                    service: ServiceName::new(""),
+                };
+                let member = self.member(&target)?;
+                shows_desired(member, desired, attempted.map(|at| age(self.now, at)))
+            }
+            // Nothing to read back by itself: the wait for connections looks at what is left.
+            Effect::CloseConnections { .. } => attempted.is_some(),
+            Effect::Standby { node, owner } => {
+                let cluster = self.cluster()?;
+                cluster
+                    .nodes
+                    .get(node)
+                    .is_some_and(|m| m.standby && m.owner.as_ref().is_some_and(|o| o.run == owner.run))
+            }
+            Effect::Unstandby { node, attribute, .. } => {
+                let cluster = self.cluster()?;
+                cluster.nodes.get(node).is_some_and(|m| m.owner.is_none() && &m.standby_attribute == attribute)
+            }
+            Effect::StopUnit { node, unit } => !is_running(self.unit(node, unit)?),
+            Effect::StartUnit { node, unit } => self.unit(node, unit)?.is_active(),
+        })
+    }
+}
+
+/// A unit counts as stopped when it is inactive, or failed: neither runs anything.
+pub fn is_running(unit: &UnitView) -> bool {
+    !(unit.is_inactive() || unit.active == "failed")
+}
+
+fn shows_desired(member: &MemberView, desired: &Desired, attempted: Option<Duration>) -> bool {
+    match desired {
+        Desired::Drained => member.admission != Admission::Serving,
+        Desired::Serving { weight } => member.admission == Admission::Serving && member.weight == *weight,
+        Desired::Exactly { exact } => &member.exact == exact,
+        // A check that passed again within moments of the reset is fresh as well: the state changed after it.
+        Desired::FreshCheck => match (&member.health, member.since_change, attempted) {
+            (Health::Passing, Some(change), Some(ago)) => change <= ago,
+            (Health::Passing, ..) => false,
+            (Health::Failing { .. } | Health::Unchecked, ..) => true,
+        },
+    }
+}
+
+fn no_answer(what: impl Into<String>, reason: impl Into<String>) -> Waiting {
+    Waiting::NoAnswer { what: what.into(), reason: reason.into() }
+}

@@ -1,0 +1,15 @@
+//! Runs: one execution of a plan. `state` folds the journal, `decide` says what comes next, `waiting` names what
+//! is missing (all pure); `executor` looks, writes, acts and looks again.
+
+pub mod decide;
+pub mod effects;
+pub mod executor;
+pub mod gate;
+pub mod look;
+pub mod observer;
+pub mod outlook;
+pub mod proof;
+pub mod state;
+pub mod streaks;
+pub mod waiting;
+pub mod wants;

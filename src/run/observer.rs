@@ -1,0 +1,176 @@
+//! Looking at everything that a run needs, at once: independent systems are asked in parallel, each within its own
+//! time limit, and what does not answer becomes Unknown with the reason.
+
+use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+
+use crate::{
+    config::Settings,
+    model::{
+        ClusterView, InstanceName, InstanceView, NodeName, Observation, Observed, Readiness, RouteId, ServiceName,
+        SocketsView, Topology, UnitName, UnitView, observed::age,
+    },
+    provider::{Clock, ProviderError, Result, World},
+};
+
+/// What is to be looked at; everything else keeps the age that it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// The cluster, where it was last seen longer ago than this.
+    pub cluster: Option<Duration>,
+    /// All instances of all routes.
+    pub routes: bool,
+    /// Sockets on these nodes.
+    pub sockets: BTreeSet<NodeName>,
+    /// Units on these nodes.
+    pub units: BTreeSet<NodeName>,
+    /// Readiness of these nodes, as often as each service's interval says.
+    pub ready: BTreeSet<NodeName>,
+}
+
+impl Wants {
+    /// Everything, of every node.
+    pub fn everything(topology: &Topology) -> Self {
+        let nodes: BTreeSet<NodeName> = topology.nodes.iter().cloned().collect();
+        Self { cluster: Some(Duration::ZERO), routes: true, sockets: nodes.clone(), units: nodes.clone(), ready: nodes }
+    }
+}
+
+/// One answer.
+enum Answer {
+    Cluster(Result<ClusterView>),
+    Route(RouteId, InstanceName, Result<InstanceView>),
+    Sockets(NodeName, ServiceName, Result<SocketsView>),
+    Unit(NodeName, UnitName, Result<UnitView>),
+    Ready(NodeName, ServiceName, Result<Readiness>),
+}
+
+type Question<'a> = Pin<Box<dyn Future<Output = (Answer, Timestamp)> + Send + 'a>>;
+
+/// Looks, and keeps what it saw.
+pub struct Observer {
+    world: World,
+    settings: Arc<Settings>,
+    seen: Observation,
+}
+
+impl Observer {
+    /// An observer that has seen nothing yet.
+    pub fn new(world: World, settings: Arc<Settings>) -> Self {
+        Self { world, settings, seen: Observation::default() }
+    }
+
+    /// Goes on from what somebody else saw.
+    pub fn starting_from(mut self, seen: Observation) -> Self {
+        self.seen = seen;
+        self
+    }
+
+    /// What was seen last.
+    pub fn seen(&self) -> &Observation {
+        &self.seen
+    }
+
+    /// Only the cluster: enough to learn who its members are.
+    pub async fn members(&mut self) -> Vec<NodeName> {
+        let wants = Wants { cluster: Some(Duration::ZERO), ..Wants::default() };
+        self.refresh(&Topology::default(), &wants).await;
+        self.seen.cluster.value().map(|c| c.nodes.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Looks at what is wanted. Dropping it in the middle loses the answers and nothing else.
+    pub async fn refresh(&mut self, topology: &Topology, wants: &Wants) {
+        let questions = self.questions(topology, wants);
+        let answers = join_all(questions).await;
+        for (answer, at) in answers {
+            self.keep(answer, at);
+        }
+    }
+
+    fn questions<'a>(&'a self, topology: &'a Topology, wants: &Wants) -> Vec<Question<'a>> {
+        let (world, limit) = (&self.world, self.settings.run.call_timeout);
+        let clock = &world.clock;
+        let mut questions: Vec<Question<'a>> = Vec::new();
+        if wants.cluster.is_some_and(|staleness| self.older(self.seen.cluster.at(), staleness)) {
+            questions.push(ask(clock, limit, world.cluster.observe(), Answer::Cluster));
+        }
+        for route in topology.routes.iter().filter(|_| wants.routes) {
+            let Ok(provider) = world.route(&route.id) else { continue };
+            for instance in route.instances.keys() {
+                let name = (route.id.clone(), instance.clone());
+                questions.push(ask(clock, limit, provider.observe(instance), |r| Answer::Route(name.0, name.1, r)));
+            }
+        }
+        for service in &self.settings.services {
+            for node in &wants.sockets {
+                let name = (node.clone(), service.name.clone());
+                let (traffic, port, node) = (world.traffic.clone(), service.ready.port, node.clone());
+                let look = async move { traffic.sockets(&node, port).await };
+                questions.push(ask(clock, limit, look, |r| Answer::Sockets(name.0, name.1, r)));
+            }
+            for node in &wants.units {
+                for unit in std::iter::once(&service.unit).chain(&service.extra_units) {
+                    let name = (node.clone(), unit.clone());
+                    let (units, node, unit) = (world.units.clone(), node.clone(), unit.clone());
+                    let look = async move { units.observe(&node, &unit).await };
+                    questions.push(ask(clock, limit, look, |r| Answer::Unit(name.0, name.1, r)));
+                }
+            }
+            for node in wants.ready.iter().filter(|n| self.probe_due(n, &service.name, service.ready.interval)) {
+                let name = (node.clone(), service.name.clone());
+                let (prober, node, service) = (world.prober.clone(), node.clone(), service.name.clone());
+                let look = async move { prober.probe(&node, &service).await };
+                questions.push(ask(clock, limit, look, |r| Answer::Ready(name.0, name.1, r)));
+            }
+        }
+        questions
+    }
+
+    fn older(&self, at: Option<Timestamp>, staleness: Duration) -> bool {
+        at.is_none_or(|at| age(self.world.clock.now(), at) >= staleness)
+    }
+
+    fn probe_due(&self, node: &NodeName, service: &ServiceName, interval: Duration) -> bool {
+        let last = self.seen.nodes.get(node).and_then(|n| n.ready.get(service)).and_then(Observed::at);
+        self.older(last, interval)
+    }
+
+    fn keep(&mut self, answer: Answer, at: Timestamp) {
+        match answer {
+            Answer::Cluster(r) => self.seen.cluster = observed(r, at),
+            Answer::Route(route, instance, r) => {
+                self.seen.routes.entry(route).or_default().insert(instance, observed(r, at));
+            }
+            Answer::Sockets(node, service, r) => {
+                self.seen.nodes.entry(node).or_default().sockets.insert(service, observed(r, at));
+            }
+            Answer::Unit(node, unit, r) => {
+                self.seen.nodes.entry(node).or_default().units.insert(unit, observed(r, at));
+            }
+            Answer::Ready(node, service, r) => {
+                self.seen.nodes.entry(node).or_default().ready.insert(service, observed(r, at));
+            }
+        }
+    }
+}
+
+fn ask<'a, T: Send + 'a>(
+    clock: &'a Arc<dyn Clock>,
+    limit: Duration,
+    question: impl Future<Output = Result<T>> + Send + 'a,
+    into: impl FnOnce(Result<T>) -> Answer + Send + 'a,
+) -> Question<'a> {
+    Box::pin(async move {
+        let result = tokio::time::timeout(limit, question).await.unwrap_or(Err(ProviderError::TimedOut(limit)));
+        (into(result), clock.now())
+    })
+}
+
+fn observed<T>(result: Result<T>, at: Timestamp) -> Observed<T> {
+    match result {
+        Ok(value) => Observed::known(value, at),
+        Err(error) => Observed::unknown(error.to_string()),
+    }
+}

@@ -1,0 +1,301 @@
+//! The state of a run: a fold over its journal, and nothing else. One match on (status, event); every other pair
+//! is an error, because a journal that says the impossible must not be acted on.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::proof::Release;
+use crate::{
+    config::settings::OnDeadline,
+    journal::{Counted, Ending, Event, Record},
+    model::{Effect, Receipt, ServiceName},
+    plan::Plan,
+};
+
+/// Where a run stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunState {
+    /// The run as a whole.
+    pub status: Status,
+    /// One entry a step of the plan.
+    pub steps: Vec<StepState>,
+    /// The exact state of everything touched, before it was first touched.
+    pub receipts: Vec<Receipt>,
+    /// Every effect that was intended, once, with its latest attempt.
+    pub attempts: Vec<Attempt>,
+    /// How the wait for each service's connections ended.
+    pub releases: BTreeMap<ServiceName, Release>,
+    /// The ramp of each step that has one.
+    pub ramps: BTreeMap<usize, Ramp>,
+    /// When the present wait's time limits began to count: at the step's beginning, or when a held run was resumed.
+    pub armed_at: Timestamp,
+    /// How often a target had to be set again after it was acknowledged.
+    pub reassertions: u32,
+}
+
+/// The run as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum Status {
+    /// Opened, not yet taken up.
+    Open,
+    /// Taken up by an executor (which may have died since).
+    Active,
+    /// Waiting for a person.
+    Held {
+        /// Why.
+        why: String,
+    },
+    /// To be undone.
+    Aborting {
+        /// Why.
+        why: String,
+    },
+    /// Over.
+    Ended {
+        /// How.
+        ending: Ending,
+    },
+}
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum StepState {
+    /// Not begun.
+    Pending,
+    /// Begun.
+    Active {
+        /// When.
+        since: Timestamp,
+    },
+    /// Proven.
+    Done {
+        /// When it began.
+        since: Timestamp,
+        /// When it was proven.
+        at: Timestamp,
+    },
+}
+
+/// One effect and what became of its latest attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// The step.
+    pub step: usize,
+    /// The effect.
+    pub effect: Effect,
+    /// How often it was intended.
+    pub tries: u32,
+    /// When the latest attempt was intended.
+    pub at: Timestamp,
+    /// What is known of it.
+    pub outcome: Outcome,
+}
+
+/// What is known of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Intended, no outcome recorded: it may have happened.
+    InDoubt,
+    /// The real system said yes; not read back yet.
+    Accepted,
+    /// It failed, or its answer was lost.
+    Failed(String),
+    /// Read back.
+    Acknowledged,
+}
+
+/// A ramp.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ramp {
+    /// The stage reached on all instances; `None` while the node is out.
+    pub stage: Option<usize>,
+    /// Since when.
+    pub since: Timestamp,
+    /// What each instance had counted when the stage was reached.
+    pub baseline: Vec<Counted>,
+    /// How often it was taken back.
+    pub back_offs: u32,
+    /// Why, the last time.
+    pub why: Option<String>,
+}
+
+/// A journal that says something impossible.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the journal's record {seq} does not fit: {event} while the run is {status}")]
+pub struct Misfit {
+    seq: u64,
+    event: String,
+    status: String,
+}
+
+impl RunState {
+    /// The state before any record.
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            status: Status::Open,
+            steps: vec![StepState::Pending; plan.steps.len()],
+            receipts: Vec::new(),
+            attempts: Vec::new(),
+            releases: BTreeMap::new(),
+            ramps: BTreeMap::new(),
+            armed_at: plan.made_at,
+            reassertions: 0,
+        }
+    }
+
+    /// The state that these records add up to.
+    pub fn fold<'a>(plan: &Plan, records: impl IntoIterator<Item = &'a Record>) -> Result<Self, Misfit> {
+        let mut state = Self::new(plan);
+        for record in records {
+            state.absorb(record)?;
+        }
+        Ok(state)
+    }
+
+    /// The first step that is not proven.
+    pub fn current(&self) -> Option<usize> {
+        self.steps.iter().position(|s| !matches!(s, StepState::Done { .. }))
+    }
+
+    /// Whether a step is proven.
+    pub fn is_done(&self, step: usize) -> bool {
+        matches!(self.steps.get(step), Some(StepState::Done { .. }))
+    }
+
+    /// The latest attempt of an effect in a step.
+    pub fn attempt(&self, step: usize, effect: &Effect) -> Option<&Attempt> {
+        self.attempts.iter().find(|a| a.step == step && &a.effect == effect)
+    }
+
+    /// Adds one record.
+    pub fn absorb(&mut self, record: &Record) -> Result<(), Misfit> {
+        let at = record.at;
+        match (&self.status, &record.event) {
+            (Status::Open | Status::Active, Event::Taken { .. }) => self.status = Status::Active,
+            (Status::Held { .. }, Event::Taken { .. }) => {
+                self.status = Status::Active;
+                self.armed_at = at;
+                self.ramps.values_mut().for_each(|r| r.back_offs = r.back_offs.min(1));
+            }
+            // An abort that nobody carried out yet is carried out by whoever takes the run up next.
+            (Status::Aborting { .. }, Event::Taken { .. }) => {}
+            (Status::Active, Event::StepBegun { step }) if self.current() == Some(*step) => {
+                self.set_step(*step, StepState::Active { since: at });
+                self.armed_at = at;
+            }
+            (Status::Active, Event::Intended { step, effect, receipt }) => {
+                if let Some(receipt) = receipt {
+                    self.keep(receipt);
+                }
+                self.intend(*step, effect, at);
+            }
+            (Status::Active, Event::AlreadySo { receipt, .. }) => self.keep(receipt),
+            (Status::Active, Event::Accepted { step, effect }) => self.outcome(*step, effect, Outcome::Accepted),
+            (Status::Active, Event::Acknowledged { step, effect }) => {
+                self.outcome(*step, effect, Outcome::Acknowledged);
+            }
+            (Status::Active, Event::NotAccepted { step, effect, error }) => {
+                self.outcome(*step, effect, Outcome::Failed(error.clone()));
+            }
+            (Status::Active, Event::Reasserted { .. }) => self.reassertions += 1,
+            (Status::Active, Event::Drained { service }) => {
+                self.releases.insert(service.clone(), Release::Drained);
+            }
+            (Status::Active, Event::DeadlineReached { service, remaining, policy }) => {
+                if *policy == OnDeadline::Close {
+                    self.releases.insert(service.clone(), Release::DeadlineReached { remaining: *remaining });
+                }
+            }
+            (Status::Active, Event::DrainLost { service, .. }) => self.reopen_drain(service, at),
+            (Status::Active, Event::RampStage { step, stage, baseline }) => {
+                let ramp = self.ramp(*step, at);
+                (ramp.stage, ramp.since) = (Some(*stage), at);
+                ramp.baseline.clone_from(baseline);
+                self.armed_at = at;
+            }
+            (Status::Active, Event::RampBackedOff { step, why, .. }) => {
+                let ramp = self.ramp(*step, at);
+                (ramp.stage, ramp.since, ramp.why) = (None, at, Some(why.clone()));
+                ramp.back_offs += 1;
+                self.attempts.retain(|a| a.step != *step);
+                self.armed_at = at;
+            }
+            (Status::Active, Event::StepDone { step }) if self.current() == Some(*step) => {
+                let since = match self.steps.get(*step) {
+                    Some(StepState::Active { since }) => *since,
+                    _ => return Err(self.misfit(record)),
+                };
+                self.set_step(*step, StepState::Done { since, at });
+            }
+            (Status::Active, Event::Held { why }) => self.status = Status::Held { why: why.clone() },
+            (Status::Active | Status::Held { .. } | Status::Open, Event::AbortRequested { by }) => {
+                self.status = Status::Aborting { why: by.clone() };
+            }
+            (
+                Status::Ended { ending: Ending::Stuck { .. } },
+                Event::Ended { ending: ending @ Ending::Acknowledged { .. } },
+            )
+            | (Status::Active | Status::Aborting { .. }, Event::Ended { ending }) => {
+                self.status = Status::Ended { ending: ending.clone() };
+            }
+            _ => return Err(self.misfit(record)),
+        }
+        Ok(())
+    }
+
+    fn misfit(&self, record: &Record) -> Misfit {
+        Misfit { seq: record.seq, event: format!("{:?}", record.event), status: format!("{:?}", self.status) }
+    }
+
+    fn set_step(&mut self, step: usize, state: StepState) {
+        if let Some(slot) = self.steps.get_mut(step) {
+            *slot = state;
+        }
+    }
+
+    /// Only the first receipt of a thing counts: later ones would describe our own changes.
+    fn keep(&mut self, receipt: &Receipt) {
+        if !self.receipts.iter().any(|r| r.before.same_thing(&receipt.before)) {
+            self.receipts.push(receipt.clone());
+        }
+    }
+
+    fn intend(&mut self, step: usize, effect: &Effect, at: Timestamp) {
+        match self.attempts.iter_mut().find(|a| a.step == step && &a.effect == effect) {
+            Some(attempt) => {
+                attempt.tries += 1;
+                attempt.at = at;
+                attempt.outcome = Outcome::InDoubt;
+            }
+            None => {
+                self.attempts.push(Attempt { step, effect: effect.clone(), tries: 1, at, outcome: Outcome::InDoubt })
+            }
+        }
+    }
+
+    fn outcome(&mut self, step: usize, effect: &Effect, outcome: Outcome) {
+        if let Some(attempt) = self.attempts.iter_mut().find(|a| a.step == step && &a.effect == effect) {
+            attempt.outcome = outcome;
+        }
+    }
+
+    fn ramp(&mut self, step: usize, at: Timestamp) -> &mut Ramp {
+        self.ramps.entry(step).or_insert(Ramp { stage: None, since: at, baseline: Vec::new(), back_offs: 0, why: None })
+    }
+
+    /// The steps from the wait for connections on are open again.
+    fn reopen_drain(&mut self, service: &ServiceName, at: Timestamp) {
+        self.releases.remove(service);
+        if let Some(step) = self.current() {
+            self.set_step(step, StepState::Pending);
+            if let Some(before) = step.checked_sub(1) {
+                self.set_step(before, StepState::Active { since: at });
+            }
+        }
+        self.armed_at = at;
+    }
+}

@@ -1,0 +1,211 @@
+//! What a run waits for: one variant a missing fact, each with what it takes to be over.
+
+use std::{fmt, net::SocketAddr, time::Duration};
+
+use serde::Serialize;
+
+use crate::{
+    model::{InstanceName, NodeName, RouteId, ServiceName, UnitName},
+    plan::gates::Gate,
+};
+
+/// One missing fact.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "waiting", rename_all = "kebab-case")]
+pub enum Waiting {
+    /// A system does not answer; nothing goes on without it.
+    NoAnswer {
+        /// Which.
+        what: String,
+        /// Why there is no answer.
+        reason: String,
+    },
+    /// An instance answers, and does not know the member.
+    MemberMissing {
+        /// The instance.
+        instance: InstanceName,
+        /// The route.
+        route: RouteId,
+        /// The member.
+        server: String,
+    },
+    /// A change was accepted and is not yet seen.
+    Acknowledgement {
+        /// The change.
+        effect: String,
+    },
+    /// A change failed and is tried again.
+    Retry {
+        /// The change.
+        effect: String,
+        /// What went wrong.
+        error: String,
+        /// Tries so far.
+        tries: u32,
+    },
+    /// A gate does not pass.
+    Gate {
+        /// The gate.
+        gate: Gate,
+    },
+    /// Residual traffic.
+    Connections {
+        /// The node.
+        node: NodeName,
+        /// The service.
+        service: ServiceName,
+        /// All of it.
+        total: u64,
+        /// Sessions at each load balancer.
+        sessions: Vec<(InstanceName, u64)>,
+        /// Sockets on the node that no load balancer's idle pool explains; at most [`MAX_LISTED`].
+        unexplained: Vec<SocketAddr>,
+        /// Time to the deadline.
+        left: Duration,
+    },
+    /// No residual traffic, not for long enough.
+    Settling {
+        /// The service.
+        service: ServiceName,
+        /// How long it must last still.
+        left: Duration,
+    },
+    /// The cluster has not recorded the stop of an instance.
+    NotStopped {
+        /// The node.
+        node: NodeName,
+        /// The primitive.
+        resource: String,
+        /// What the cluster says.
+        says: String,
+    },
+    /// A unit is not in the state that is waited for.
+    Unit {
+        /// The node.
+        node: NodeName,
+        /// The unit.
+        unit: UnitName,
+        /// Its state.
+        state: String,
+        /// The state that it should have.
+        wanted: &'static str,
+    },
+    /// The cluster has not finished the start of an instance.
+    NotStarted {
+        /// The node.
+        node: NodeName,
+        /// The primitive.
+        resource: String,
+        /// What the cluster says.
+        says: String,
+    },
+    /// The service does not answer as ready, or not often enough yet.
+    NotReady {
+        /// The node.
+        node: NodeName,
+        /// The service.
+        service: ServiceName,
+        /// The last reason, where the last probe failed.
+        reason: Option<String>,
+        /// Successes in a row so far.
+        passed: u32,
+        /// Successes in a row that it takes.
+        needed: u32,
+    },
+    /// A load balancer's own check has not passed.
+    CheckNotPassed {
+        /// The instance.
+        instance: InstanceName,
+        /// The member.
+        server: String,
+        /// What the check says.
+        reason: String,
+    },
+    /// A stage of the ramp is watched.
+    Ramp {
+        /// The stage's share in percent.
+        percent: u8,
+        /// How much longer.
+        left: Duration,
+    },
+    /// The ramp was taken back and is tried again later.
+    BackedOff {
+        /// Why.
+        why: String,
+        /// When it is tried again.
+        left: Duration,
+    },
+}
+
+/// Addresses listed in one message.
+pub const MAX_LISTED: usize = 8;
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAnswer { what, reason } => write!(f, "{what} does not answer: {reason}"),
+            Self::MemberMissing { instance, route, server } => {
+                write!(f, "{instance} ({route}) does not know the server {server}")
+            }
+            Self::Acknowledgement { effect } => write!(f, "not yet seen: {effect}"),
+            Self::Retry { effect, error, tries } => write!(f, "{effect}: {error} ({tries} tries so far)"),
+            Self::Gate { gate } => write!(f, "{}", gate.detail),
+            Self::Connections { .. } => self.write_connections(f),
+            Self::Settling { service, left } => {
+                write!(f, "{service} has no connections left; {} more to be sure", Short(*left))
+            }
+            Self::NotStopped { node, resource, says } => {
+                write!(f, "the cluster has not recorded the stop of {resource} on {node}: {says}")
+            }
+            Self::Unit { node, unit, state, wanted } => write!(f, "{unit} on {node} is {state}, not {wanted}"),
+            Self::NotStarted { node, resource, says } => {
+                write!(f, "the cluster has not started {resource} on {node}: {says}")
+            }
+            Self::NotReady { node, service, reason: Some(reason), needed, .. } => {
+                write!(f, "{service} on {node} is not ready: {reason} (0 of {needed} probes passed)")
+            }
+            Self::NotReady { node, service, reason: None, passed, needed } => {
+                write!(f, "{service} on {node} passed {passed} of {needed} probes")
+            }
+            Self::CheckNotPassed { instance, server, reason } => {
+                write!(f, "{instance} has not seen {server} pass a check: {reason}")
+            }
+            Self::Ramp { percent, left } => {
+                write!(f, "watching errors at {percent} % of its weight for {}", Short(*left))
+            }
+            Self::BackedOff { why, left } => write!(f, "taken out again ({why}); next try in {}", Short(*left)),
+        }
+    }
+}
+
+impl Waiting {
+    fn write_connections(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Connections { node, service, total, sessions, unexplained, left } = self else { return Ok(()) };
+        write!(f, "{node} still has {total} connection{} of {service}", if *total == 1 { "" } else { "s" })?;
+        let busy: Vec<String> =
+            sessions.iter().filter(|(_, n)| *n > 0).map(|(instance, n)| format!("{n} through {instance}")).collect();
+        if !busy.is_empty() {
+            write!(f, ": {}", busy.join(", "))?;
+        } else if !unexplained.is_empty() {
+            let peers: Vec<String> = unexplained.iter().map(ToString::to_string).collect();
+            write!(f, " that no load balancer explains: {}", peers.join(", "))?;
+        }
+        write!(f, "; {} to the deadline", Short(*left))
+    }
+}
+
+/// A duration as people read it: `0.3 s`, `42 s`, `9 min 5 s`.
+#[derive(Clone, Copy, Debug)]
+pub struct Short(pub Duration);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match seconds {
+            0..=9 => write!(f, "{:.1} s", self.0.as_secs_f64()),
+            10..=119 => write!(f, "{seconds} s"),
+            _ if seconds.is_multiple_of(60) => write!(f, "{} min", seconds / 60),
+            _ => write!(f, "{} min {} s", seconds / 60, seconds % 60),
+        }
+    }
+}

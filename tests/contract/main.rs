@@ -1,0 +1,58 @@
+//! The contract suite: what every provider promises, asked of each of them. A new provider is one line here.
+//!
+//! HAProxy and sshd are real processes on loopback, started and ended by the tests. Where one is not installed its
+//! tests say `NOT RUN` and pass.
+
+mod backend;
+mod cluster;
+mod haproxy;
+mod process;
+mod route;
+mod ssh;
+
+use std::sync::Arc;
+
+use tidegate::{model::InstanceName, provider::null::NullRoute};
+
+fn null_route() -> NullRoute {
+    NullRoute::new("web/null:app".into(), &[InstanceName::new("lb-01")], &[("node-01", 100), ("node-02", 50)])
+}
+
+#[tokio::test]
+async fn null_route_keeps_the_contract() {
+    route::keeps_the_contract(Arc::new(null_route())).await;
+}
+
+#[tokio::test]
+async fn haproxy_on_a_unix_socket_keeps_the_contract() {
+    let Some(proxy) = haproxy::Proxy::start("").await else { return };
+    route::keeps_the_contract(Arc::new(proxy.route(proxy.unix()))).await;
+}
+
+#[tokio::test]
+async fn haproxy_over_tcp_keeps_the_contract() {
+    let Some(proxy) = haproxy::Proxy::start("").await else { return };
+    route::keeps_the_contract(Arc::new(proxy.route(proxy.tcp()))).await;
+}
+
+#[tokio::test]
+async fn haproxy_with_a_master_keeps_the_contract() {
+    let Some(proxy) = haproxy::Proxy::start("").await else { return };
+    route::keeps_the_contract(Arc::new(proxy.route_with_master())).await;
+}
+
+#[tokio::test]
+async fn haproxy_over_ssh_keeps_the_contract() {
+    let (Some(proxy), Some(sshd)) = (haproxy::Proxy::start("").await, ssh::Sshd::start().await) else { return };
+    route::keeps_the_contract(Arc::new(proxy.route_over(proxy.ssh("node-01"), sshd.access()))).await;
+}
+
+#[tokio::test]
+async fn null_cluster_keeps_the_contract() {
+    cluster::keeps_the_contract(&cluster::null_cluster(), &"node-01".into()).await;
+}
+
+#[tokio::test]
+async fn null_units_keep_the_contract() {
+    cluster::units_keep_the_contract(&cluster::null_units(), &"node-01".into(), &"batch.service".into()).await;
+}

@@ -1,0 +1,58 @@
+//! Processes that a test starts, and ends by their own handle.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// A running process; it ends with this value.
+pub struct Process(Child);
+
+impl Process {
+    pub fn start(command: &mut Command, log: &Path) -> Self {
+        let log = std::fs::File::create(log).expect("a log file");
+        let copy = log.try_clone().expect("a second handle");
+        Self(command.stdin(Stdio::null()).stdout(log).stderr(copy).spawn().expect("the process"))
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
+        rustix::process::kill_process(pid, signal).expect("a signal");
+    }
+
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            // HAProxy's master takes its workers along only when asked politely.
+            self.signal(rustix::process::Signal::TERM);
+            let began = Instant::now();
+            while matches!(self.0.try_wait(), Ok(None)) && began.elapsed() < Duration::from_secs(2) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        self.kill();
+    }
+}
+
+/// Where a program is, or `None` with a loud word about what is not tested.
+pub fn program(path: &str) -> Option<PathBuf> {
+    let found = Path::new(path).exists().then(|| PathBuf::from(path));
+    if found.is_none() {
+        eprintln!("NOT RUN: {path} is not installed");
+    }
+    found
+}
+
+/// A port that nobody listens on now.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}

@@ -1,0 +1,136 @@
+//! Running a check as a program of its own: its output goes on as it comes, and it ends, by itself or by its limit.
+
+use std::{
+    collections::HashMap,
+    ffi::OsString,
+    fs,
+    io::{self, BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::Tally;
+
+/// A `cargo` command in the repository: the same cargo that runs this, and the locked dependencies.
+pub(super) fn cargo(root: &Path, arguments: &[&str]) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    command.current_dir(root).args(arguments).env("CARGO_TERM_PROGRESS_WHEN", "never");
+    command
+}
+
+/// Runs it to its end, at most for `limit`, and counts the tests that its output tells of. An exit code other than
+/// zero is not an error here: it is `false`.
+pub(super) fn run(command: &mut Command, limit: Duration) -> Result<(bool, Tally)> {
+    run_into(command, limit, &mut io::stdout())
+}
+
+fn run_into(command: &mut Command, limit: Duration, out: &mut impl Write) -> Result<(bool, Tally)> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("could not run {command:?}"))?;
+    let stdout = child.stdout.take().context("a child without output")?;
+    let (lines, received) = mpsc::sync_channel(1024);
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).split(b'\n') {
+            let Ok(line) = line else { return };
+            if lines.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    let deadline = Instant::now() + limit;
+    let mut tally = Tally::default();
+    loop {
+        match received.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                tally.read(&line);
+                // Nobody reads on: the checks are still worth their exit code.
+                let _ = writeln!(out, "{line}");
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                end_all(&mut child);
+                bail!("not over after {} min: it was ended", limit.as_secs() / 60);
+            }
+        }
+    }
+    let status = child.wait().context("could not wait for a child")?;
+    Ok((status.success(), tally))
+}
+
+/// Ends a child and everything that it started, children first found by their parent.
+fn end_all(child: &mut Child) {
+    let Ok(first) = i32::try_from(child.id()) else { return };
+    let parents = parents();
+    let mut family = vec![first];
+    let mut next = 0;
+    while let Some(parent) = family.get(next).copied() {
+        family.extend(parents.iter().filter(|(_, p)| **p == parent).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    for pid in family.into_iter().filter_map(Pid::from_raw) {
+        // Gone already is as good.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    let _ = child.wait();
+}
+
+/// Every process with its parent.
+fn parents() -> HashMap<i32, i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+            // `pid (name) state parent …`; the name may hold spaces and brackets.
+            let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+            Some((pid, parent))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn output_is_counted_and_the_exit_code_kept() {
+        let script = "echo 'test result: FAILED. 2 passed; 1 failed; 0 ignored'; exit 101";
+        // Not to stdout: whoever runs this test counts what it says.
+        let mut out = Vec::new();
+        let (ok, tally) = run_into(&mut sh(script), Duration::from_secs(10), &mut out).expect("it ran");
+        assert!(!ok);
+        assert_eq!(out, b"test result: FAILED. 2 passed; 1 failed; 0 ignored\n");
+        assert_eq!(tally, Tally { passed: 2, failed: 1, ignored: 0 });
+    }
+
+    #[test]
+    fn a_child_that_hangs_is_ended_with_its_own_children() {
+        let marker = format!("xtask-{}", std::process::id());
+        let script = format!("sh -c 'sleep 60; : {marker}' & wait");
+        let started = Instant::now();
+        let error = run_into(&mut sh(&script), Duration::from_millis(300), &mut io::sink()).expect_err("it hangs");
+        assert!(error.to_string().contains("it was ended"), "{error}");
+        assert!(started.elapsed() < Duration::from_secs(10));
+        let alive = fs::read_dir("/proc").expect("proc").flatten().any(|entry| {
+            let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            entry.file_name() != *std::process::id().to_string() && String::from_utf8_lossy(&line).contains(&marker)
+        });
+        assert!(!alive, "a grandchild outlived its limit");
+    }
+}

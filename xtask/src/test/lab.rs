@@ -1,0 +1,80 @@
+//! The tests on a real cluster: the lab comes up, they run one after the other, the lab goes away, whatever happened.
+//!
+//! They are `tests/lab`, each marked `#[ignore]`, so that a plain `cargo test` leaves them out and says so.
+//! `TIDEGATE_LAB` tells them which lab is theirs.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+
+use super::{Outcome, Tally, child, stages::WHOLE};
+use crate::lab::{Lab, Options};
+
+/// The lab of the checks; one that a person has up has another name.
+const PREFIX: &str = "tgt";
+
+pub(super) fn run(root: &Path, limit: Duration) -> Result<(Outcome, Tally)> {
+    if !root.join("tests/lab/main.rs").exists() {
+        return Ok((Outcome::NotRun("there is no tests/lab yet".into()), Tally::default()));
+    }
+    if let Err(why) = usable() {
+        let names = names(root)?;
+        names.iter().for_each(|name| eprintln!("xtask: did not run: {name}"));
+        return Ok((Outcome::NotRun(format!("{why}; {} tests: {}", names.len(), names.join(", "))), Tally::default()));
+    }
+    let up = Lab::up(Options { prefix: PREFIX.into(), ..Options::default() });
+    let tests = up.and_then(|_| {
+        let mut command = child::cargo(root, &["test", "--test", "lab"]);
+        command.args(&WHOLE[1..]).args(["--", "--ignored", "--test-threads=1"]).env("TIDEGATE_LAB", PREFIX);
+        child::run(&mut command, limit)
+    });
+    let down = Lab::down(PREFIX);
+    let (ok, tally) = tests?;
+    down.context("the lab could not be removed")?;
+    Ok((if ok { Outcome::Passed } else { Outcome::Failed("see above".into()) }, tally))
+}
+
+/// Whether machines can be booted here; otherwise what is in the way.
+fn usable() -> Result<(), String> {
+    if !rustix::process::geteuid().is_root() {
+        return Err("needs root".into());
+    }
+    let tried = Command::new("unshare")
+        .args(["--net", "--mount", "--pid", "--fork", "true"])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("needs util-linux's unshare: {error}"))?;
+    if tried.status.success() {
+        return Ok(());
+    }
+    Err(format!("needs Linux namespaces: {}", String::from_utf8_lossy(&tried.stderr).trim()))
+}
+
+/// The names of the tests that need the lab.
+fn names(root: &Path) -> Result<Vec<String>> {
+    let output = child::cargo(root, &["test", "--quiet", "--test", "lab"])
+        .args(&WHOLE[1..])
+        .args(["--", "--ignored", "--list", "--format=terse"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("could not list the lab's tests")?;
+    anyhow::ensure!(output.status.success(), "the lab's tests do not build");
+    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(listed).collect())
+}
+
+fn listed(line: &str) -> Option<String> {
+    line.strip_suffix(": test").map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_are_read_from_the_list() {
+        assert_eq!(super::listed("drain::loses_nothing: test").as_deref(), Some("drain::loses_nothing"));
+        assert_eq!(super::listed("3 tests, 0 benchmarks"), None);
+    }
+}
