@@ -10,6 +10,7 @@ pub mod drill;
 pub mod health;
 pub mod journal;
 pub mod model;
+pub mod observe;
 pub mod plan;
 pub mod provider;
 pub mod run;

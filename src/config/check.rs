@@ -124,7 +124,7 @@ impl<'p> Check<'p> {
             (Kind::Named(shape) | Kind::Appended(shape), Value::List(items)) => {
                 for (index, item) in items.iter().enumerate() {
                     let path = label(path, item, kind, index);
-                    self.sibling = sibling(items, index);
+                    self.sibling = if self.complete { sibling(items, item, shape) } else { None };
                     match &item.value {
                         Value::Table(table) => self.table(table, item.at, shape, &path),
                         other => self.report(item, &path, expected("a table", other, None)),
@@ -157,12 +157,18 @@ fn is_planned(table: &Table, shape: &Shape) -> bool {
     table.get(tag.key).and_then(|e| e.node.text()).is_some_and(|name| tag.planned.contains(&name))
 }
 
-/// Another table's name that is much like the name of this one.
-fn sibling(items: &[Node], index: usize) -> Option<String> {
-    let name = |item: &Node| item.table()?.get("name")?.node.text().map(str::to_owned);
-    let own = name(items.get(index)?)?;
-    let others: Vec<String> = items.iter().filter_map(name).filter(|other| *other != own).collect();
-    nearest(&own, others.iter().map(String::as_str)).map(str::to_owned)
+/// Tables among which a near name is looked for; the search is quadratic.
+const MAX_SIBLINGS: usize = 200;
+
+/// Another table's name that is much like the name of this one, where this one lacks several keys.
+fn sibling(items: &[Node], item: &Node, shape: &Shape) -> Option<String> {
+    let table = item.table()?;
+    let lacks = shape.keys.iter().filter(|k| matches!(k.need, Need::Required) && !table.contains_key(k.name)).count();
+    if lacks < 2 || items.len() > MAX_SIBLINGS {
+        return None;
+    }
+    let own = item.name()?;
+    nearest(own, items.iter().filter_map(Node::name).filter(|other| *other != own)).map(str::to_owned)
 }
 
 /// The keys that a table of this variant may have.

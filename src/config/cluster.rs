@@ -131,6 +131,15 @@ fn run(r: &Reader<'_>, problems: &mut Problems) -> Option<Run> {
             format!("with a max-age of {} and a poll of {poll}, all is unknown between two looks", show(run.max_age));
         r.spot("max-age").report(problems, message, "it must be longer than `run.poll`");
     }
+    // The questions of one look are asked together; what is answered first waits for what is answered last.
+    if run.call_timeout >= run.max_age {
+        let message = format!(
+            "with calls of up to {} and a max-age of {}, one slow answer makes the others unknown",
+            show(run.call_timeout),
+            show(run.max_age)
+        );
+        r.spot("call-timeout").report(problems, message, "it must be shorter than `run.max-age`");
+    }
     if run.patience <= run.call_timeout {
         let message =
             format!("a patience of {} ends before one call may ({})", show(run.patience), show(run.call_timeout));

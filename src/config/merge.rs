@@ -63,17 +63,19 @@ fn combine(old: &mut Node, new: Node, kind: Option<&'static Kind>) {
 }
 
 fn merge_named(old: &mut Vec<Node>, new: Vec<Node>, shape: &'static Shape) {
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    for (at, node) in old.iter().enumerate() {
+        if let Some(name) = node.name() {
+            known.entry(name.to_owned()).or_insert(at);
+        }
+    }
     for node in new {
-        let same = name(&node).and_then(|n| old.iter().position(|o| name(o) == Some(n)));
+        let same = node.name().and_then(|name| known.get(name).copied());
         match (same.and_then(|at| old.get_mut(at)).map(|o| &mut o.value), node.value) {
             (Some(Value::Table(base)), Value::Table(over)) => merge(base, over, shape),
             (_, value) => old.push(Node { at: node.at, value }),
         }
     }
-}
-
-fn name(node: &Node) -> Option<&str> {
-    node.table()?.get("name")?.node.text()
 }
 
 /// Reports names that one fragment gives twice; the second would silently be a part of the first.
@@ -85,7 +87,7 @@ pub(crate) fn find_twins(fragment: &Table, shape: &'static Shape, problems: &mut
         }
         let mut seen: BTreeMap<&str, &Node> = BTreeMap::new();
         for (index, item) in items.iter().enumerate() {
-            let Some(name) = name(item) else { continue };
+            let Some(name) = item.name() else { continue };
             if let Some(first) = seen.insert(name, item) {
                 let message =
                     format!("the {key} {name:?} is here twice; the first one is at {}", problems.line_of(first.at));

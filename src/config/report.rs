@@ -143,8 +143,8 @@ impl Report {
         let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH).without_primary_span_start();
         let mut out = String::new();
         for (number, problem) in self.problems.iter().enumerate() {
-            let shown = Shown::new(problem, &self.sources).filter(|_| number < MAX_EXCERPTS);
-            let rendered = shown.and_then(|shown| {
+            let shown = (number < MAX_EXCERPTS).then(|| Shown::new(problem, &self.sources));
+            let rendered = shown.flatten().and_then(|shown| {
                 let mut text = String::new();
                 handler.render_report(&mut text, &shown).ok().map(|()| text)
             });

@@ -95,16 +95,22 @@ fn ready(r: &Reader<'_>, context: &Context, problems: &mut Problems) -> Option<R
         "tcp" => Probe::Tcp,
         _ => return None,
     };
-    let interval = r.duration("interval")?;
+    let (interval, timeout) = (r.duration("interval")?, r.duration("timeout")?);
     if let Some(run) = context.run.as_ref().filter(|run| interval >= run.max_age) {
         let age = show(run.max_age);
         let message = format!("with an interval of {}, readiness is unknown between two probes", show(interval));
         r.spot("interval").report(problems, message, format!("it must be shorter than `run.max-age` ({age})"));
     }
+    // A probe that is given up by the run is unknown; only one that gives up by itself is an answer: not ready.
+    if let Some(run) = context.run.as_ref().filter(|run| timeout >= run.call_timeout) {
+        let limit = show(run.call_timeout);
+        let message = format!("a probe that may take {} is given up before it can answer", show(timeout));
+        r.spot("timeout").report(problems, message, format!("it must be shorter than `run.call-timeout` ({limit})"));
+    }
     Some(Ready {
         port: r.integer("port")?,
         probe,
-        timeout: r.duration("timeout")?,
+        timeout,
         interval,
         unhealthy: r.integer("unhealthy")?,
         healthy: r.integer("healthy")?,

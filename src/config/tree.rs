@@ -83,6 +83,11 @@ impl Node {
         if let Value::Table(table) = &self.value { Some(table) } else { None }
     }
 
+    /// What the table calls itself.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.table()?.get("name")?.node.text()
+    }
+
     pub(crate) fn list(&self) -> Option<&[Node]> {
         if let Value::List(items) = &self.value { Some(items) } else { None }
     }

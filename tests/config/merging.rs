@@ -79,7 +79,7 @@ fn problems_point_to_the_fragment_that_won() {
 #[test]
 fn what_is_overridden_is_checked_all_the_same() {
     let wrong = "[[service]]\nname = \"app\"\nready.timeout = 5\n";
-    let right = "[[service]]\nname = \"app\"\nready.timeout = \"5s\"\n";
+    let right = "[[service]]\nname = \"app\"\nready.timeout = \"3s\"\n";
     assert_eq!(
         lines(&[SMALL, wrong, right]),
         ["1.toml:3:17: service[app].ready.timeout: expected a string such as \"5s\", found an integer 5"]

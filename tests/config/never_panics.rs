@@ -88,3 +88,16 @@ fn deep_nesting_is_a_problem_like_any_other() {
         assert!(report.to_string().len() < 1 << 20, "the report stays readable");
     }
 }
+
+#[test]
+fn a_file_full_of_mistakes_is_answered_in_time() {
+    let keys: String = (0..10_000).map(|n| format!("k{n} = {n}\n")).collect();
+    let nodes: String = (0..4_000).map(|n| format!("[[node]]\nname = \"n{n}\"\nadress = 1\n")).collect();
+    let began = std::time::Instant::now();
+    for text in [keys.as_str(), nodes.as_str()] {
+        let report = load(&[text, text]).expect_err("full of mistakes");
+        assert!(report.problems().len() >= 4_000);
+        assert!(!report.to_string().is_empty());
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+}

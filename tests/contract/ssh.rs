@@ -257,6 +257,25 @@ async fn sockets_of_another_machine_are_reached_also_after_the_master_died() {
 }
 
 #[tokio::test]
+async fn a_host_used_for_sockets_only_answers_at_once() {
+    let Some(sshd) = Sshd::start().await else { return };
+    let access = sshd.access();
+    let path = sshd.directory.path().join("echo.sock");
+    let _server = echo(&path);
+    echoed(&access, "node-01", &path, b"first").await.expect("an echo");
+    // The session that turns Nagle's algorithm off is opened behind the first call.
+    sleep(Duration::from_millis(500)).await;
+    let mut times = Vec::new();
+    for _ in 0..30 {
+        let began = Instant::now();
+        echoed(&access, "node-01", &path, b"again").await.expect("an echo");
+        times.push(began.elapsed());
+    }
+    times.sort();
+    assert!(times[20] < Duration::from_millis(30), "a third of the exchanges is slow: {times:?}");
+}
+
+#[tokio::test]
 async fn a_host_that_goes_away_is_unreachable_and_comes_back() {
     let Some(mut sshd) = Sshd::start().await else { return };
     let access = sshd.access();

@@ -2,12 +2,7 @@
 //! flaps, cut-off load balancers, and crashes at every position of the journal. Every seed is a test of its own; a
 //! failure prints it. `TIDEGATE_SEEDS=N` sets their number, `TIDEGATE_SEED=N` runs one.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "a test may fail loudly"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "a test may fail loudly")]
 
 mod crash;
 mod edges;

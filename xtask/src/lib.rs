@@ -1,5 +1,7 @@
 //! What the tasks are made of; the tests of the lab and the benchmark use it too.
 
+pub mod bench;
+pub mod crash;
 pub mod harness;
 pub mod lab;
 pub mod packages;

@@ -10,7 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use xtask::lab::{Lab, Options};
+use xtask::lab::{Haproxy, Lab, Options};
 
 /// A name that no other run of these tests has, and that fits into a lab's ten characters.
 fn prefix() -> String {
@@ -118,6 +118,25 @@ fn a_lab_breaks_on_command_heals_and_leaves_nothing() -> Result<()> {
     let cut = lab.app_requests("node-3")?.into_iter().find(|request| request.status == 0);
     let stopped = lab.app_stopped("node-3")?;
     ensure!(cut.is_some_and(|cut| stopped.is_some_and(|at| cut.start < at && at <= cut.end)), "cut by the stop");
+
+    // A reload forgets a drain, unless HAProxy was told to keep its state.
+    let state = |lab: &Lab| -> Result<String> {
+        let servers = lab.servers("lb-1")?;
+        Ok(servers.into_iter().find(|server| server.name == "node-1").map_or_else(String::new, |server| server.status))
+    };
+    let worker = |lab: &Lab| -> Result<Option<String>> {
+        Ok(lab.haproxy("lb-1", "show info")?.lines().find(|line| line.starts_with("Pid:")).map(str::to_owned))
+    };
+    for (state_file, expected) in [(false, "UP"), (true, "DRAIN")] {
+        lab.reset()?;
+        lab.balance(&Haproxy { state_file, ..Haproxy::default() })?;
+        lab.haproxy("lb-1", "set server app/node-1 state drain")?;
+        ensure!(state(&lab)? == "DRAIN", "drained");
+        let before = worker(&lab)?;
+        lab.reload_lb("lb-1")?;
+        within(5, "the reload is over", || Ok(worker(&lab)? != before))?;
+        ensure!(state(&lab)? == expected, "{expected} after a reload with state_file = {state_file}");
+    }
 
     // What a test leaves running in a namespace ends with the reset.
     let mut left = lab.command_in("control", "sleep")?.arg("1000").spawn()?;

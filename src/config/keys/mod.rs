@@ -135,7 +135,7 @@ static RUN: Shape = shape(
             "call-timeout",
             Kind::Duration(ms(50), secs(300)),
             text("5s"),
-            "Time limit of one question to, or one change of, a real system.",
+            "Time limit of one question to, or one change of, a real system; shorter than `max-age`.",
         ),
         key(
             "max-age",

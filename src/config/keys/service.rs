@@ -63,7 +63,12 @@ static READY: Shape = Shape {
             Need::Required,
             "The service's port on the node; its established sockets are what a drain waits for.",
         ),
-        key("timeout", Kind::Duration(ms(10), secs(60)), text("2s"), "Time limit of one probe."),
+        key(
+            "timeout",
+            Kind::Duration(ms(10), secs(60)),
+            text("2s"),
+            "Time limit of one probe; shorter than `run.call-timeout`.",
+        ),
         key(
             "interval",
             Kind::Duration(ms(10), secs(600)),

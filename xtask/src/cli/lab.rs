@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
+use xtask::crash;
 use xtask::lab::{Lab, Layout, Options, supervise, tidegate};
 
 /// What can be done with a lab.
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Jetty(Jetty),
     /// Send load from the client namespace with the release build of `tidegate load`
     Load(Load),
+    /// Kill Tidegate at points of a drain and a restore under load, resume it, and see that nothing is lost
+    Crash(Crash),
     /// The lab's power supply; started by `up`
     #[command(hide = true)]
     Supervise(Supervise),
@@ -107,6 +110,18 @@ pub(crate) struct Load {
 }
 
 #[derive(Args)]
+pub(crate) struct Crash {
+    #[command(flatten)]
+    which: Which,
+    /// Points of the drain, and as many of the restore
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    points: u32,
+    /// The result as one line of JSON, the last one of stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct Supervise {
     #[command(flatten)]
     which: Which,
@@ -146,6 +161,7 @@ impl Command {
                 Ok(ExitCode::SUCCESS)
             }
             Self::Load(load) => load.run(),
+            Self::Crash(crash) => crash.run(),
             Self::Supervise(supervise) => supervise.run(),
         }
     }
@@ -199,6 +215,31 @@ impl Load {
         }
         // Nothing is left to do here afterwards, so the load generator takes this process's place.
         Err(command.args(&self.arguments).exec()).context("could not run nsenter")
+    }
+}
+
+impl Crash {
+    #[allow(clippy::print_stdout, reason = "the result is this command's data")]
+    fn run(self) -> Result<ExitCode> {
+        // A lab that somebody has up is used and left; otherwise one is made for the occasion.
+        let (lab, made) = match Lab::attach(&self.which.prefix) {
+            Ok(lab) => (lab, false),
+            Err(_) => (Lab::up(Options { prefix: self.which.prefix.clone(), ..Options::default() })?, true),
+        };
+        let report = lab.reset().and_then(|()| crash::run(&lab, self.points as usize));
+        if made {
+            Lab::down(&self.which.prefix)?;
+        }
+        let report = report?;
+        eprintln!(
+            "crash: {} of {} points ended as promised; {} of {} requests failed",
+            report.resumed, report.points, report.failed_requests, report.requests
+        );
+        if self.json {
+            println!("{}", serde_json::to_string(&report)?);
+        }
+        let good = report.resumed == report.points && report.failed_requests == 0;
+        Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line of `cargo xtask`.
 
+mod bench;
 mod lab;
 mod test;
 
@@ -25,6 +26,9 @@ enum Task {
     /// A real cluster on this machine: three Pacemaker nodes behind two HAProxy (needs root, Debian)
     #[command(subcommand)]
     Lab(lab::Command),
+    /// Measure against what people do today, and against what the cluster itself needs (needs root, Debian)
+    #[command(subcommand)]
+    Bench(bench::Command),
 }
 
 impl Cli {
@@ -33,6 +37,7 @@ impl Cli {
             Task::Test(test) => test.run(),
             Task::Tidy => test::tidy(),
             Task::Lab(command) => command.run(),
+            Task::Bench(command) => command.run(),
         }
     }
 }

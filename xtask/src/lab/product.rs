@@ -22,7 +22,7 @@ pub(crate) fn xtask() -> Result<PathBuf> {
 }
 
 /// Cargo's target folder, from where this program itself is.
-fn target_folder() -> Result<PathBuf> {
+pub(crate) fn target_folder() -> Result<PathBuf> {
     let this = std::env::current_exe().context("could not find this program's file")?;
     let profile =
         this.ancestors().find(|folder| folder.file_name().is_some_and(|name| name == "debug" || name == "release"));

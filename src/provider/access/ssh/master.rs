@@ -64,9 +64,18 @@ impl Master {
         let lock = self.lock().await.map_err(|e| unreachable(host, &e.to_string()))?;
         if !self.lives().await {
             self.make(client, host).await?;
+            self.hurry(host);
         }
         drop(lock);
         Ok(())
+    }
+
+    /// Both ends of an SSH connection leave Nagle's algorithm on until its first session begins. A host that is used
+    /// for forwards only never has one, and every second exchange takes 40 ms longer (*measured*). So a session is
+    /// opened, which nobody waits for.
+    fn hurry(&self, host: &str) {
+        let session = self.command(host, "true");
+        tokio::spawn(async move { process::run_silent(session, CONNECT_LIMIT).await });
     }
 
     /// Whether somebody listens on the control socket. That the peer lives too, the master itself watches.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zbus::{OwnedObjectPath, OwnedVariant};
+use zbus::{DBusError, OwnedObjectPath, OwnedVariant};
 
 use crate::provider::ProviderError;
 
@@ -37,28 +37,36 @@ pub(super) fn already_subscribed(error: &zbus::Error) -> bool {
     matches!(error, zbus::Error::MethodError(name, ..) if name.as_str() == "org.freedesktop.systemd1.AlreadySubscribed")
 }
 
+/// Errors by which the bus or systemd says no, and has changed nothing; systemd's own names beside them.
+const NO: [&str; 7] = [
+    "AccessDenied",
+    "InteractiveAuthorizationRequired",
+    "InvalidArgs",
+    "NotSupported",
+    "ServiceUnknown",
+    "UnknownMethod",
+    "UnknownObject",
+];
+
 /// What an error says of a *question*: nothing was to change, so a lost connection is just no answer.
 pub(super) fn unanswered(context: &str, error: &zbus::Error) -> ProviderError {
-    match error {
-        zbus::Error::MethodError(..) => changed(context, error),
+    match changed(context, error) {
+        refused @ ProviderError::Refused(_) => refused,
         _ => ProviderError::Unreachable(format!("{context}: {error}")),
     }
 }
 
 /// What an error says of a *change*: a clear no, or that nobody knows.
 pub(super) fn changed(context: &str, error: &zbus::Error) -> ProviderError {
-    let zbus::Error::MethodError(name, description, _) = error else {
-        return ProviderError::Unexpected(format!("{context}: the connection broke, and the job may go on: {error}"));
+    let (name, why) = match error {
+        zbus::Error::MethodError(name, why, _) => (name.as_str().to_owned(), why.as_deref()),
+        zbus::Error::FDO(error) => (error.name().as_str().to_owned(), error.description()),
+        _ => (String::new(), None),
     };
-    let why = format!("{context}: {}", description.as_deref().unwrap_or(name.as_str()));
-    let no = name.as_str().starts_with("org.freedesktop.systemd1.")
-        || matches!(
-            name.as_str(),
-            "org.freedesktop.DBus.Error.AccessDenied"
-                | "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
-                | "org.freedesktop.DBus.Error.InvalidArgs"
-                | "org.freedesktop.DBus.Error.NotSupported"
-                | "org.freedesktop.DBus.Error.UnknownMethod"
-        );
-    if no { ProviderError::Refused(why) } else { ProviderError::Unexpected(why) }
+    let no = name.starts_with("org.freedesktop.systemd1.")
+        || name.strip_prefix("org.freedesktop.DBus.Error.").is_some_and(|short| NO.contains(&short));
+    if no {
+        return ProviderError::Refused(format!("{context}: {}", why.unwrap_or(&name)));
+    }
+    ProviderError::Unexpected(format!("{context}: {error}; what systemd does now is unknown"))
 }

@@ -1,0 +1,178 @@
+//! The command line as types: one definition for parsing, help, man pages and completions.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, builder::styling};
+
+use super::{
+    abort::AbortArgs, check::CheckArgs, completions::CompletionsArgs, history::HistoryArgs, load::LoadArgs,
+    man::ManArgs, show::ShowArgs,
+};
+use crate::{demo::DemoArgs, model::NodeName};
+
+const STYLES: styling::Styles = styling::Styles::styled()
+    .header(styling::AnsiColor::Green.on_default().bold())
+    .usage(styling::AnsiColor::Green.on_default().bold())
+    .literal(styling::AnsiColor::Cyan.on_default().bold())
+    .placeholder(styling::AnsiColor::Cyan.on_default());
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by a gate, 4 held, paused or stuck.
+With --json the last line of stdout is one JSON object; everything for people is on stderr.";
+
+const AFTER_LONG_HELP: &str = "\
+Exit codes:
+  0  done
+  1  failed, or given up and undone
+  2  the command line or the configuration is wrong; nothing was touched
+  3  refused by a gate or by another executor; nothing was touched
+  4  held, paused or stuck: a run waits for a person
+
+With --json the last line of stdout is one JSON object; everything for people is on stderr.
+  drain, restore, resume, abort
+      {run, purpose, node, result, why, undo, seconds, waited, node_state, next, reassertions}
+      result is done, held, paused, aborted, stuck or failed; undo is the same object for the run that put things
+      back, or null; waited has the seconds of each step by its name
+  plan       the plan: {request, parent, origin, made_at, fingerprint, steps, warnings}
+  can-drain  {node, verdict, gates: [{code, answer, detail, remedy}]}; verdict is yes or no
+  status     {nodes, routes, run, unknown}
+  history    {runs: [{run, purpose, node, operator, reason, result, opened_at, seconds}]}
+  show       {run, plan, records, chain, state, ...}
+  check      {ok, items: [{what, answer, detail}]}
+  any error  {result, error, next, ...}; a refusal adds {purpose, node, refusals: [gate]}";
+
+/// Take a node of an active-active service out of traffic, and bring it back, without losing a request.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, styles = STYLES, after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Global {
+    /// The configuration: a file, or a directory of fragments
+    #[arg(long, global = true, value_name = "PATH", env = "TIDEGATE_CONFIG", default_value = crate::config::DEFAULT_PATH)]
+    pub(super) config: PathBuf,
+    /// Print the result as one line of JSON, the last line of stdout
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Tell every single effect; twice: what is asked of each system
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// Tell nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+}
+
+/// What every command takes that moves something.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Acting {
+    /// Why; kept in the journal and in the cluster, for everybody to see
+    #[arg(long, value_name = "TEXT", default_value = "no reason given")]
+    pub(super) reason: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Who asks [default: $SUDO_USER or $USER]
+    #[arg(long, value_name = "NAME")]
+    pub(super) operator: Option<String>,
+}
+
+impl Acting {
+    /// Who asks.
+    pub(super) fn operator(&self) -> String {
+        let from = |name| std::env::var(name).ok().filter(|who| !who.is_empty());
+        self.operator.clone().or_else(|| from("SUDO_USER")).or_else(|| from("USER")).unwrap_or_else(|| "unknown".into())
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NodeArg {
+    /// The node, by its name in the cluster
+    #[arg(value_name = "NODE", value_parser = node_name)]
+    pub(super) node: NodeName,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Act {
+    #[command(flatten)]
+    pub(super) node: NodeArg,
+    #[command(flatten)]
+    pub(super) acting: Acting,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArg {
+    /// The run, as `tidegate history` names it
+    #[arg(value_name = "RUN", value_parser = run_name)]
+    pub(super) run: crate::model::RunId,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResumeArgs {
+    #[command(flatten)]
+    pub(super) run: RunArg,
+    #[command(flatten)]
+    pub(super) acting: Acting,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Planned {
+    /// What a drain would do
+    Drain(NodeArg),
+    /// What a restore would do
+    Restore(NodeArg),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Check the configuration, and that everything it names answers
+    Check(CheckArgs),
+    /// Show who serves what share, through which routes, and the open run
+    Status,
+    /// Tell whether a node can be drained now, with every reason
+    CanDrain(NodeArg),
+    /// Show what would happen, step by step, and change nothing
+    #[command(subcommand)]
+    Plan(Planned),
+    /// Take a node out of traffic, then out of the cluster
+    Drain(Act),
+    /// Bring a drained node back, exactly as it was
+    Restore(Act),
+    /// Go on with a run that was held, paused or interrupted
+    Resume(ResumeArgs),
+    /// Give a run up and put everything back
+    Abort(AbortArgs),
+    /// List the runs, newest first
+    History(HistoryArgs),
+    /// Show one run: its plan, what happened, and the node's state
+    Show(ShowArgs),
+    /// Watch a drain lose nothing, or (naive) lose plenty, on an embedded cluster
+    Demo(DemoArgs),
+    /// Send requests at a constant rate and report every failure
+    #[command(hide = true)]
+    Load(LoadArgs),
+    /// Print a completion script for a shell
+    #[command(hide = true)]
+    Completions(CompletionsArgs),
+    /// Write the man pages into a directory
+    #[command(hide = true)]
+    Man(ManArgs),
+}
+
+fn node_name(text: &str) -> Result<NodeName, String> {
+    named(text, "node").map(NodeName::new)
+}
+
+fn run_name(text: &str) -> Result<crate::model::RunId, String> {
+    named(text, "run").map(crate::model::RunId::new)
+}
+
+fn named<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
+    let fits = !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    fits.then_some(text).ok_or_else(|| format!("a {what}'s name is one word"))
+}

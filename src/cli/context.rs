@@ -1,0 +1,154 @@
+//! From the configuration to everything that a command works with: the journal, the providers, and one look at the
+//! real systems. Whatever takes time is begun at once and side by side.
+
+use std::{path::Path, sync::Arc};
+
+use tokio::try_join;
+
+use super::{
+    exit::{Code, Failure, Result},
+    report::Reading,
+    world::{Ways, members},
+};
+use crate::{
+    config::{self, Settings},
+    journal::{Journal, JournalError, RunSummary, sqlite::SqliteJournal},
+    model::{NodeName, Observation, Receipt, RunId, Topology},
+    plan::{Plan, Purpose, Request, gates::Gate, ledger, planner},
+    provider::World,
+    run::observer::{Observer, Wants},
+};
+
+/// Runs that are looked through for open and outstanding ones; older ones are found by the cluster's mark.
+const RUNS_READ: usize = 1000;
+
+/// What every command needs that does more than read the configuration.
+pub(super) struct Context {
+    pub(super) settings: Arc<Settings>,
+    pub(super) journal: Arc<dyn Journal>,
+    ways: Ways,
+}
+
+/// One look at the real systems, and what the journal says at the same time.
+#[derive(Clone)]
+pub(super) struct Survey {
+    pub(super) world: World,
+    pub(super) topology: Arc<Topology>,
+    pub(super) seen: Observation,
+    pub(super) runs: Vec<RunSummary>,
+}
+
+/// The configuration, or every problem of it.
+pub(super) fn settings(path: &Path) -> Result<Arc<Settings>> {
+    config::load(path).map(Arc::new).map_err(|report| {
+        Failure::usage(report.render(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never))
+            .detail("problems", serde_json::json!(report.problems()))
+    })
+}
+
+/// The journal of these settings.
+pub(super) async fn journal(settings: &Settings) -> Result<Arc<dyn Journal>> {
+    Ok(Arc::new(SqliteJournal::open(&settings.journal.path).await?))
+}
+
+impl Context {
+    /// Reads the configuration, begins to connect, opens the journal.
+    pub(super) async fn open(path: &Path) -> Result<Self> {
+        Self::with(settings(path)?).await
+    }
+
+    /// As [`Self::open`], with a configuration that is read already.
+    pub(super) async fn with(settings: Arc<Settings>) -> Result<Self> {
+        let ways = Ways::new(&settings).map_err(|e| Failure::new(Code::Failed, e.to_string()))?;
+        ways.warm(&settings);
+        let journal = journal(&settings).await?;
+        Ok(Self { settings, journal, ways })
+    }
+
+    /// Looks at what is wanted of the cluster's members, once.
+    pub(super) async fn survey(&self, wants: impl FnOnce(&Topology) -> Wants) -> Result<Survey> {
+        let (looked, runs) = try_join!(async { Ok(self.look(wants).await) }, async {
+            self.journal.runs(RUNS_READ).await.map_err(Failure::from)
+        })?;
+        let (world, topology, seen) = looked;
+        Ok(Survey { world, topology, seen, runs })
+    }
+
+    async fn look(&self, wants: impl FnOnce(&Topology) -> Wants) -> (World, Arc<Topology>, Observation) {
+        let mut members = members(&self.settings);
+        let mut world = self.ways.world(&self.settings, &members);
+        let mut seen = Observation::default();
+        if members.is_empty() {
+            let mut observer = Observer::new(world, self.settings.clone());
+            members = observer.members().await;
+            seen = observer.seen().clone();
+            world = self.ways.world(&self.settings, &members);
+        }
+        let topology = Arc::new(self.settings.topology(&members));
+        let mut wants = wants(&topology);
+        if seen.cluster.value().is_some() {
+            // Asked a moment ago, to learn who the members are.
+            wants.cluster = None;
+        }
+        let mut observer = Observer::new(world.clone(), self.settings.clone()).starting_from(seen);
+        observer.refresh(&topology, &wants).await;
+        (world, topology, observer.seen().clone())
+    }
+
+    /// The drain that holds the node out, with what it changed, where there is one.
+    pub(super) async fn outstanding(&self, survey: &Survey, node: &NodeName) -> Result<Option<(RunId, Vec<Receipt>)>> {
+        let run = match ledger::outstanding(&survey.runs, node) {
+            Some(run) => run,
+            None => match self.marked(survey, node).await? {
+                Some(run) => run,
+                None => return Ok(None),
+            },
+        };
+        let reading = Reading::of(&*self.journal, &run).await?;
+        Ok(Some((run, reading.state.receipts)))
+    }
+
+    /// The drain whose mark the node carries in the cluster, where this journal has it.
+    async fn marked(&self, survey: &Survey, node: &NodeName) -> Result<Option<RunId>> {
+        let member = survey.seen.cluster.value().and_then(|c| c.nodes.get(node));
+        let Some(owner) = member.and_then(|m| m.owner.as_ref()) else { return Ok(None) };
+        match self.journal.run(&owner.run).await {
+            Ok(summary) if summary.plan.request.purpose == Purpose::Drain => Ok(Some(summary.run)),
+            Ok(_) | Err(JournalError::NoSuchRun(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Every gate of a request, answered, and the plan where all of them pass.
+    pub(super) async fn decide(&self, request: &Request, survey: &Survey) -> Result<(Vec<Gate>, Option<Plan>)> {
+        let outstanding = self.outstanding(survey, &request.node).await?;
+        let basis = planner::Basis {
+            settings: &self.settings,
+            topology: &survey.topology,
+            seen: &survey.seen,
+            open_run: ledger::open(&survey.runs).map(|r| &r.run),
+            outstanding: outstanding.as_ref().map(|(run, receipts)| (run, receipts.as_slice())),
+            now: survey.world.clock.now(),
+        };
+        Ok((planner::verdict(request, &basis), planner::plan(request, &basis).ok()))
+    }
+
+    /// The plan, or every reason against it.
+    pub(super) async fn plan(&self, request: &Request, survey: &Survey) -> Result<Plan> {
+        let (verdict, plan) = self.decide(request, survey).await?;
+        let refused = || verdict.iter().filter(|g| !g.passes()).cloned().collect::<Vec<_>>();
+        plan.ok_or_else(|| Failure::refused(request.purpose, &request.node, &refused()))
+    }
+}
+
+/// What the gates and the plan of a request read: the node's own facts, and everybody's readiness.
+pub(super) fn wants(purpose: Purpose, node: &NodeName, topology: &Topology) -> Wants {
+    let everything = Wants::everything(topology);
+    let only = |nodes: &std::collections::BTreeSet<NodeName>| nodes.iter().filter(|n| *n == node).cloned().collect();
+    Wants {
+        sockets: only(&everything.sockets),
+        units: only(&everything.units),
+        ready: if purpose == Purpose::Drain { everything.ready } else { only(&everything.ready) },
+        ..everything
+    }
+}

@@ -1,0 +1,200 @@
+//! One run as its reader needs it: how it ended, how long each step took, what state it left the node in. The same
+//! for the command that executed it, for `show`, and for scripts.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::exit::{Code, Failure, Result};
+use crate::{
+    journal::{Ending, Journal, Record, RunSummary},
+    model::{NodeName, RunId, observed::age},
+    observe::words,
+    plan::{Plan, Purpose},
+    run::{
+        outlook,
+        state::{RunState, Status, StepState},
+        waiting::Short,
+    },
+};
+
+/// A run, read from its journal.
+pub(super) struct Reading {
+    pub(super) summary: RunSummary,
+    pub(super) records: Vec<Record>,
+    pub(super) state: RunState,
+}
+
+impl Reading {
+    /// Reads one run. Fails where the journal cannot be read or says something impossible.
+    pub(super) async fn of(journal: &dyn Journal, run: &RunId) -> Result<Self> {
+        let summary = journal.run(run).await?;
+        let records = journal.records(run).await?;
+        let state = RunState::fold(&summary.plan, &records)
+            .map_err(|misfit| Failure::new(Code::Failed, format!("run {run}: {misfit}")))?;
+        Ok(Self { summary, records, state })
+    }
+
+    pub(super) fn plan(&self) -> &Plan {
+        &self.summary.plan
+    }
+
+    /// From its opening to its end, or to its last record where it has not ended.
+    pub(super) fn took(&self) -> Duration {
+        let last = self.records.last().map_or(self.summary.opened_at, |r| r.at);
+        age(self.summary.ended_at.unwrap_or(last), self.summary.opened_at)
+    }
+
+    /// The run that undoes this one.
+    pub(super) fn undo(&self) -> Option<&RunId> {
+        match &self.state.status {
+            Status::Ended { ending: Ending::Aborted { undo, .. } } => undo.as_ref(),
+            _ => None,
+        }
+    }
+
+    fn why(&self) -> Option<String> {
+        match &self.state.status {
+            Status::Held { why } | Status::Aborting { why } => Some(why.clone()),
+            Status::Ended { ending: Ending::Aborted { why, .. } | Ending::Stuck { why } } => Some(why.clone()),
+            Status::Ended { ending: Ending::Acknowledged { by } } => Some(format!("acknowledged by {by}")),
+            Status::Open | Status::Active | Status::Ended { ending: Ending::Done } => None,
+        }
+    }
+
+    /// Seconds of each step that was begun, by the step's name; a second step of the same kind gets a number.
+    fn waited(&self) -> BTreeMap<String, f64> {
+        let mut waited = BTreeMap::new();
+        for (name, state) in step_names(self.plan()).into_iter().zip(&self.state.steps) {
+            let last = self.records.last().map(|r| r.at);
+            match state {
+                StepState::Pending => {}
+                StepState::Active { since } => drop(waited.insert(name, seconds(age(last.unwrap_or(*since), *since)))),
+                StepState::Done { since, at } => drop(waited.insert(name, seconds(age(*at, *since)))),
+            }
+        }
+        waited
+    }
+}
+
+/// A run's result: the JSON object of every command that executes one.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct RunReport {
+    pub(super) run: RunId,
+    pub(super) purpose: Purpose,
+    pub(super) node: NodeName,
+    /// done, held, paused, aborted, stuck, acknowledged, running or failed.
+    pub(super) result: &'static str,
+    pub(super) why: Option<String>,
+    pub(super) undo: Option<Box<RunReport>>,
+    pub(super) seconds: f64,
+    pub(super) waited: BTreeMap<String, f64>,
+    pub(super) node_state: String,
+    pub(super) next: String,
+    pub(super) reassertions: u32,
+    pub(super) opened_at: Timestamp,
+}
+
+impl RunReport {
+    /// Reads a run and everything that undoes it. `alive` says whether an executor is at work.
+    pub(super) async fn of(journal: &dyn Journal, run: &RunId, alive: bool) -> Result<Self> {
+        let reading = Reading::of(journal, run).await?;
+        let undo = match reading.undo() {
+            Some(undo) => Some(Box::new(Box::pin(Self::of(journal, undo, alive)).await?)),
+            None => None,
+        };
+        Ok(Self::new(&reading, undo, alive))
+    }
+
+    /// The report of what was read. What undid the run has the last word on the node.
+    pub(super) fn new(reading: &Reading, undo: Option<Box<Self>>, alive: bool) -> Self {
+        let (plan, state) = (reading.plan(), &reading.state);
+        let (node_state, next) = match &undo {
+            Some(undo) => (undo.node_state.clone(), undo.next.clone()),
+            None => (outlook::node_state(plan, state), outlook::next_command(&reading.summary.run, plan, state)),
+        };
+        Self {
+            run: reading.summary.run.clone(),
+            purpose: plan.request.purpose,
+            node: plan.node().clone(),
+            result: words::status_word(&state.status, alive),
+            why: reading.why(),
+            undo,
+            seconds: seconds(reading.took()),
+            waited: reading.waited(),
+            node_state,
+            next,
+            reassertions: state.reassertions,
+            opened_at: reading.summary.opened_at,
+        }
+    }
+
+    /// The exit code of a command that wanted this run done.
+    pub(super) fn code(&self) -> Code {
+        match (self.result, &self.undo) {
+            ("done", _) => Code::Done,
+            ("aborted", Some(undo)) if undo.code() == Code::Held => Code::Held,
+            ("aborted" | "failed" | "acknowledged", _) => Code::Failed,
+            _ => Code::Held,
+        }
+    }
+
+    /// The exit code of a command that wanted this run undone.
+    pub(super) fn abort_code(&self) -> Code {
+        match (self.result, &self.undo) {
+            ("aborted", Some(undo)) => undo.code(),
+            ("aborted" | "acknowledged", None) => Code::Done,
+            _ => self.code(),
+        }
+    }
+
+    /// What a person reads at the end: what became of it, the node's state, the next command.
+    pub(super) fn text(&self) -> String {
+        let what = format!("{} {}", self.purpose, self.node);
+        let took = Short(Duration::from_secs_f64(self.seconds));
+        let why = self.why.as_deref().unwrap_or("told to stop");
+        let first = match (self.result, &self.undo) {
+            ("done", _) => format!("{what}: done in {took} ({})", self.run),
+            ("aborted", Some(undo)) => {
+                let undone = if undo.result == "done" { "everything is put back" } else { undo.result };
+                format!("{what}: given up ({why}); undo {undone} ({}, then {})", self.run, undo.run)
+            }
+            ("aborted", None) => format!("{what}: given up ({why}); nothing had been changed ({})", self.run),
+            (result, _) => format!("{what}: {result}: {why} ({})", self.run),
+        };
+        format!("{first}\n{}\n{}.", self.node_state, sentence(&self.next))
+    }
+}
+
+/// Step names for machines: the plan's own, numbered from the second of a kind on.
+pub(super) fn step_names(plan: &Plan) -> Vec<String> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let name = |step: &crate::plan::Step| {
+        let value = serde_json::to_value(&step.action).unwrap_or_default();
+        value.get("step").and_then(|s| s.as_str()).unwrap_or("step").to_owned()
+    };
+    plan.steps
+        .iter()
+        .map(|step| {
+            let name = name(step);
+            let count = seen.entry(name.clone()).or_default();
+            *count += 1;
+            if *count == 1 { name } else { format!("{name}-{count}") }
+        })
+        .collect()
+}
+
+/// Seconds to the millisecond.
+pub(super) fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// Begins with a capital letter, unless with a command.
+fn sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,180 @@
+//! The providers that the configuration asks for.
+//!
+//! With `access = "local"` the coordinator is itself a member, and only that member's own sockets and units can be
+//! read: asking this machine in another's name would be a wrong answer that looks like a right one.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::{
+    config::{
+        Settings,
+        settings::{Access as Way, Endpoint, Via},
+    },
+    health::probe::HttpProber,
+    model::NodeName,
+    provider::{
+        ProviderError, Result, SystemClock, World,
+        access::{Access, Output, Stream, local::LocalAccess, ssh::SshAccess},
+        cluster::pacemaker::Pacemaker,
+        route::haproxy::Haproxy,
+        unit::systemd::Systemd,
+    },
+    traffic::sockets::Sockets,
+};
+
+/// What the local machine is called among hosts; no machine's name.
+const HERE: &str = "";
+
+/// The ways to the machines, shared by every provider.
+pub(super) struct Ways {
+    nodes: Arc<dyn Access>,
+    ssh: Arc<SshAccess>,
+    /// The member that this machine is, where access is local.
+    here: Option<NodeName>,
+}
+
+impl Ways {
+    /// The ways that the settings ask for. Nothing is connected yet.
+    pub(super) fn new(settings: &Settings) -> Result<Self> {
+        Ok(match &settings.cluster.access {
+            Way::Ssh { user, config } => {
+                let ssh = Arc::new(SshAccess::new(user.clone(), config.clone())?);
+                Self { nodes: ssh.clone(), ssh, here: None }
+            }
+            Way::Local => {
+                let ssh = Arc::new(SshAccess::new(None, None)?);
+                let here = rustix::system::uname().nodename().to_string_lossy().into_owned();
+                Self { nodes: Arc::new(OnlyHere(LocalAccess::new())), ssh, here: Some(NodeName::new(here)) }
+            }
+        })
+    }
+
+    /// Begins to connect to every machine that will be needed, without waiting for any of them.
+    pub(super) fn warm(&self, settings: &Settings) {
+        let mut hosts: Vec<String> = Vec::new();
+        if self.here.is_none() {
+            hosts.extend(members(settings).iter().map(|n| self.host(settings, n)));
+        }
+        for route in settings.entrypoints.iter().flat_map(|e| &e.routes) {
+            let Via::Haproxy(haproxy) = &route.via;
+            let endpoints = haproxy.instances.iter().flat_map(|i| [Some(&i.socket), i.master.as_ref()]);
+            hosts.extend(endpoints.flatten().filter_map(|e| match e {
+                Endpoint::Ssh { host, .. } => Some(host.clone()),
+                Endpoint::Unix { .. } | Endpoint::Tcp { .. } => None,
+            }));
+        }
+        hosts.sort();
+        hosts.dedup();
+        let ssh = self.ssh.clone();
+        tokio::spawn(async move {
+            let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+            // A host that does not answer is told by whoever needs it.
+            ssh.warm(&hosts).await;
+        });
+    }
+
+    /// The providers for these members.
+    pub(super) fn world(&self, settings: &Settings, members: &[NodeName]) -> World {
+        let limit = settings.run.call_timeout;
+        let hosts: BTreeMap<NodeName, String> =
+            members.iter().map(|node| (node.clone(), self.host(settings, node))).collect();
+        World {
+            routes: settings
+                .entrypoints
+                .iter()
+                .flat_map(|e| &e.routes)
+                .map(|route| {
+                    let Via::Haproxy(haproxy) = &route.via;
+                    Arc::new(Haproxy::new(route.id.clone(), haproxy.clone(), self.ssh.clone(), limit)) as _
+                })
+                .collect(),
+            cluster: Arc::new(Pacemaker::new(self.nodes.clone(), self.asked(&hosts), limit)),
+            units: Arc::new(Systemd::new(self.nodes.clone(), hosts.clone(), limit).jobs_within(settings.run.patience)),
+            traffic: Arc::new(Sockets::new(self.nodes.clone(), hosts, limit)),
+            prober: Arc::new(HttpProber::new(&settings.services, &settings.nodes)),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// The members that are asked about the cluster.
+    fn asked(&self, hosts: &BTreeMap<NodeName, String>) -> Vec<(NodeName, String)> {
+        match &self.here {
+            Some(here) => vec![(here.clone(), HERE.to_owned())],
+            None => hosts.iter().map(|(node, host)| (node.clone(), host.clone())).collect(),
+        }
+    }
+
+    fn host(&self, settings: &Settings, node: &NodeName) -> String {
+        match &self.here {
+            Some(here) if is_same(here, node) => HERE.to_owned(),
+            Some(_) => node.as_str().to_owned(),
+            None => settings.nodes.get(node).and_then(|n| n.ssh.clone()).unwrap_or_else(|| node.as_str().to_owned()),
+        }
+    }
+}
+
+/// The members as the configuration lists them; empty where the cluster has to be asked.
+pub(super) fn members(settings: &Settings) -> Vec<NodeName> {
+    match settings.cluster.members.as_slice() {
+        [] => settings.nodes.keys().cloned().collect(),
+        listed => listed.to_vec(),
+    }
+}
+
+/// Whether a machine's name is a member's: the same, or the same up to the first dot.
+fn is_same(host: &NodeName, node: &NodeName) -> bool {
+    let short = |name: &NodeName| name.as_str().split('.').next().unwrap_or_default().to_owned();
+    host == node || short(host) == node.as_str() || host.as_str() == short(node)
+}
+
+/// This machine, and no other in its name.
+struct OnlyHere(LocalAccess);
+
+fn here_only(host: &str) -> Result<()> {
+    if host == HERE {
+        return Ok(());
+    }
+    let why = format!("{host} is another machine, and `access = \"local\"` reaches this one only");
+    Err(ProviderError::Unreachable(why))
+}
+
+#[async_trait]
+impl Access for OnlyHere {
+    async fn run(&self, host: &str, argv: &[&str], limit: Duration) -> Result<Output> {
+        here_only(host)?;
+        self.0.run(host, argv, limit).await
+    }
+
+    async fn connect_unix(&self, host: &str, path: &Path) -> Result<Box<dyn Stream>> {
+        here_only(host)?;
+        self.0.connect_unix(host, path).await
+    }
+
+    async fn system_bus(&self, host: &str) -> Result<zbus::Connection> {
+        here_only(host)?;
+        self.0.system_bus(host).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn this_machine_is_not_asked_in_anothers_name() {
+        let here = OnlyHere(LocalAccess::new());
+        let limit = Duration::from_secs(5);
+        let other = here.run("node-02", &["true"], limit).await;
+        assert!(matches!(other, Err(ProviderError::Unreachable(_))), "{other:?}");
+        assert!(here.run(HERE, &["true"], limit).await.is_ok());
+    }
+
+    #[test]
+    fn a_domain_makes_no_difference() {
+        let same = |a: &str, b: &str| is_same(&NodeName::new(a), &NodeName::new(b));
+        assert!(same("node-01.example.com", "node-01") && same("node-01", "node-01.example.com"));
+        assert!(!same("node-01", "node-02") && !same("node-01.a", "node-01.b"));
+    }
+}

@@ -1,0 +1,5 @@
+//! What people see of runs: events in words, live progress. All of it derives from the journal's events and from
+//! observations; nothing here decides anything.
+
+pub mod progress;
+pub mod words;

@@ -1,0 +1,109 @@
+//! The journal's events in words, the same for live progress, `show` and logs.
+
+use crate::{
+    journal::{Ending, Event},
+    model::{Before, Receipt},
+    plan::{Action, Plan, steps::policy_words},
+    run::{state::Status, waiting::Waiting},
+};
+
+/// How much a person wants to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// What changes the course of a run, and what failed.
+    News,
+    /// A step of the plan.
+    Step,
+    /// Single effects and their acknowledgements.
+    Detail,
+}
+
+/// An event as one line, and how much it matters.
+pub fn event(plan: &Plan, event: &Event) -> (Weight, String) {
+    match event {
+        Event::Taken { by } => (Weight::Detail, format!("taken up by {by}")),
+        Event::StepBegun { step } => (Weight::Step, format!("{} begins", step_name(plan, *step))),
+        Event::StepDone { step } => (Weight::Step, format!("{} proven", step_name(plan, *step))),
+        Event::Intended { effect, .. } => (Weight::Detail, format!("about to change: {effect}")),
+        Event::Accepted { effect, .. } => (Weight::Detail, format!("accepted: {effect}")),
+        Event::Acknowledged { effect, .. } => (Weight::Detail, format!("read back: {effect}")),
+        Event::NotAccepted { effect, error, .. } => (Weight::News, format!("not accepted: {effect}: {error}")),
+        Event::AlreadySo { receipt, .. } => (Weight::News, format!("already so, left alone: {}", thing(receipt))),
+        Event::Reasserted { target, saw } => {
+            (Weight::News, format!("{} at {} ({}) was {saw}: set again", target.server, target.instance, target.route))
+        }
+        Event::Drained { service } => (Weight::Detail, format!("{service} has no connections left on {}", plan.node())),
+        Event::DeadlineReached { service, remaining, policy } => (
+            Weight::News,
+            format!("deadline reached with {remaining} connections of {service} left: {}", policy_words(*policy)),
+        ),
+        Event::DrainLost { service, residual } => {
+            (Weight::News, format!("{residual} connections of {service} came back: the wait begins again"))
+        }
+        Event::RampStage { step, stage, .. } => {
+            (Weight::Detail, format!("{} of its weight", percent(plan, *step, *stage)))
+        }
+        Event::RampBackedOff { step, stage, why } => {
+            (Weight::News, format!("taken out again at {}: {why}", percent(plan, *step, *stage)))
+        }
+        Event::Held { why } => (Weight::News, format!("held: {why}")),
+        Event::AbortRequested { by } => (Weight::News, format!("abort asked for by {by}")),
+        Event::Ended { ending } => (Weight::News, format!("ended: {}", self::ending(ending))),
+    }
+}
+
+/// `2 of 4, connections drained`.
+pub fn step_name(plan: &Plan, step: usize) -> String {
+    let title = plan.action(step).map_or("no such step", Action::title);
+    format!("step {} of {}, {title}", step + 1, plan.steps.len())
+}
+
+/// How a run ended.
+pub fn ending(ending: &Ending) -> String {
+    match ending {
+        Ending::Done => "done".to_owned(),
+        Ending::Aborted { why, undo: Some(undo) } => format!("aborted ({why}); {undo} puts things back"),
+        Ending::Aborted { why, undo: None } => format!("aborted ({why}); there was nothing to put back"),
+        Ending::Stuck { why } => format!("stuck: {why}"),
+        Ending::Acknowledged { by } => format!("stuck, acknowledged by {by}"),
+    }
+}
+
+/// The state of a run in one word, as `--json` and the history have it.
+pub fn status_word(status: &Status, executor_alive: bool) -> &'static str {
+    match status {
+        Status::Ended { ending: Ending::Done } => "done",
+        Status::Ended { ending: Ending::Aborted { .. } } => "aborted",
+        Status::Ended { ending: Ending::Stuck { .. } } => "stuck",
+        Status::Ended { ending: Ending::Acknowledged { .. } } => "acknowledged",
+        Status::Held { .. } => "held",
+        Status::Open | Status::Active | Status::Aborting { .. } if executor_alive => "running",
+        Status::Aborting { .. } => "aborting",
+        Status::Open | Status::Active => "paused",
+    }
+}
+
+/// What is missing, in one line.
+pub fn waits(waits: &[Waiting]) -> String {
+    waits.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn percent(plan: &Plan, step: usize, stage: usize) -> String {
+    let percent = match plan.action(step) {
+        Some(Action::ReadmitRoutes { readmissions, .. }) => {
+            readmissions.iter().filter(|r| r.serving).find_map(|r| r.ramp.get(stage)).copied().unwrap_or(100)
+        }
+        _ => 100,
+    };
+    format!("{percent} %")
+}
+
+fn thing(receipt: &Receipt) -> String {
+    match &receipt.before {
+        Before::Route { route, instance, server, .. } => format!("{server} at {instance} ({route})"),
+        Before::Standby { attribute } => {
+            format!("standby attribute {}", attribute.as_deref().unwrap_or("absent"))
+        }
+        Before::Unit { unit, active } => format!("{unit} {}", if *active { "active" } else { "not active" }),
+    }
+}

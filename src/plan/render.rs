@@ -1,0 +1,213 @@
+//! A plan, or the reasons why there is none, laid out for a person: numbered steps, each with what it changes, what
+//! proves it, and how long it may take. Plain text, readable at 100 columns and without colour. Pure.
+
+use std::{collections::BTreeMap, fmt::Write, time::Duration};
+
+use super::{
+    Plan, Purpose,
+    gates::{Answer, Gate},
+    steps::{Action, ClusterUnit, ConnectionWait, Readmission, ReadyWait, policy_words},
+};
+use crate::{
+    config::settings::OnDeadline,
+    model::{InstanceName, NodeName, RouteId, RouteTarget, UnitName},
+    run::waiting::Short,
+};
+
+/// The whole plan. `patience` is the longest wait for anything but connections (`run.patience`).
+pub fn plan(plan: &Plan, patience: Duration) -> String {
+    let mut text = format!("{}\n", headline(plan));
+    let _ = writeln!(text, "  asked by {}: {}", plan.request.operator, plan.request.reason);
+    for (number, step) in plan.steps.iter().enumerate() {
+        let lines = step_lines(plan, &step.action, patience);
+        let _ = writeln!(text, "\n{:>3}  {}", number + 1, step.action.title());
+        for (label, line) in &lines {
+            let _ = writeln!(text, "       {label:<8} {line}");
+        }
+    }
+    if plan.steps.is_empty() {
+        text.push_str("\n  nothing to do\n");
+    }
+    if !plan.warnings.is_empty() {
+        text.push_str("\nWarnings\n");
+        for warning in &plan.warnings {
+            let _ = writeln!(text, "  - {warning}");
+        }
+    }
+    let _ = writeln!(text, "\nFingerprint {} (the same world makes the same plan)", plan.fingerprint);
+    text
+}
+
+/// One line that says what a plan is for.
+pub fn headline(plan: &Plan) -> String {
+    let node = plan.node();
+    match (plan.request.purpose, &plan.parent, &plan.origin) {
+        (Purpose::Drain, ..) => format!("Drain {node}: out of traffic, then out of the cluster"),
+        (Purpose::Restore, Some(parent), _) => format!("Undo {parent}: put back what it changed on {node}"),
+        (Purpose::Restore, None, Some(origin)) => format!("Restore {node}: put back what {origin} changed"),
+        (Purpose::Restore, None, None) => format!("Restore {node}"),
+        (Purpose::Withhold, Some(parent), _) => format!("Withhold {node}: undo {parent}, no clients until restored"),
+        (Purpose::Withhold, None, _) => format!("Withhold {node}: no clients, the cluster as it is"),
+    }
+}
+
+/// Every gate that does not pass, with its remedy; what a person reads instead of a plan.
+pub fn refusals(purpose: Purpose, node: &NodeName, gates: &[Gate]) -> String {
+    let mut text = format!("{purpose} {node} refused: {}\n", count(gates.len(), "reason", "reasons"));
+    for gate in gates {
+        let kind = if gate.answer == Answer::Hold { "not now" } else { "no" };
+        let _ = writeln!(text, "\n  {} ({kind})\n    {}", gate.code, gate.detail);
+        if let Some(remedy) = &gate.remedy {
+            let _ = writeln!(text, "    -> {remedy}");
+        }
+    }
+    text
+}
+
+type Lines = Vec<(&'static str, String)>;
+
+fn step_lines(plan: &Plan, action: &Action, patience: Duration) -> Lines {
+    let node = plan.node();
+    let mut lines = match action {
+        Action::DrainRoutes { targets, .. } => drained(targets),
+        Action::AwaitConnections { services } => return services.iter().flat_map(connections).collect(),
+        Action::Standby => standby(node),
+        Action::VerifyStopped { units } => units.iter().map(|u| stopped(u, node)).collect(),
+        Action::StopUnits { units } => units_changed("stop", units, node, "inactive, one after the other"),
+        Action::RequireFreshChecks { targets } => fresh_checks(targets),
+        Action::StartUnits { units } => units_changed("start", units, node, "active, one after the other"),
+        Action::Unstandby { attribute } => unstandby(node, attribute.as_deref()),
+        Action::VerifyStarted { units } => units.iter().map(|u| started(u, node)).collect(),
+        Action::AwaitReady { services } => services.iter().map(|s| ready(s, node)).collect(),
+        Action::ReadmitRoutes { readmissions, .. } => readmitted(readmissions),
+    };
+    let then = if plan.parent.is_some() { "stuck" } else { "held" };
+    lines.push(("at most", format!("{}, then the run is {then}", Short(patience))));
+    lines
+}
+
+/// Servers by route, each with every instance that has to acknowledge.
+fn by_server<'a>(
+    targets: impl Iterator<Item = &'a RouteTarget>,
+) -> BTreeMap<(&'a RouteId, &'a str), Vec<&'a InstanceName>> {
+    let mut grouped: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for target in targets {
+        grouped.entry((&target.route, target.server.as_str())).or_default().push(&target.instance);
+    }
+    grouped
+}
+
+fn names(instances: &[&InstanceName]) -> String {
+    instances.iter().map(|i| i.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn drained(targets: &[RouteTarget]) -> Lines {
+    let mut lines: Lines = by_server(targets.iter())
+        .iter()
+        .map(|((route, server), at)| ("changes", format!("{server} takes no new clients at {} ({route})", names(at))))
+        .collect();
+    lines.push(("until", format!("{} read back as drained", count(targets.len(), "instance", "instances"))));
+    lines
+}
+
+fn connections(wait: &ConnectionWait) -> Lines {
+    let at: Vec<&InstanceName> = wait.through.iter().map(|t| &t.target.instance).collect();
+    let policy = match wait.policy.on_deadline {
+        OnDeadline::Hold => "then the run is held, with the node still drained".to_owned(),
+        other => format!("then {}", policy_words(other)),
+    };
+    let sessions = if at.is_empty() { String::new() } else { format!("no session at {} and ", names(&at)) };
+    vec![
+        (
+            "until",
+            format!(
+                "{}: {sessions}no socket on {}:{} that no idle pool explains, for {}",
+                wait.service,
+                wait.node,
+                wait.port,
+                Short(wait.policy.settle)
+            ),
+        ),
+        ("at most", format!("{}, {policy}", Short(wait.policy.deadline))),
+    ]
+}
+
+fn standby(node: &NodeName) -> Lines {
+    vec![
+        ("changes", format!("{node} into standby, with this run's mark on it")),
+        ("gates", "quorum, capacity, last route and the node's state are asked again right before".to_owned()),
+        ("until", "the cluster shows the standby and the mark".to_owned()),
+    ]
+}
+
+fn unstandby(node: &NodeName, before: Option<&str>) -> Lines {
+    let value = before.map_or("no attribute, as before".to_owned(), |v| format!("`standby={v}`, as before"));
+    vec![
+        ("changes", format!("{node} out of standby ({value}), and our mark away")),
+        ("until", "the cluster shows it so".to_owned()),
+    ]
+}
+
+fn stopped(unit: &ClusterUnit, node: &NodeName) -> (&'static str, String) {
+    ("until", format!("the cluster has stopped {} on {node}, and {} is inactive there", unit.resource, unit.unit))
+}
+
+fn started(unit: &ClusterUnit, node: &NodeName) -> (&'static str, String) {
+    ("until", format!("the cluster has started {} on {node}, and {} is active there", unit.resource, unit.unit))
+}
+
+fn units_changed(verb: &str, units: &[UnitName], node: &NodeName, until: &str) -> Lines {
+    let units: Vec<&str> = units.iter().map(UnitName::as_str).collect();
+    vec![("changes", format!("{verb} {} on {node}", units.join(", then "))), ("until", format!("each is {until}"))]
+}
+
+fn fresh_checks(targets: &[RouteTarget]) -> Lines {
+    let mut lines: Lines = by_server(targets.iter())
+        .iter()
+        .map(|((route, server), at)| {
+            ("changes", format!("{server} needs a new passing check at {} ({route})", names(at)))
+        })
+        .collect();
+    lines.push(("until", "no instance believes an old check".to_owned()));
+    lines
+}
+
+fn ready(wait: &ReadyWait, node: &NodeName) -> (&'static str, String) {
+    let (healthy, interval) = (wait.healthy, Short(wait.interval));
+    ("until", format!("{} on {node} answers {healthy} probes in a row, {interval} apart", wait.service))
+}
+
+fn readmitted(readmissions: &[Readmission]) -> Lines {
+    let mut lines = Lines::new();
+    for ((route, server), at) in by_server(readmissions.iter().map(|r| &r.target)) {
+        let all = readmissions.iter().filter(|r| (&r.target.route, r.target.server.as_str()) == (route, server));
+        // Instances that go back in the same way share a line.
+        let mut ways: BTreeMap<String, Vec<&InstanceName>> = BTreeMap::new();
+        all.for_each(|r| ways.entry(way_back(r)).or_default().push(&r.target.instance));
+        let one = ways.len() == 1;
+        for (way, instances) in &ways {
+            let at = if one { names(&at) } else { names(instances) };
+            lines.push(("changes", format!("{server} {way} at {at} ({route})")));
+        }
+    }
+    lines.push(("until", "every instance reads back exactly as it was before".to_owned()));
+    lines
+}
+
+fn way_back(readmission: &Readmission) -> String {
+    if !readmission.serving {
+        return "is put back as it was: out of service".to_owned();
+    }
+    let weight = readmission.weight;
+    match readmission.ramp.as_slice() {
+        [] | [_] => format!("takes clients again with weight {weight}"),
+        ramp => {
+            let stages: Vec<String> = ramp.iter().map(|p| format!("{p} %")).collect();
+            format!("goes back to weight {weight} by {}, {} each,", stages.join(", "), Short(readmission.dwell))
+        }
+    }
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

@@ -1,0 +1,219 @@
+//! Golden plans. Each folder of `tests/plans` is one case: `case.toml` says in a comment what it holds, then what is
+//! asked, and how the world differs from a base (`tests/plans/base/NAME.{toml,json}`). The answer is kept twice: as
+//! a person reads it (`expected.txt`) and as a machine does (`expected.json`).
+//!
+//! `UPDATE=1 cargo test --test plans` writes the answers anew; the difference is for the review.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use tidegate::{
+    config::{self, Settings},
+    model::{Before, NodeName, Observation, Receipt, RunId},
+    plan::{Purpose, Request, gates::Gate, planner, render},
+};
+
+/// When everything in the base observations was seen.
+const SEEN_AT: &str = "2026-03-01T12:00:00Z";
+
+/// Every gate that can say no; each has a case in which it does.
+const GATES: [&str; 13] = [
+    "node-known",
+    "other-run",
+    "cluster-answers",
+    "quorum",
+    "maintenance-mode",
+    "transition",
+    "node-state",
+    "ours",
+    "instances",
+    "route-answers",
+    "last-route",
+    "capacity",
+    "node-answers",
+];
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Case {
+    #[serde(default = "one")]
+    base: String,
+    drain: Option<String>,
+    restore: Option<String>,
+    /// A run that is open.
+    open_run: Option<String>,
+    /// The drain that holds the node out, with `receipts`.
+    outstanding: Option<String>,
+    /// Seconds since everything was seen.
+    #[serde(default = "second")]
+    age_s: i64,
+    /// JSON pointers into the observation that are taken out of it.
+    #[serde(default)]
+    remove: Vec<String>,
+    /// JSON pointers into the observation, and what is there instead.
+    #[serde(default)]
+    seen: BTreeMap<String, Value>,
+    #[serde(default)]
+    receipts: Vec<Before>,
+}
+
+fn one() -> String {
+    "one".into()
+}
+
+fn second() -> i64 {
+    1
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plans")
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = path.as_ref();
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn cases() -> Vec<(String, Case)> {
+    let folders = fs::read_dir(folder()).expect("tests/plans").map(|e| e.expect("an entry").path());
+    let mut cases: Vec<(String, Case)> = folders
+        .filter(|path| path.join("case.toml").is_file())
+        .map(|path| {
+            let text = read(path.join("case.toml"));
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            assert!(text.starts_with("# "), "{name}: a case begins with what it holds");
+            (name.clone(), toml::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}")))
+        })
+        .collect();
+    cases.sort_by(|a, b| a.0.cmp(&b.0));
+    cases
+}
+
+impl Case {
+    fn settings(&self) -> Settings {
+        let text = read(folder().join("base").join(format!("{}.toml", self.base)));
+        config::load_fragments(vec![("base.toml".into(), text)]).unwrap_or_else(|report| panic!("{report}"))
+    }
+
+    fn observation(&self) -> Observation {
+        let text = read(folder().join("base").join(format!("{}.json", self.base)));
+        let mut seen: Value = serde_json::from_str(&text).expect("JSON");
+        for pointer in &self.remove {
+            let (parent, key) = parts(&mut seen, pointer);
+            assert!(parent.remove(&key).is_some(), "{pointer} is not there");
+        }
+        for (pointer, value) in &self.seen {
+            if let Some(place) = seen.pointer_mut(pointer) {
+                *place = value.clone();
+            } else {
+                let (parent, key) = parts(&mut seen, pointer);
+                parent.insert(key, value.clone());
+            }
+        }
+        serde_json::from_value(seen).expect("an observation")
+    }
+
+    fn answer(&self) -> Result<(tidegate::plan::Plan, String), (Vec<Gate>, String)> {
+        let (purpose, node) = match (&self.drain, &self.restore) {
+            (Some(node), None) => (Purpose::Drain, node),
+            (None, Some(node)) => (Purpose::Restore, node),
+            _ => panic!("either drain or restore"),
+        };
+        let (settings, seen) = (self.settings(), self.observation());
+        let seen_at: Timestamp = SEEN_AT.parse().expect("a time");
+        let receipts: Vec<Receipt> =
+            self.receipts.iter().map(|before| Receipt { before: before.clone(), at: seen_at }).collect();
+        let request = Request {
+            purpose,
+            node: NodeName::new(node),
+            operator: "ann".into(),
+            reason: "kernel update".into(),
+        };
+        let (open_run, outstanding) =
+            (self.open_run.as_deref().map(RunId::new), self.outstanding.as_deref().map(RunId::new));
+        let basis = planner::Basis {
+            settings: &settings,
+            topology: &settings.topology(&settings.cluster.members),
+            seen: &seen,
+            open_run: open_run.as_ref(),
+            outstanding: outstanding.as_ref().map(|run| (run, receipts.as_slice())),
+            now: seen_at + Duration::from_secs(self.age_s.unsigned_abs()),
+        };
+        match planner::plan(&request, &basis) {
+            Ok(plan) => {
+                let text = render::plan(&plan, settings.run.patience);
+                Ok((plan, text))
+            }
+            Err(gates) => {
+                let text = render::refusals(purpose, &request.node, &gates);
+                Err((gates, text))
+            }
+        }
+    }
+}
+
+/// The object that a pointer's last part is a key of, and that key.
+fn parts<'a>(value: &'a mut Value, pointer: &str) -> (&'a mut serde_json::Map<String, Value>, String) {
+    let (parent, key) = pointer.rsplit_once('/').expect("a pointer begins with a slash");
+    let parent = value.pointer_mut(parent).and_then(Value::as_object_mut);
+    (parent.unwrap_or_else(|| panic!("{pointer} leads nowhere")), key.replace("~1", "/").replace("~0", "~"))
+}
+
+#[test]
+fn every_case_has_its_answer() {
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut wrong = Vec::new();
+    for (name, case) in cases() {
+        let (json, text) = match case.answer() {
+            Ok((plan, text)) => (serde_json::to_string_pretty(&plan).expect("JSON"), text),
+            Err((gates, text)) => (serde_json::to_string_pretty(&gates).expect("JSON"), text),
+        };
+        for (file, answer) in [("expected.txt", text), ("expected.json", json + "\n")] {
+            let path = folder().join(&name).join(file);
+            if update {
+                fs::write(&path, &answer).expect("written");
+            } else if fs::read_to_string(&path).unwrap_or_default() != answer {
+                wrong.push(format!("{}:\n{answer}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "UPDATE=1 accepts these answers:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_gate_says_no_somewhere() {
+    let refused: Vec<Gate> = cases().iter().filter_map(|(_, c)| c.answer().err()).flat_map(|(gates, _)| gates).collect();
+    for code in GATES {
+        assert!(refused.iter().any(|g| g.code == code), "no case in which {code} refuses");
+    }
+    for gate in &refused {
+        assert!(GATES.contains(&gate.code.as_str()), "{} is not in the list above", gate.code);
+    }
+}
+
+#[test]
+fn a_plan_is_a_function_of_its_basis() {
+    for (name, case) in cases() {
+        if let (Ok((first, _)), Ok((second, _))) = (case.answer(), case.answer()) {
+            assert_eq!(first, second, "{name}");
+            let text = serde_json::to_string(&first).expect("JSON");
+            assert_eq!(serde_json::from_str::<tidegate::plan::Plan>(&text).expect("a plan"), first, "{name}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_wider_than_a_terminal() {
+    for (name, case) in cases() {
+        let text = case.answer().map_or_else(|(_, text)| text, |(_, text)| text);
+        let widest = text.lines().map(|l| l.chars().count()).max().unwrap_or_default();
+        assert!(widest <= 120, "{name}: {widest} columns");
+    }
+}

@@ -1,0 +1,103 @@
+//! `cargo xtask bench drain`: what a drain costs, against what people do today and against what the cluster itself needs.
+//!
+//! On a real cluster, under load from the clients' side, in one run: the naive way (`pcs` alone, which loses requests),
+//! Ansible's playbooks, Tidegate; and beside them the floor, Pacemaker's own time to stop an instance. Each way is
+//! timed from the outside, as the whole command that a person waits for.
+
+mod ansible;
+mod calm;
+mod floor;
+mod report;
+mod round;
+mod way;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::harness::Tidegate;
+use crate::lab::{Lab, TidegateConfig};
+use ansible::Ansible;
+use way::Way;
+
+pub use report::{Measured, Report, Target};
+
+/// The node that is drained. Not the first one, from which the cluster is asked.
+const NODE: &str = "node-2";
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Rounds of each way.
+    pub rounds: usize,
+    /// Requests a second.
+    pub rate: u32,
+}
+
+/// Measures on a lab that is up and calm, and leaves it so, whatever comes of it.
+pub fn drain(lab: &Lab, options: &Options) -> Result<Report> {
+    let report = measure(lab, options);
+    if report.is_err()
+        && let Err(error) = lab.reset()
+    {
+        eprintln!("bench: the lab is left as it was when the benchmark failed: {error:#}");
+    }
+    report
+}
+
+fn measure(lab: &Lab, options: &Options) -> Result<Report> {
+    let load_before = load_average()?;
+    let journal = lab.dir().join("bench-journal.db");
+    let config = TidegateConfig { journal: Some(journal), ..TidegateConfig::default() };
+    let tidegate = Tidegate::new(lab, lab.write_config("bench.toml", &config)?);
+    // Everything is built and installed before the first measurement.
+    let tidegate_version = text(tidegate.command(&["--version"])?)?;
+    let ansible = Ansible::install(lab)?;
+    calm::wait(lab, Instant::now())?;
+
+    let mut measured = Measured::default();
+    for _ in 0..options.rounds {
+        let (floor_s, step_s) = floor::measure(lab)?;
+        eprintln!("bench: floor: {floor_s:.2} s (looked every {:.0} ms)", step_s * 1000.0);
+        measured.floor_s.push(floor_s);
+        floor::undo(lab)?;
+        calm::wait(lab, Instant::now())?;
+        // The ways take turns, so that a busy minute of this machine hits all of them.
+        measured.naive.push(round::run(lab, Way::Naive(lab), options.rate)?);
+        measured.ansible.push(round::run(lab, Way::Ansible(&ansible), options.rate)?);
+        measured.tidegate.push(round::run(lab, Way::Tidegate(&tidegate), options.rate)?);
+    }
+    let versions = versions(lab, &ansible, tidegate_version)?;
+    Ok(Report::of(measured, versions, [load_before, load_average()?]))
+}
+
+fn versions(lab: &Lab, ansible: &Ansible<'_>, tidegate: String) -> Result<BTreeMap<&'static str, String>> {
+    let first = |host: &str, line: &str| -> Result<String> {
+        Ok(lab.shell(host, line)?.lines().next().unwrap_or_default().to_owned())
+    };
+    Ok(BTreeMap::from([
+        ("tidegate", tidegate),
+        ("ansible", ansible.version()?),
+        ("pacemaker", first("node-1", "pacemakerd --version")?),
+        ("pcs", first("node-1", "pcs --version")?),
+        ("haproxy", first("lb-1", "haproxy -v")?),
+    ]))
+}
+
+fn text(mut command: std::process::Command) -> Result<String> {
+    let output = command.output().context("could not run tidegate")?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// This machine's load over the last minute.
+fn load_average() -> Result<f64> {
+    let text = fs::read_to_string("/proc/loadavg").context("could not read the load average")?;
+    text.split(' ').next().and_then(|word| word.parse().ok()).context("the load average is not a number")
+}
+
+/// To the millisecond: the looks at a process are further apart than that.
+fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
+}
