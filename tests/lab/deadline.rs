@@ -46,7 +46,7 @@ fn hold_stays_drained_and_goes_no_further() -> Result<()> {
         let (code, out, _) = request.finish(Duration::from_secs(12))?;
         ensure!(code == 0 && out.ends_with("200"), "a long request was cut: {code} {out}");
     }
-    run(&tidegate, 0, &["resume", &id, "--json"])?;
+    run(&tidegate, 0, &["resume", &id, "--yes", "--json"])?;
     check_out(&lab, &id)
 }
 
@@ -93,7 +93,7 @@ fn somebody_else_aborts_a_waiting_run() -> Result<()> {
     within(5, "the run is in the journal", || Ok(newest(&tidegate).is_ok()))?;
     sleep(Duration::from_secs(1));
     let id = newest(&tidegate)?;
-    run(&tidegate, 0, &["abort", &id, "--json"])?;
+    run(&tidegate, 0, &["abort", &id, "--yes", "--json"])?;
     let (code, out, err) = waiting.finish(Duration::from_secs(20))?;
     ensure!(code == 1, "{code} {out}\n{err}");
     check_back(&lab)?;

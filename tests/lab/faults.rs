@@ -101,7 +101,7 @@ fn a_full_disk_stops_before_the_next_effect() -> Result<()> {
         ensure!(!standby(&lab)?, "standby although its intent could not be written");
         std::fs::remove_file(disk.join("ballast"))?;
         let id = newest(&tidegate)?;
-        run(&tidegate, 0, &["resume", &id, "--json"])?;
+        run(&tidegate, 0, &["resume", &id, "--yes", "--json"])?;
         check_out(&lab, &id)?;
         drop(requests);
         restore(&tidegate)?;
@@ -127,7 +127,7 @@ fn ctrl_c_stops_the_waiting_and_says_how_to_go_on() -> Result<()> {
     let (code, out, err) = draining.finish(Duration::from_secs(10))?;
     ensure!(code == 4 && err.contains("tidegate resume") && err.contains("tidegate abort"), "{code} {out}\n{err}");
     let id = newest(&tidegate)?;
-    let done = run(&tidegate, 0, &["resume", &id, "--json"])?;
+    let done = run(&tidegate, 0, &["resume", &id, "--yes", "--json"])?;
     ensure!(text(&done, "result") == "done", "{done}");
     drop(requests);
     check_out(&lab, &id)

@@ -126,7 +126,7 @@ fn killed(tidegate: &Tidegate<'_>, purpose: &str, after: Duration) -> Result<(u6
         Some(run) => {
             let (at, ended) = last_record(tidegate, &run)?;
             if !ended {
-                done(tidegate, &["resume", &run, "--json"])?;
+                done(tidegate, &["resume", &run, "--yes", "--json"])?;
             }
             Ok((ms, at))
         }
