@@ -1,9 +1,11 @@
 //! The embedded world of `tidegate demo`: real HTTP servers, real load balancers, real connections and real load,
 //! all in one process on loopback, behind the same provider traits as a production cluster.
 //!
-//!     load ──> edge-1, edge-2 ──> node-1, node-2, node-3      (HTTP, keep-alive, idle pools)
-//!                                        │
-//!                       cluster manager: standby stops units
+//! ```text
+//! load ──> edge-1, edge-2 ──> node-1, node-2, node-3      (HTTP, keep-alive, idle pools)
+//!                                    │
+//!                   cluster manager: standby stops units
+//! ```
 //!
 //! A drain runs here through the same plan, gates, journal and executor as anywhere else.
 

@@ -2,10 +2,7 @@
 //! up by `cargo xtask test` (or `cargo xtask lab up`, then `TIDEGATE_LAB=tg cargo test --test lab -- --ignored
 //! --test-threads=1`). Every test begins with a lab that was reset, and proves what it says by the servers' own words.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "tests without a runtime; their sleeps are the lab's time"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests without a runtime; their sleeps are the lab's time")]
 
 mod deadline;
 mod drain;

@@ -1,7 +1,7 @@
 //! The tests on a real cluster: the lab comes up, they run one after the other, the lab goes away, whatever happened.
 //!
-//! They are `tests/lab`, each marked `#[ignore]`, so that a plain `cargo test` leaves them out and says so.
-//! `TIDEGATE_LAB` tells them which lab is theirs.
+//! They are `tests/lab`, and the lab's own in `xtask/tests/lab.rs`, each marked `#[ignore]`, so that a plain `cargo
+//! test` leaves them out and says so. `TIDEGATE_LAB` tells the former which lab is theirs.
 
 use std::{
     path::Path,
@@ -11,16 +11,17 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{Outcome, Tally, child, stages::WHOLE};
+use super::{Outcome, Tally, child};
 use crate::lab::{Lab, Options};
 
 /// The lab of the checks; one that a person has up has another name.
 const PREFIX: &str = "tgt";
+/// Says whether this machine can have a lab.
+const POSSIBLE: &str = include_str!("../../files/lab-possible.sh");
+/// Builds and runs them.
+const THESE: [&str; 6] = ["test", "--locked", "--workspace", "--no-fail-fast", "--test", "lab"];
 
 pub(super) fn run(root: &Path, limit: Duration) -> Result<(Outcome, Tally)> {
-    if !root.join("tests/lab/main.rs").exists() {
-        return Ok((Outcome::NotRun("there is no tests/lab yet".into()), Tally::default()));
-    }
     if let Err(why) = usable() {
         let names = names(root)?;
         names.iter().for_each(|name| eprintln!("xtask: did not run: {name}"));
@@ -28,8 +29,8 @@ pub(super) fn run(root: &Path, limit: Duration) -> Result<(Outcome, Tally)> {
     }
     let up = Lab::up(Options { prefix: PREFIX.into(), ..Options::default() });
     let tests = up.and_then(|_| {
-        let mut command = child::cargo(root, &["test", "--test", "lab"]);
-        command.args(&WHOLE[1..]).args(["--", "--ignored", "--test-threads=1"]).env("TIDEGATE_LAB", PREFIX);
+        let mut command = child::cargo(root, &THESE);
+        command.args(["--", "--ignored", "--test-threads=1"]).env("TIDEGATE_LAB", PREFIX);
         child::run(&mut command, limit)
     });
     let down = Lab::down(PREFIX);
@@ -43,21 +44,23 @@ fn usable() -> Result<(), String> {
     if !rustix::process::geteuid().is_root() {
         return Err("needs root".into());
     }
+    let folder = std::env::var_os("TIDEGATE_LAB_STATE").unwrap_or_else(|| "/var/lib/tidegate-lab".into());
     let tried = Command::new("unshare")
-        .args(["--net", "--mount", "--pid", "--fork", "true"])
+        .args(["--net", "--mount", "--pid", "--fork", "--propagation=private", "sh", "-c", POSSIBLE, "lab-possible.sh"])
+        .arg(folder)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("needs util-linux's unshare: {error}"))?;
     if tried.status.success() {
         return Ok(());
     }
-    Err(format!("needs Linux namespaces: {}", String::from_utf8_lossy(&tried.stderr).trim()))
+    let said = String::from_utf8_lossy(&tried.stderr);
+    Err(format!("this machine cannot boot others: {}", said.trim().lines().last().unwrap_or("no reason given")))
 }
 
 /// The names of the tests that need the lab.
 fn names(root: &Path) -> Result<Vec<String>> {
-    let output = child::cargo(root, &["test", "--quiet", "--test", "lab"])
-        .args(&WHOLE[1..])
+    let output = child::cargo(root, &THESE)
         .args(["--", "--ignored", "--list", "--format=terse"])
         .stderr(Stdio::inherit())
         .output()

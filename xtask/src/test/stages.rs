@@ -1,5 +1,5 @@
-//! What each stage runs. One feature set everywhere, so that everything compiles once for the checks and once for
-//! the tests.
+//! What each stage runs: always the whole workspace, with the same features, so that everything compiles once for the
+//! checks and once for the tests.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -8,8 +8,8 @@ use anyhow::Result;
 use super::{Outcome, Stage, Tally, child, lab};
 use crate::{packages, tidy};
 
-/// Whole-workspace flags: the lock file as it is, and the feature that the contract suite needs.
-pub(super) const WHOLE: [&str; 4] = ["--workspace", "--locked", "--features", "tidegate/testing"];
+/// Everything, with the lock file as it is.
+const WHOLE: [&str; 2] = ["--workspace", "--locked"];
 
 /// No stage takes longer on two cores and an empty target folder, by far.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -76,7 +76,7 @@ fn tests(root: &Path) -> Result<(Outcome, Tally)> {
 }
 
 fn docs(root: &Path) -> Result<(Outcome, Tally)> {
-    let arguments: Vec<&str> = ["doc", "--no-deps"].iter().chain(&WHOLE).copied().collect();
+    let arguments: Vec<&str> = ["doc", "--no-deps", "--document-private-items"].iter().chain(&WHOLE).copied().collect();
     let (ok, tests) = child::run(child::cargo(root, &arguments).env("RUSTDOCFLAGS", "-D warnings"), LIMIT)?;
     Ok((if ok { Outcome::Passed } else { Outcome::Failed("see above".into()) }, tests))
 }

@@ -60,7 +60,7 @@ fn words(report: &Report) -> String {
     if tests != Tally::default() {
         let _ = write!(counts, ": {} passed, {} failed", tests.passed, tests.failed);
         if tests.ignored > 0 {
-            let _ = write!(counts, ", {} left to the lab", tests.ignored);
+            let _ = write!(counts, ", {} ignored", tests.ignored);
         }
     }
     match &report.outcome {
