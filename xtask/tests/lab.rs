@@ -92,6 +92,8 @@ fn a_lab_breaks_on_command_heals_and_leaves_nothing() -> Result<()> {
     lab.pause_unit("node-1", "app.service")?;
     let first = format!("http://{}:8080/", lab.address("node-1")?);
     ensure!(code(&lab, "control", &first)? == "000", "paused");
+    lab.pause("lb-1")?;
+    ensure!(code(&lab, "client", &format!("http://{}/", lab.address("lb-1")?))? == "000", "hung");
     lab.stop_lb("lb-2")?;
     lab.exec("node-1", &["pcs", "node", "standby", "node-3"])?;
     lab.exec("node-1", &["pcs", "property", "set", "maintenance-mode=true"])?;
@@ -148,6 +150,14 @@ fn a_lab_breaks_on_command_heals_and_leaves_nothing() -> Result<()> {
     let started = Instant::now();
     lab.reset()?;
     eprintln!("  reset after a crash: {:.1?}", started.elapsed());
+
+    // A load balancer without power; cut again while it boots.
+    lab.power_off("lb-2")?;
+    lab.power_on("lb-2")?;
+    lab.power_off("lb-2")?;
+    let started = Instant::now();
+    lab.reset()?;
+    eprintln!("  reset with a load balancer off: {:.1?}", started.elapsed());
 
     // A reboot from within, a fence, a power loss with its fence.
     let before = boots(&lab, "node-2")?;

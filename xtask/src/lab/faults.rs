@@ -23,7 +23,7 @@ impl Lab {
         switch::ask(&self.layout, &format!("off {machine}")).map(drop)
     }
 
-    /// Gives a machine power; returns at once, while it boots.
+    /// Gives a machine power; returns when it has begun to boot.
     pub fn power_on(&self, machine: &str) -> Result<()> {
         switch::ask(&self.layout, &format!("on {machine}")).map(drop)
     }
@@ -112,18 +112,18 @@ impl Lab {
         feed(&mut tool("nsenter", &[&enter, "--", "nft", "-f", "-"]), script).map(drop)
     }
 
-    /// Signals every process inside a machine, but not nspawn around it.
+    /// Signals every process inside a machine, but not nspawn around it, which is in this machine's namespace.
     fn signal_all(&self, machine: &str, signal: Signal) -> Result<()> {
-        let leader = self.leader(machine)?;
-        let inside = pid_namespace(leader);
+        let outside = pid_namespace("self");
         let group = format!("{}/{}", self.layout.cgroup(), find(machine)?.name);
+        let inside = |pid: i32| pid_namespace(&pid.to_string()).is_some_and(|own| Some(own) != outside);
         for pid in cgroup::processes(&group) {
-            cgroup::signal_if(pid, signal, |pid| inside.is_some() && pid_namespace(pid) == inside);
+            cgroup::signal_if(pid, signal, |pid| cgroup::belongs(pid, &group) && inside(pid));
         }
         Ok(())
     }
 }
 
-fn pid_namespace(pid: i32) -> Option<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
+fn pid_namespace(process: &str) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{process}/ns/pid")).ok()
 }

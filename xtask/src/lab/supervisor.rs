@@ -21,6 +21,9 @@ use super::machine::{Machine, leader};
 /// nspawn's exit code for "the machine asked for a reboot".
 const REBOOT: i32 = 133;
 
+/// How long a machine may take to begin, or to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What the switch tells about a machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Power {
@@ -107,6 +110,7 @@ impl Outlet {
             };
             state.nspawn = Some(child.id());
             state.boots += 1;
+            self.changed.notify_all();
             drop(state);
             let code = child.wait().ok().and_then(|status| status.code());
             eprintln!("{name} ended with {code:?}");
@@ -117,9 +121,18 @@ impl Outlet {
         }
     }
 
+    /// Gives power and returns when the machine has begun to boot.
     fn on(&self) -> String {
-        self.lock().wanted = true;
+        let mut state = self.lock();
+        state.wanted = true;
         self.changed.notify_all();
+        let limit = Instant::now() + PATIENCE;
+        while state.wanted && state.nspawn.is_none() && Instant::now() < limit {
+            state = self.pause(state);
+        }
+        if state.nspawn.is_none() {
+            return "error: the machine does not boot; see supervisor.log in the lab's folder".to_owned();
+        }
         "ok".to_owned()
     }
 
@@ -127,22 +140,25 @@ impl Outlet {
     fn off(&self) -> String {
         let mut state = self.lock();
         state.wanted = false;
-        if state.nspawn.is_none() {
-            return "ok".to_owned();
-        }
-        if let Err(error) = self.machine.cut() {
-            return format!("error: {error:#}");
-        }
-        let limit = Instant::now() + Duration::from_secs(10);
+        let limit = Instant::now() + PATIENCE;
         while state.nspawn.is_some() && Instant::now() < limit {
-            let pause = Duration::from_millis(100);
-            state =
-                self.changed.wait_timeout(state, pause).map_or_else(|error| error.into_inner().0, |(state, _)| state);
+            // Again and again: a machine that has only begun to start enters its control group in a moment.
+            if let Err(error) = self.machine.cut() {
+                return format!("error: {error:#}");
+            }
+            state = self.pause(state);
         }
         if state.nspawn.is_some() {
-            return "error: the machine did not end within 10 s".to_owned();
+            return format!("error: the machine did not end within {PATIENCE:?}");
         }
         "ok".to_owned()
+    }
+
+    /// Gives the lock away until something changes, for a moment at most.
+    fn pause<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed
+            .wait_timeout(state, Duration::from_millis(100))
+            .map_or_else(|error| error.into_inner().0, |(state, _)| state)
     }
 
     fn power(&self) -> Power {
