@@ -9,7 +9,7 @@ use tidegate::{
     run::proof::StandbyPermit,
 };
 
-fn owner(run: &str) -> Ownership {
+pub fn owner(run: &str) -> Ownership {
     Ownership { run: RunId::new(run), operator: "alice".into(), reason: "kernel update".into() }
 }
 

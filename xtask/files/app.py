@@ -141,8 +141,7 @@ class Connection(asyncio.Protocol):
 
     def reply(self, status, body, method="GET", kind=b"text/plain"):
         head = self.head(status, kind, b"Content-Length: %d" % len(body))
-        self.transport.write(head if method == "HEAD" else head + body)
-        self.finish(status)
+        self.finish(status, head if method == "HEAD" else head + body)
 
     def reply_later(self, status, body):
         self.later = None
@@ -155,13 +154,14 @@ class Connection(asyncio.Protocol):
         while (left := end - time.monotonic()) > 0:
             self.transport.write(b"2\r\n.\n\r\n")
             await asyncio.sleep(min(left, 0.05))
-        self.transport.write(b"%x\r\nend %s\n\r\n0\r\n\r\n" % (len(NODE) + 5, NODE.encode()))
         self.later = None
-        self.finish(200)
+        self.finish(200, b"%x\r\nend %s\n\r\n0\r\n\r\n" % (len(NODE) + 5, NODE.encode()))
         self.next_request()
 
-    def finish(self, status):
+    def finish(self, status, last):
+        # The log first: who has the answer in hand finds it there.
         self.log(status)
+        self.transport.write(last)
         if self.close:
             self.transport.close()
 

@@ -10,9 +10,23 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use xtask::lab::{Lab, Options};
+use xtask::lab::{Haproxy, Lab, Options};
 
-const PREFIX: &str = "selftest";
+/// A name that no other run of these tests has, and that fits into a lab's ten characters.
+fn prefix() -> String {
+    format!("t{}", std::process::id())
+}
+
+/// Takes the lab down however the test ends.
+struct Removed;
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        if let Err(error) = Lab::down(&prefix()) {
+            eprintln!("the lab {} could not be removed: {error:#}", prefix());
+        }
+    }
+}
 
 fn code(lab: &Lab, from: &str, url: &str) -> Result<String> {
     let curl = ["curl", "-s", "-o", "/dev/null", "-m", "1", "-w", "%{http_code}", url];
@@ -44,8 +58,8 @@ fn boots(lab: &Lab, machine: &str) -> Result<u32> {
 #[test]
 #[ignore = "boots five machines; needs root"]
 fn a_lab_breaks_on_command_heals_and_leaves_nothing() -> Result<()> {
-    Lab::down(PREFIX)?;
-    let options = Options { prefix: PREFIX.to_owned(), ..Options::default() };
+    let _removed = Removed;
+    let options = Options { prefix: prefix(), ..Options::default() };
     let lab = Lab::up(options.clone())?;
     ensure!(Lab::up(options).is_err(), "a lab that is up is not started again");
 
@@ -105,6 +119,25 @@ fn a_lab_breaks_on_command_heals_and_leaves_nothing() -> Result<()> {
     let stopped = lab.app_stopped("node-3")?;
     ensure!(cut.is_some_and(|cut| stopped.is_some_and(|at| cut.start < at && at <= cut.end)), "cut by the stop");
 
+    // A reload forgets a drain, unless HAProxy was told to keep its state.
+    let state = |lab: &Lab| -> Result<String> {
+        let servers = lab.servers("lb-1")?;
+        Ok(servers.into_iter().find(|server| server.name == "node-1").map_or_else(String::new, |server| server.status))
+    };
+    let worker = |lab: &Lab| -> Result<Option<String>> {
+        Ok(lab.haproxy("lb-1", "show info")?.lines().find(|line| line.starts_with("Pid:")).map(str::to_owned))
+    };
+    for (state_file, expected) in [(false, "UP"), (true, "DRAIN")] {
+        lab.reset()?;
+        lab.balance(&Haproxy { state_file, ..Haproxy::default() })?;
+        lab.haproxy("lb-1", "set server app/node-1 state drain")?;
+        ensure!(state(&lab)? == "DRAIN", "drained");
+        let before = worker(&lab)?;
+        lab.reload_lb("lb-1")?;
+        within(5, "the reload is over", || Ok(worker(&lab)? != before))?;
+        ensure!(state(&lab)? == expected, "{expected} after a reload with state_file = {state_file}");
+    }
+
     // What a test leaves running in a namespace ends with the reset.
     let mut left = lab.command_in("control", "sleep")?.arg("1000").spawn()?;
     lab.reset()?;
@@ -137,35 +170,37 @@ fn a_lab_breaks_on_command_heals_and_leaves_nothing() -> Result<()> {
     lab.reset()?;
     eprintln!("  reset after a power loss: {:.1?}", started.elapsed());
 
-    Lab::down(PREFIX)?;
-    Lab::down(PREFIX)?;
+    Lab::down(&prefix())?;
+    Lab::down(&prefix())?;
     nothing_left()
 }
 
 #[test]
 #[ignore = "boots five machines; needs root"]
 fn a_lab_whose_supervisor_was_killed_is_recognised_and_removed() -> Result<()> {
-    Lab::down(PREFIX)?;
-    let options = Options { prefix: PREFIX.to_owned(), ..Options::default() };
+    let _removed = Removed;
+    let options = Options { prefix: prefix(), ..Options::default() };
     let lab = Lab::up(options.clone())?;
-    let group = format!("tidegate-lab-{PREFIX}/supervisor");
+    let group = format!("tidegate-lab-{}/supervisor", prefix());
     let pids = Command::new("sh")
         .args(["-c", &format!("cat /sys/fs/cgroup/{group}/cgroup.procs /sys/fs/cgroup/*/{group}/cgroup.procs")])
         .output()?;
     let pids = String::from_utf8_lossy(&pids.stdout).into_owned();
     let pid = pids.lines().next().unwrap_or_default();
     ensure!(Command::new("kill").args(["-KILL", pid]).status()?.success());
-    ensure!(Lab::attach(PREFIX).is_err(), "no lab without its supervisor");
+    ensure!(Lab::attach(&prefix()).is_err(), "no lab without its supervisor");
     drop(lab);
     Lab::up(options)?;
-    Lab::down(PREFIX)?;
+    Lab::down(&prefix())?;
     nothing_left()
 }
 
 /// No mount, namespace, control group, folder or process of the lab.
 fn nothing_left() -> Result<()> {
+    let prefix = prefix();
+    let prefix = prefix.as_str();
     let mounts = fs::read_to_string("/proc/mounts")?;
-    ensure!(!mounts.contains(PREFIX), "mounts are left:\n{mounts}");
+    ensure!(!mounts.contains(prefix), "mounts are left:\n{mounts}");
     for folder in
         ["/run/netns", "/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/var/lib/tidegate-lab"]
     {
@@ -174,13 +209,13 @@ fn nothing_left() -> Result<()> {
         };
         for entry in entries.flatten() {
             let name = entry.file_name();
-            ensure!(!name.to_string_lossy().contains(PREFIX), "{folder}/{} is left", name.display());
+            ensure!(!name.to_string_lossy().contains(prefix), "{folder}/{} is left", name.display());
         }
     }
     for entry in Path::new("/proc").read_dir()?.flatten() {
         let line = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
         let this = entry.file_name().to_string_lossy() == std::process::id().to_string();
-        ensure!(this || !line.contains(PREFIX), "a process is left: {line}");
+        ensure!(this || !line.contains(prefix), "a process is left: {line}");
     }
     Ok(())
 }

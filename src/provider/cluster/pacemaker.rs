@@ -20,11 +20,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use self::{
     cib::Cib,
-    members::{Applied, Members},
+    members::{Attempt, Known, Members},
 };
 use crate::{
     model::{ClusterView, NodeName, RunId, action::Ownership},
@@ -39,18 +39,28 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-/// Races that are lost before giving up. Each costs two round trips.
-const ATTEMPTS: u32 = 10;
+/// Races that are lost before giving up. Each costs a round trip.
+const ATTEMPTS: u32 = 40;
 
-/// Age at which a reading is no longer worth a try.
-const WORTH_A_TRY: Duration = Duration::from_secs(10);
+/// Age at which a view is made anew although the CIB is the same: rules and expiring failures follow the clock.
+const VIEW_AGE: Duration = Duration::from_secs(5);
+
+/// The last observation.
+#[derive(Clone)]
+struct Seen {
+    /// Index of the member that gave it.
+    member: usize,
+    known: Known,
+    view: ClusterView,
+    /// When the view was made of the CIB.
+    at: Instant,
+}
 
 /// A Pacemaker cluster.
 pub struct Pacemaker {
     members: Members,
     limit: Duration,
-    /// The last CIB read, by which member, and when.
-    seen: Mutex<Option<(usize, Cib, Instant)>>,
+    seen: Mutex<Option<Seen>>,
 }
 
 impl Pacemaker {
@@ -60,37 +70,34 @@ impl Pacemaker {
         Self { members: Members::new(access, members, limit), limit, seen: Mutex::new(None) }
     }
 
-    /// Applies the patch that `decide` makes of a reading, until a reading needs none. `None` and refusals are
-    /// only believed of a fresh reading.
+    /// Applies the patch that `decide` makes of the CIB, until the CIB needs none. That nothing is to be done, or
+    /// that it is refused, is only believed of a fresh reading.
     async fn change(&self, decide: &(dyn Fn(&Cib) -> Result<Option<String>> + Sync)) -> Result<()> {
         let deadline = Instant::now() + self.limit;
-        let done = async |member, patch: &str| {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.members.apply(member, patch, left).await? {
-                Applied::Accepted(cib) => decide(&cib).map(|rest| rest.is_none()),
-                Applied::ReadAgain => Ok(false),
-            }
+        let (mut member, mut cib) = match self.seen().map(|seen| (seen.member, seen.known.cib)) {
+            Some((member, cib)) if cib.quorate && matches!(decide(&cib), Ok(Some(_))) => (member, cib),
+            _ => self.read().await?,
         };
-        if let Some((member, cib, at)) = self.take_seen()
-            && at.elapsed() < WORTH_A_TRY
-            && cib.quorate
-            && let Ok(Some(patch)) = decide(&cib)
-            && done(member, &patch).await?
-        {
-            return Ok(());
-        }
-        for attempt in 0..ATTEMPTS {
-            let reading = self.members.read().await?;
-            if !reading.cib.quorate {
+        for _ in 0..ATTEMPTS {
+            if !cib.quorate {
                 return Err(ProviderError::Refused("no member that answers has quorum".into()));
             }
-            let Some(patch) = decide(&reading.cib)? else { return Ok(()) };
-            if done(reading.member, &patch).await? {
-                return Ok(());
+            let Some(patch) = decide(&cib)? else { return Ok(()) };
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.members.apply(member, &patch, left).await? {
+                Attempt::Leaves(after) => cib = Arc::new(after),
+                Attempt::Nothing => (member, cib) = self.read().await?,
             }
-            sleep(Duration::from_millis(u64::from(attempt) * fastrand::u64(5..20))).await;
         }
-        Err(ProviderError::Refused(format!("the configuration changed under each of {ATTEMPTS} attempts")))
+        match decide(&cib)? {
+            None => Ok(()),
+            Some(_) => Err(ProviderError::Refused(format!("the CIB changed under each of {ATTEMPTS} attempts"))),
+        }
+    }
+
+    async fn read(&self) -> Result<(usize, Arc<Cib>)> {
+        let reading = self.members.read(None).await?;
+        Ok((reading.member, reading.known.cib))
     }
 
     /// As [`Self::change`], within the limit.
@@ -98,17 +105,24 @@ impl Pacemaker {
         timeout(self.limit, self.change(decide)).await.map_err(|_| ProviderError::TimedOut(self.limit))?
     }
 
-    fn take_seen(&self) -> Option<(usize, Cib, Instant)> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn seen(&self) -> Option<Seen> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        seen.filter(|s| s.at.elapsed() < VIEW_AGE)
     }
 }
 
 #[async_trait]
 impl ClusterControl for Pacemaker {
     async fn observe(&self) -> Result<ClusterView> {
-        let reading = self.members.read().await?;
-        let view = status::view(&reading.cib, &reading.simulation)?;
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((reading.member, reading.cib, Instant::now()));
+        let before = self.seen();
+        let reading = self.members.read(before.as_ref().map(|s| &s.known)).await?;
+        let (view, at) = match (&reading.simulation, before) {
+            (Some(simulation), _) => (status::view(reading.cib(), simulation)?, Instant::now()),
+            (None, Some(before)) => (before.view, before.at),
+            (None, None) => return Err(ProviderError::Unexpected("nothing was known, and nothing was told".into())),
+        };
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Seen { member: reading.member, known: reading.known, view: view.clone(), at });
         Ok(view)
     }
 

@@ -23,9 +23,15 @@ impl Lab {
         })
     }
 
-    /// Applies the standard configuration of the cluster, and remembers it as what a reset goes back to.
+    /// Writes the standard configuration of the cluster in a node that need not be in the cluster yet.
+    pub(crate) fn prepare_cluster(&self) -> Result<()> {
+        self.wait("node-1 to run programs", Duration::from_secs(30), |lab| lab.booted("node-1"))?;
+        self.shell("node-1", scripts::PREPARE).map(drop)
+    }
+
+    /// Applies it, and remembers it as what a reset goes back to.
     pub(crate) fn configure_cluster(&self) -> Result<()> {
-        self.shell("node-1", scripts::CONFIGURE)?;
+        self.shell("node-1", scripts::APPLY)?;
         self.remember()
     }
 

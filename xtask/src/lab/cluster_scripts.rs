@@ -1,14 +1,20 @@
 //! What is run in a node to configure the cluster, as an administrator would type it.
 
-/// The standard configuration, built in a file and pushed in one go: one change, one reaction of the cluster.
-pub(crate) const CONFIGURE: &str = r#"
+/// The standard configuration, written into a copy of what the cluster starts with: it needs no running cluster,
+/// so it is done while the nodes still look for each other.
+pub(crate) const PREPARE: &str = r#"
 file=/root/lab-cib.xml
-cibadmin --query > $file
+cp /var/lib/pacemaker/cib/cib.xml $file
 pcs -f $file property set stonith-enabled=true no-quorum-policy=stop cluster-recheck-interval=5min stonith-timeout=60s
 pcs -f $file stonith create power fence_lab pcmk_host_list="node-1 node-2 node-3" op monitor interval=300s
-pcs -f $file resource create app_service systemd:app op monitor interval=30s start timeout=30s stop timeout=30s
-pcs -f $file resource clone app_service meta clone-max=3 clone-node-max=1 interleave=true
-cibadmin --replace --scope configuration --xml-file $file
+pcs -f $file resource create app_service systemd:app op monitor interval=30s start timeout=30s stop timeout=30s \
+    clone meta clone-max=3 clone-node-max=1 interleave=true
+"#;
+
+/// And pushed once there is quorum: fencing first, so that no resource starts without it.
+pub(crate) const APPLY: &str = r#"
+cibadmin --replace --scope crm_config --xml-file /root/lab-cib.xml
+cibadmin --replace --scope resources --xml-file /root/lab-cib.xml
 "#;
 
 /// Jetty on every node, as a second service.

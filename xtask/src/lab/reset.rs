@@ -110,7 +110,7 @@ impl Lab {
     }
 
     /// Whether a machine's system is up as far as it will come.
-    fn booted(&self, machine: &str) -> Result<Answer> {
+    pub(crate) fn booted(&self, machine: &str) -> Result<Answer> {
         let output = self.output(machine, &["systemctl", "is-system-running"])?;
         let state = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         Ok(match state.as_str() {

@@ -74,10 +74,12 @@ pub(super) fn lock(layout: &Layout) -> Result<File> {
 /// The steps after the machines got power.
 fn bring_into_service(lab: &Lab, clock: &mut Clock) -> Result<()> {
     lab.wait("the power switch", Duration::from_secs(10), |lab| switch::ask(&lab.layout, "ping").map(|_| Answer::Yes))?;
+    lab.prepare_cluster()?;
+    clock.lap("cluster configuration written");
     lab.wait_quorum(Duration::from_secs(90))?;
     clock.lap("quorum");
     lab.configure_cluster()?;
-    clock.lap("cluster configured");
+    clock.lap("cluster configuration applied");
     lab.wait_app(Duration::from_secs(60))?;
     clock.lap("application ready on all nodes");
     if lab.options.jetty {

@@ -36,7 +36,7 @@ pub(super) fn standby(cib: &Cib, node: &NodeName, owner: &Ownership) -> Result<O
     }
     match entry.owner() {
         Some(other) if other.run != owner.run => {
-            return Err(refused(format!("{node} is held in standby by run {} of {}", other.run, other.operator)));
+            return Err(refused(format!("{node} is held by {} of {}", other.run, other.operator)));
         }
         None if entry.value(STANDBY).and_then(flag) == Some(true) => {
             return Err(refused(format!("{node} is already in standby, and not by Tidegate")));
@@ -66,14 +66,14 @@ pub(super) fn unstandby(cib: &Cib, node: &NodeName, owner: &RunId, attribute: Op
         Some(mark) if &mark.run == owner => {}
         Some(mark) => {
             return Err(refused(format!(
-                "{node} is held in standby by run {} of {} ({}), not by run {owner}",
+                "{node} is held by {} of {} ({}), not by {owner}",
                 mark.run, mark.operator, mark.reason
             )));
         }
         None if entry.value(STANDBY) == attribute => return Ok(None),
         None => {
             return Err(refused(format!(
-                "{node} no longer carries the mark of run {owner}, and its standby attribute is {}: not ours to change",
+                "{node} no longer carries the mark of {owner}, and its standby attribute is {}: not ours to change",
                 entry.value(STANDBY).map_or("absent".to_owned(), |v| format!("'{v}'"))
             )));
         }
