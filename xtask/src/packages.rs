@@ -1,7 +1,8 @@
 //! Programs of the operating system that the tests run against: present, or installed, or named as missing.
 //!
-//! Packages of this kind start a service when they are installed, and a machine that runs tests should not wake up
-//! with a cluster manager on it. `policy-rc.d` is Debian's own answer: while it says 101, no service starts.
+//! Packages of this kind start a service when they are installed, and again at the next boot; a machine that runs
+//! tests should not wake up with a cluster manager on it. `policy-rc.d` is Debian's own answer to the first: while it
+//! says 101, no service starts. Their units are disabled right after for the second.
 
 use std::{
     env, fs, io,
@@ -21,16 +22,32 @@ pub struct Need {
     pub package: &'static str,
     /// What it is needed for.
     pub why: &'static str,
+    /// Units that the package would start at the next boot.
+    pub units: &'static [&'static str],
+}
+
+const fn need(program: &'static str, package: &'static str, why: &'static str) -> Need {
+    Need { program, package, why, units: &[] }
 }
 
 /// What the tests of the providers drive: real programs, in folders and on sockets of their own.
-pub const FOR_TESTS: [Need; 2] = [
-    Need { program: "haproxy", package: "haproxy", why: "the HAProxy provider is tested against a real one" },
+pub const FOR_TESTS: [Need; 7] = [
     Need {
-        program: "crm_simulate",
-        package: "pacemaker-cli-utils",
-        why: "Pacemaker's own scheduler and its views are tested without a cluster",
+        units: &["haproxy.service"],
+        ..need("haproxy", "haproxy", "the HAProxy provider is held against a real one")
     },
+    Need {
+        units: &["pacemaker.service", "corosync.service"],
+        ..need("crm_simulate", "pacemaker-cli-utils", "Pacemaker's own scheduler and views, without a cluster")
+    },
+    Need {
+        units: &["ssh.service"],
+        ..need("sshd", "openssh-server", "other machines are reached through a real sshd")
+    },
+    need("ssh", "openssh-client", "other machines are reached through the real ssh"),
+    need("ss", "iproute2", "the sockets of a node are read from the real ss"),
+    need("dbus-daemon", "dbus-daemon", "systemd's bus is reached through a real one"),
+    need("systemd-stdio-bridge", "systemd", "systemd's bus is reached over SSH"),
 ];
 
 /// What is still missing after everything possible was done about it.
@@ -71,7 +88,12 @@ fn install(needs: &[Need]) -> Result<()> {
     apt(&["update"])?;
     let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
     arguments.extend(needs.iter().map(|n| n.package));
-    apt(&arguments)
+    apt(&arguments)?;
+    for unit in needs.iter().flat_map(|n| n.units) {
+        // A unit that this package did not bring is as good as disabled.
+        let _ = Command::new("systemctl").args(["--quiet", "disable", unit]).stdin(Stdio::null()).output();
+    }
+    Ok(())
 }
 
 fn apt(arguments: &[&str]) -> Result<()> {
@@ -122,8 +144,8 @@ mod tests {
 
     #[test]
     fn what_is_there_is_not_missing() {
-        let sh = Need { program: "sh", package: "dash", why: "a test" };
-        let none = Need { program: "no-such-program-anywhere", package: "none", why: "a test" };
+        let sh = need("sh", "dash", "a test");
+        let none = need("no-such-program-anywhere", "none", "a test");
         assert_eq!(absent(&[sh, none]), [none]);
         assert_eq!(names(&[sh, none]), "dash none");
     }

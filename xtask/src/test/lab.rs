@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{Outcome, Tally, child};
+use super::{
+    Outcome, child,
+    stages::{ABOVE, Done},
+};
 use crate::lab::{Lab, Options};
 
 /// The lab of the checks; one that a person has up has another name.
@@ -21,11 +24,12 @@ const POSSIBLE: &str = include_str!("../../files/lab-possible.sh");
 /// Builds and runs them.
 const THESE: [&str; 6] = ["test", "--locked", "--workspace", "--no-fail-fast", "--test", "lab"];
 
-pub(super) fn run(root: &Path, limit: Duration) -> Result<(Outcome, Tally)> {
+pub(super) fn run(root: &Path, limit: Duration) -> Result<Done> {
     if let Err(why) = usable() {
         let names = names(root)?;
         names.iter().for_each(|name| eprintln!("xtask: did not run: {name}"));
-        return Ok((Outcome::NotRun(format!("{why}; {} tests: {}", names.len(), names.join(", "))), Tally::default()));
+        let why = format!("{why}; {} tests: {}", names.len(), names.join(", "));
+        return Ok(Done::of(Outcome::NotRun(why)));
     }
     let up = Lab::up(Options { prefix: PREFIX.into(), ..Options::default() });
     let tests = up.and_then(|_| {
@@ -34,9 +38,9 @@ pub(super) fn run(root: &Path, limit: Duration) -> Result<(Outcome, Tally)> {
         child::run(&mut command, limit)
     });
     let down = Lab::down(PREFIX);
-    let (ok, tally) = tests?;
+    let done = Done::ended(tests?, ABOVE);
     down.context("the lab could not be removed")?;
-    Ok((if ok { Outcome::Passed } else { Outcome::Failed("see above".into()) }, tally))
+    Ok(done)
 }
 
 /// Whether machines can be booted here; otherwise what is in the way.

@@ -82,6 +82,8 @@ pub struct Report {
     pub tests: Tally,
     /// Its time.
     pub took: Duration,
+    /// What is missing on this machine, and so was not tested, though tests of it count as passed.
+    pub untested: Option<String>,
 }
 
 /// Runs these stages in the repository at `root`, each one whatever became of those before it.
@@ -90,8 +92,9 @@ pub fn run(root: &Path, stages: &[Stage]) -> Summary {
     for stage in stages {
         summary::begin(*stage);
         let started = Instant::now();
-        let (outcome, tests) = stages::run(root, *stage);
-        let report = Report { stage: *stage, outcome, tests, took: started.elapsed() };
+        let done = stages::run(root, *stage);
+        let stages::Done { outcome, tests, untested } = done;
+        let report = Report { stage: *stage, outcome, tests, took: started.elapsed(), untested };
         summary::end(&report);
         reports.push(report);
     }

@@ -14,9 +14,28 @@ const WHOLE: [&str; 2] = ["--workspace", "--locked"];
 /// No stage takes longer on two cores and an empty target folder, by far.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
-pub(super) fn run(root: &Path, stage: Stage) -> (Outcome, Tally) {
+/// What a stage has to tell.
+pub(super) struct Done {
+    pub(super) outcome: Outcome,
+    pub(super) tests: Tally,
+    pub(super) untested: Option<String>,
+}
+
+impl Done {
+    pub(super) fn of(outcome: Outcome) -> Self {
+        Self { outcome, tests: Tally::default(), untested: None }
+    }
+
+    /// A program that ended well or not, with what a person can do about it.
+    pub(super) fn ended((ok, tests): (bool, Tally), hint: &str) -> Self {
+        let outcome = if ok { Outcome::Passed } else { Outcome::Failed(hint.to_owned()) };
+        Self { outcome, tests, untested: None }
+    }
+}
+
+pub(super) fn run(root: &Path, stage: Stage) -> Done {
     let result = match stage {
-        Stage::Fmt => cargo(root, &["fmt", "--all", "--check"], &[], "cargo fmt --all mends it"),
+        Stage::Fmt => cargo(root, &["fmt", "--all", "--check"], &[], "`cargo fmt --all` mends it"),
         Stage::Clippy => with_whole(root, &["clippy", "--all-targets"], &["--", "-D", "warnings"]),
         Stage::Tidy => tidy(root),
         Stage::Deny => deny(root),
@@ -25,28 +44,29 @@ pub(super) fn run(root: &Path, stage: Stage) -> (Outcome, Tally) {
         Stage::Docs => docs(root),
         Stage::Lab => lab::run(root, LIMIT),
     };
-    result.unwrap_or_else(|error| (Outcome::Failed(format!("{error:#}")), Tally::default()))
+    result.unwrap_or_else(|error| Done::of(Outcome::Failed(format!("{error:#}"))))
 }
 
-fn with_whole(root: &Path, task: &[&str], last: &[&str]) -> Result<(Outcome, Tally)> {
+/// Where a person finds what a child said.
+pub(super) const ABOVE: &str = "see above";
+
+fn with_whole(root: &Path, task: &[&str], last: &[&str]) -> Result<Done> {
     let arguments: Vec<&str> = task.iter().chain(&WHOLE).copied().collect();
-    cargo(root, &arguments, last, "see above")
+    cargo(root, &arguments, last, ABOVE)
 }
 
-fn cargo(root: &Path, arguments: &[&str], last: &[&str], hint: &str) -> Result<(Outcome, Tally)> {
-    let (ok, tests) = child::run(child::cargo(root, arguments).args(last), LIMIT)?;
-    Ok((if ok { Outcome::Passed } else { Outcome::Failed(hint.to_owned()) }, tests))
+fn cargo(root: &Path, arguments: &[&str], last: &[&str], hint: &str) -> Result<Done> {
+    Ok(Done::ended(child::run(child::cargo(root, arguments).args(last), LIMIT)?, hint))
 }
 
-fn tidy(root: &Path) -> Result<(Outcome, Tally)> {
+fn tidy(root: &Path) -> Result<Done> {
     let findings = tidy::check(root)?;
     tidy::show(&findings);
     let errors = findings.iter().filter(|f| f.is_error()).count();
-    let outcome = if errors == 0 { Outcome::Passed } else { Outcome::Failed(format!("{errors} findings, see above")) };
-    Ok((outcome, Tally::default()))
+    Ok(Done::of(if errors == 0 { Outcome::Passed } else { Outcome::Failed(format!("{errors} findings, {ABOVE}")) }))
 }
 
-fn deny(root: &Path) -> Result<(Outcome, Tally)> {
+fn deny(root: &Path) -> Result<Done> {
     let there = child::cargo(root, &["deny", "--version"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -54,29 +74,26 @@ fn deny(root: &Path) -> Result<(Outcome, Tally)> {
         .is_ok_and(|status| status.success());
     if !there {
         let how = "cargo-deny is not installed (`cargo install cargo-deny --locked`, a few minutes)";
-        return Ok((Outcome::NotRun(how.into()), Tally::default()));
+        return Ok(Done::of(Outcome::NotRun(how.into())));
     }
     let check = ["deny", "--locked", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
-    cargo(root, &check, &[], "see above")
+    cargo(root, &check, &[], ABOVE)
 }
 
-fn tests(root: &Path) -> Result<(Outcome, Tally)> {
+/// Tests that miss a program pass without having tested anything, so what is missing is said here.
+fn tests(root: &Path) -> Result<Done> {
     let missing = packages::ensure(&packages::FOR_TESTS)?;
-    for need in &missing {
-        eprintln!("xtask: {} is missing ({}): {}", need.program, need.package, need.why);
+    let mut done = with_whole(root, &["test", "--no-fail-fast", "--tests"], &[])?;
+    if !missing.is_empty() {
+        let what: Vec<String> = missing.iter().map(|n| format!("{} ({})", n.program, n.why)).collect();
+        let how = format!("apt-get install {}", packages::names(&missing));
+        done.untested = Some(format!("without {}; as root: {how}", what.join(", ")));
     }
-    let (outcome, tally) = with_whole(root, &["test", "--no-fail-fast", "--tests"], &[])?;
-    let outcome = match outcome {
-        Outcome::Failed(why) if !missing.is_empty() => {
-            Outcome::Failed(format!("{why}; as root: apt-get install {}", packages::names(&missing)))
-        }
-        other => other,
-    };
-    Ok((outcome, tally))
+    Ok(done)
 }
 
-fn docs(root: &Path) -> Result<(Outcome, Tally)> {
+fn docs(root: &Path) -> Result<Done> {
     let arguments: Vec<&str> = ["doc", "--no-deps", "--document-private-items"].iter().chain(&WHOLE).copied().collect();
-    let (ok, tests) = child::run(child::cargo(root, &arguments).env("RUSTDOCFLAGS", "-D warnings"), LIMIT)?;
-    Ok((if ok { Outcome::Passed } else { Outcome::Failed("see above".into()) }, tests))
+    let mut command = child::cargo(root, &arguments);
+    Ok(Done::ended(child::run(command.env("RUSTDOCFLAGS", "-D warnings"), LIMIT)?, ABOVE))
 }

@@ -63,6 +63,9 @@ fn words(report: &Report) -> String {
             let _ = write!(counts, ", {} ignored", tests.ignored);
         }
     }
+    if let Some(untested) = &report.untested {
+        let _ = write!(counts, "; NOT TESTED: {untested}");
+    }
     match &report.outcome {
         Outcome::Passed => format!("passed{counts}"),
         Outcome::Failed(why) => format!("FAILED{counts}: {why}"),
@@ -84,7 +87,13 @@ mod tests {
     use super::*;
 
     fn report(stage: Stage, outcome: Outcome, passed: u64, failed: u64) -> Report {
-        Report { stage, outcome, tests: Tally { passed, failed, ignored: 0 }, took: Duration::from_millis(65_432) }
+        Report {
+            stage,
+            outcome,
+            tests: Tally { passed, failed, ignored: 0 },
+            took: Duration::from_millis(65_432),
+            untested: None,
+        }
     }
 
     fn last_line(summary: &Summary) -> String {
@@ -111,6 +120,14 @@ mod tests {
         let shown = show(&summary);
         assert!(shown.contains("  clippy     1 min 5 s  FAILED: exit code\n"), "{shown}");
         assert!(shown.contains("  tests      1 min 5 s  FAILED: 5 passed, 2 failed: exit code\n"), "{shown}");
+    }
+
+    #[test]
+    fn what_was_not_tested_is_told_beside_what_passed() {
+        let untested = Some("without haproxy".to_owned());
+        let report = Report { untested, ..report(Stage::Tests, Outcome::Passed, 5, 0) };
+        let shown = show(&Summary { reports: vec![report] });
+        assert!(shown.contains("passed: 5 passed, 0 failed; NOT TESTED: without haproxy\n"), "{shown}");
     }
 
     #[test]
