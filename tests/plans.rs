@@ -130,12 +130,8 @@ impl Case {
         let seen_at: Timestamp = SEEN_AT.parse().expect("a time");
         let receipts: Vec<Receipt> =
             self.receipts.iter().map(|before| Receipt { before: before.clone(), at: seen_at }).collect();
-        let request = Request {
-            purpose,
-            node: NodeName::new(node),
-            operator: "ann".into(),
-            reason: "kernel update".into(),
-        };
+        let request =
+            Request { purpose, node: NodeName::new(node), operator: "ann".into(), reason: "kernel update".into() };
         let (open_run, outstanding) =
             (self.open_run.as_deref().map(RunId::new), self.outstanding.as_deref().map(RunId::new));
         let basis = planner::Basis {
@@ -189,7 +185,8 @@ fn every_case_has_its_answer() {
 
 #[test]
 fn every_gate_says_no_somewhere() {
-    let refused: Vec<Gate> = cases().iter().filter_map(|(_, c)| c.answer().err()).flat_map(|(gates, _)| gates).collect();
+    let refused: Vec<Gate> =
+        cases().iter().filter_map(|(_, c)| c.answer().err()).flat_map(|(gates, _)| gates).collect();
     for code in GATES {
         assert!(refused.iter().any(|g| g.code == code), "no case in which {code} refuses");
     }
@@ -214,6 +211,6 @@ fn nothing_is_wider_than_a_terminal() {
     for (name, case) in cases() {
         let text = case.answer().map_or_else(|(_, text)| text, |(_, text)| text);
         let widest = text.lines().map(|l| l.chars().count()).max().unwrap_or_default();
-        assert!(widest <= 120, "{name}: {widest} columns");
+        assert!(widest <= 100, "{name}: {widest} columns");
     }
 }

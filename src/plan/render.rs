@@ -14,24 +14,29 @@ use crate::{
     run::waiting::Short,
 };
 
+/// Columns of a line.
+const WIDTH: usize = 100;
+
 /// The whole plan. `patience` is the longest wait for anything but connections (`run.patience`).
 pub fn plan(plan: &Plan, patience: Duration) -> String {
     let mut text = format!("{}\n", headline(plan));
     let _ = writeln!(text, "  asked by {}: {}", plan.request.operator, plan.request.reason);
     for (number, step) in plan.steps.iter().enumerate() {
-        let lines = step_lines(plan, &step.action, patience);
         let _ = writeln!(text, "\n{:>3}  {}", number + 1, step.action.title());
-        for (label, line) in &lines {
-            let _ = writeln!(text, "       {label:<8} {line}");
+        for (label, line) in step_lines(plan, &step.action) {
+            wrap(&mut text, &format!("       {label:<8} "), &line);
         }
     }
     if plan.steps.is_empty() {
         text.push_str("\n  nothing to do\n");
     }
+    let then = if plan.parent.is_some() { "stuck" } else { "held" };
+    let _ =
+        writeln!(text, "\nA step that says no other time is proven within {}, or the run is {then}.", Short(patience));
     if !plan.warnings.is_empty() {
         text.push_str("\nWarnings\n");
         for warning in &plan.warnings {
-            let _ = writeln!(text, "  - {warning}");
+            wrap(&mut text, "  - ", warning);
         }
     }
     let _ = writeln!(text, "\nFingerprint {} (the same world makes the same plan)", plan.fingerprint);
@@ -56,9 +61,10 @@ pub fn refusals(purpose: Purpose, node: &NodeName, gates: &[Gate]) -> String {
     let mut text = format!("{purpose} {node} refused: {}\n", count(gates.len(), "reason", "reasons"));
     for gate in gates {
         let kind = if gate.answer == Answer::Hold { "not now" } else { "no" };
-        let _ = writeln!(text, "\n  {} ({kind})\n    {}", gate.code, gate.detail);
+        let _ = writeln!(text, "\n  {} ({kind})", gate.code);
+        wrap(&mut text, "    ", &gate.detail);
         if let Some(remedy) = &gate.remedy {
-            let _ = writeln!(text, "    -> {remedy}");
+            wrap(&mut text, "    -> ", remedy);
         }
     }
     text
@@ -66,11 +72,11 @@ pub fn refusals(purpose: Purpose, node: &NodeName, gates: &[Gate]) -> String {
 
 type Lines = Vec<(&'static str, String)>;
 
-fn step_lines(plan: &Plan, action: &Action, patience: Duration) -> Lines {
+fn step_lines(plan: &Plan, action: &Action) -> Lines {
     let node = plan.node();
-    let mut lines = match action {
+    match action {
         Action::DrainRoutes { targets, .. } => drained(targets),
-        Action::AwaitConnections { services } => return services.iter().flat_map(connections).collect(),
+        Action::AwaitConnections { services } => services.iter().flat_map(connections).collect(),
         Action::Standby => standby(node),
         Action::VerifyStopped { units } => units.iter().map(|u| stopped(u, node)).collect(),
         Action::StopUnits { units } => units_changed("stop", units, node, "inactive, one after the other"),
@@ -80,10 +86,27 @@ fn step_lines(plan: &Plan, action: &Action, patience: Duration) -> Lines {
         Action::VerifyStarted { units } => units.iter().map(|u| started(u, node)).collect(),
         Action::AwaitReady { services } => services.iter().map(|s| ready(s, node)).collect(),
         Action::ReadmitRoutes { readmissions, .. } => readmitted(readmissions),
-    };
-    let then = if plan.parent.is_some() { "stuck" } else { "held" };
-    lines.push(("at most", format!("{}, then the run is {then}", Short(patience))));
-    lines
+    }
+}
+
+/// One paragraph, indented under the end of `label`, broken between words. A word longer than a line stays whole.
+fn wrap(text: &mut String, label: &str, paragraph: &str) {
+    let indent = label.chars().count();
+    let mut column = indent;
+    text.push_str(label);
+    for (number, word) in paragraph.split_whitespace().enumerate() {
+        let length = word.chars().count();
+        if number > 0 && column + 1 + length > WIDTH {
+            let _ = write!(text, "\n{:indent$}", "");
+            column = indent;
+        } else if number > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += length;
+    }
+    text.push('\n');
 }
 
 /// Servers by route, each with every instance that has to acknowledge.
