@@ -36,7 +36,6 @@ impl Drop for Process {
             self.signal(rustix::process::Signal::TERM);
             let began = Instant::now();
             while matches!(self.0.try_wait(), Ok(None)) && began.elapsed() < Duration::from_secs(2) {
-                #[expect(clippy::disallowed_methods, reason = "a destructor cannot wait in any other way")]
                 std::thread::sleep(Duration::from_millis(10));
             }
         }

@@ -179,7 +179,7 @@ fn admin(lab: &Lab, lb: &str) -> Result<u32> {
     let column = |name: &str| header.iter().position(|h| *h == name).with_context(|| format!("no column {name}"));
     let (name, bits) = (column("srv_name")?, column("srv_admin_state")?);
     let row = lines.map(|l| l.split_whitespace().collect::<Vec<_>>()).find(|row| row.get(name) == Some(&NODE));
-    Ok(row.and_then(|row| row.get(bits)?.parse().ok()).context("no such server")?)
+    row.and_then(|row| row.get(bits)?.parse().ok()).context("no such server")
 }
 
 /// The events of a run, as `show` has them.
