@@ -83,7 +83,8 @@ impl Haproxy {
     async fn snapshot(&self, socket: &Endpoint) -> Result<Snapshot> {
         let backend = &self.backend;
         self.member("any")?;
-        let line = format!("show info;show cli level;show stat {backend} 4 -1;show servers state {backend}");
+        // All proxies, since a frontend may have the backend's name and would be shown in its place.
+        let line = format!("show info;show cli level;show stat -1 4 -1;show servers state {backend}");
         let answer = self.ask(socket, &line).await?;
         parse::snapshot(&answer, backend).map_err(ProviderError::Unexpected)
     }
@@ -114,8 +115,8 @@ impl Haproxy {
     }
 
     async fn old_loads(&self, instance: &HaproxyInstance, old: &[u64]) -> Result<BTreeMap<String, Load>> {
-        let command = format!("show stat {} 4 -1", self.backend);
-        let answers = try_join_all(old.iter().map(|pid| self.ask_old(instance, *pid, &command))).await?;
+        let command = "show stat -1 4 -1";
+        let answers = try_join_all(old.iter().map(|pid| self.ask_old(instance, *pid, command))).await?;
         let mut sums: BTreeMap<String, Load> = BTreeMap::new();
         for answer in answers.into_iter().flatten() {
             for (server, load) in parse::loads(&answer, &self.backend).map_err(ProviderError::Unexpected)? {
