@@ -36,7 +36,7 @@ pub(super) async fn command(global: &Global, out: Out, node: NodeArg) -> Result<
 }
 
 fn text(node: &NodeName, gates: &[Gate]) -> String {
-    let mut table = Table::new(["gate", "answer", "found", "what would change it"]);
+    let mut table = Table::new(["gate", "answer", "found", "what would change it"]).unbroken(2);
     for gate in gates {
         let remedy = gate.remedy.as_deref().unwrap_or_default();
         table.row([gate.code.as_str(), answer(gate.answer), &gate.detail, remedy]);

@@ -213,7 +213,7 @@ fn reason<T>(seen: Option<&Observed<T>>) -> &str {
 }
 
 fn text(items: &[Item]) -> String {
-    let mut table = Table::new(["answer", "what", "found"]);
+    let mut table = Table::new(["answer", "what", "found"]).unbroken(1);
     for item in items {
         let answer = match item.answer {
             Answer::Ok => "ok",

@@ -41,7 +41,8 @@ pub(super) struct Survey {
 /// The configuration, or every problem of it.
 pub(super) fn settings(path: &Path) -> Result<Arc<Settings>> {
     config::load(path).map(Arc::new).map_err(|report| {
-        Failure::usage(report.render(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never))
+        let colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+        Failure::usage(format!("the configuration is wrong; nothing was touched\n\n{}", report.render(colour)))
             .detail("problems", serde_json::json!(report.problems()))
     })
 }

@@ -73,7 +73,7 @@ fn text(lines: &[Line]) -> String {
     if lines.is_empty() {
         return "no runs yet\n".to_owned();
     }
-    let mut table = Table::new(["run", "node", "what", "result", "took", "by", "reason"]);
+    let mut table = Table::new(["run", "node", "what", "result", "took", "by", "reason"]).unbroken(6);
     for line in lines {
         let took = Short(std::time::Duration::from_secs_f64(line.seconds)).to_string();
         let what = line.purpose.to_string();

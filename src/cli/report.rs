@@ -143,7 +143,7 @@ impl RunReport {
     /// The exit code of a command that wanted this run undone.
     pub(super) fn abort_code(&self) -> Code {
         match (self.result, &self.undo) {
-            ("aborted", Some(undo)) => undo.code(),
+            ("aborted", Some(undo)) => undo.abort_code(),
             ("aborted" | "acknowledged", None) => Code::Done,
             _ => self.code(),
         }
@@ -159,6 +159,7 @@ impl RunReport {
             ("aborted", Some(undo)) => {
                 let undone = match undo.result {
                     "done" => "everything is put back".to_owned(),
+                    "acknowledged" => "putting things back was stuck, which a person has acknowledged".to_owned(),
                     other => format!("putting things back is {other}"),
                 };
                 format!("{what}: given up ({why}); {undone} ({}, then {})", self.run, undo.run)
@@ -236,6 +237,7 @@ mod tests {
             (report("aborted", undone("stuck")), Code::Held, Code::Held),
             (report("aborted", undone("paused")), Code::Held, Code::Held),
             (report("acknowledged", None), Code::Failed, Code::Done),
+            (report("aborted", undone("acknowledged")), Code::Failed, Code::Done),
         ];
         for (report, wanted, unwanted) in cases {
             let undo = report.undo.as_ref().map(|u| u.result);

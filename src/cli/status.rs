@@ -290,7 +290,7 @@ fn warnings(survey: &Survey) -> Vec<String> {
 
 fn text(status: &Status) -> String {
     let mut text = cluster_text(&status.cluster);
-    let mut nodes = Table::new(["node", "state", "service", "instance", "unit", "ready", "sockets"]);
+    let mut nodes = Table::new(["node", "state", "service", "instance", "unit", "ready", "sockets"]).unbroken(5);
     for node in &status.nodes {
         for service in &node.services {
             let ready = match (service.ready, &service.reason) {
@@ -357,7 +357,7 @@ fn route_names(lines: &[RouteLine]) -> Vec<&RouteId> {
 
 fn route_table<'a>(lines: impl Iterator<Item = &'a RouteLine>) -> Table {
     let header = ["instance", "server", "admission", "health", "weight", "share", "had", "sessions", "idle", "errors"];
-    let mut table = Table::new(header);
+    let mut table = Table::new(header).unbroken(3);
     for l in lines {
         let admission = match l.admission {
             Admission::Serving => "serving",

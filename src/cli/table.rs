@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use comfy_table::{ContentArrangement, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, presets};
 
 /// Columns where there is no terminal.
 const WIDTH: u16 = 100;
@@ -21,6 +21,14 @@ impl Table {
             table.set_width(width.max(60));
         }
         Self(table)
+    }
+
+    /// Keeps the first columns in one piece: names are copied from there.
+    pub(super) fn unbroken(mut self, columns: usize) -> Self {
+        for column in self.0.column_iter_mut().take(columns) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+        self
     }
 
     pub(super) fn row<const N: usize>(&mut self, cells: [&str; N]) {

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::words::{self, Weight};
 use crate::{
-    journal::{Event, Record},
+    journal::{Ending, Event, Record},
     model::{Observation, RunId},
     plan::{Plan, render},
     run::{
@@ -95,6 +95,7 @@ impl Progress {
             Look::Lines { .. } => {}
             Look::Live => match (&record.event, weight) {
                 (Event::StepDone { step }, _) => told.print(&proven(plan, state, *step)),
+                (Event::Ended { ending: Ending::Done }, _) => {}
                 (_, Weight::News) => told.print(&paint(AnsiColor::Yellow, &format!("  ! {text}"))),
                 _ => {}
             },

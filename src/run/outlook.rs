@@ -28,25 +28,36 @@ enum Routing {
 
 fn routing(plan: &Plan, state: &RunState) -> Routing {
     let (mut all, mut done) = (0, 0);
+    let (mut tiers, mut back, mut begun) = (0, 0, false);
     for (step, action) in plan.steps.iter().enumerate() {
         match &action.action {
             Action::DrainRoutes { targets, .. } => {
                 all += targets.len();
                 done += if state.is_done(step) { targets.len() } else { routes_drained(state, step) };
             }
-            Action::ReadmitRoutes { .. } if state.is_done(step) => return Routing::Back,
-            Action::ReadmitRoutes { .. } if state.ramps.get(&step).is_some_and(|r| r.stage.is_some()) => {
-                return Routing::Partly;
+            Action::ReadmitRoutes { .. } => {
+                tiers += 1;
+                back += usize::from(state.is_done(step));
+                begun |= readmission_begun(state, step);
             }
             _ => {}
         }
     }
     match (plan.request.purpose, done) {
+        (Purpose::Restore, _) if tiers > 0 && back == tiers => Routing::Back,
+        (Purpose::Restore, _) if begun => Routing::Partly,
         (Purpose::Restore, _) => Routing::Out,
         (_, 0) => Routing::Untouched,
         (_, done) if done == all => Routing::Out,
         _ => Routing::Partly,
     }
+}
+
+/// Whether any instance may send clients again: one that accepted is enough, and what is in doubt may have happened.
+fn readmission_begun(state: &RunState, step: usize) -> bool {
+    let serving =
+        |e: &Effect| matches!(e, Effect::Route { desired: Desired::Serving { .. } | Desired::Exactly { .. }, .. });
+    state.is_done(step) || state.attempts.iter().any(|a| a.step == step && serving(&a.effect))
 }
 
 fn routes_drained(state: &RunState, step: usize) -> usize {
@@ -89,15 +100,97 @@ pub fn next_command(run: &RunId, plan: &Plan, state: &RunState) -> String {
         Status::Ended { ending: Ending::Done } if plan.request.purpose == Purpose::Restore => {
             "`tidegate status` shows its share".into()
         }
+        Status::Ended { ending: Ending::Aborted { undo: None, .. } } if plan.request.purpose == Purpose::Drain => {
+            "`tidegate status` shows its share".into()
+        }
         Status::Ended { ending: Ending::Done | Ending::Aborted { .. } } => {
             format!("`tidegate restore {node}` brings it back")
         }
         Status::Ended { ending: Ending::Stuck { .. } } => {
             format!("see `tidegate show {run}`, mend it, then `tidegate abort {run} --acknowledge`")
         }
-        Status::Ended { ending: Ending::Acknowledged { .. } } => "`tidegate status`".into(),
+        Status::Ended { ending: Ending::Acknowledged { .. } } => {
+            format!("`tidegate status` shows its state, `tidegate restore {node}` puts back what is left to put back")
+        }
         Status::Open | Status::Active | Status::Held { .. } | Status::Aborting { .. } => {
             format!("`tidegate resume {run}` goes on, `tidegate abort {run}` puts everything back")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        journal::{Event, Record},
+        model::{Exact, NodeName, RouteTarget},
+        plan::{Request, Step, steps::Readmission},
+    };
+
+    fn readmission(instance: &str) -> Readmission {
+        Readmission {
+            target: RouteTarget {
+                route: "web/haproxy:app".into(),
+                instance: instance.into(),
+                server: "node-2".into(),
+                service: "app".into(),
+            },
+            serving: true,
+            weight: 100,
+            exact: Exact::default(),
+            ramp: vec![100],
+            dwell: std::time::Duration::ZERO,
+            max_error_ratio: 0.0,
+        }
+    }
+
+    fn restore(steps: Vec<Action>) -> Plan {
+        Plan {
+            request: Request {
+                purpose: Purpose::Restore,
+                node: NodeName::new("node-2"),
+                operator: "ann".into(),
+                reason: "test".into(),
+            },
+            parent: None,
+            origin: None,
+            made_at: Timestamp::UNIX_EPOCH,
+            fingerprint: String::new(),
+            steps: steps.into_iter().map(|action| Step { action }).collect(),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn after(plan: &Plan, events: Vec<Event>) -> String {
+        let record = |(n, event)| Record { seq: n, at: Timestamp::UNIX_EPOCH, token: 1, event, hash: String::new() };
+        let records: Vec<Record> = (1..).zip(events).map(record).collect();
+        node_state(plan, &RunState::fold(plan, &records).expect("it fits"))
+    }
+
+    #[test]
+    fn clients_may_come_from_the_first_readmission_on_and_do_when_every_tier_is_done() {
+        let tier = |tier, instance| Action::ReadmitRoutes { tier, readmissions: vec![readmission(instance)] };
+        let plan = restore(vec![tier(20, "lb-1"), tier(10, "edge-1")]);
+        let begun = vec![Event::Taken { by: "ann".into() }, Event::StepBegun { step: 0 }];
+        assert!(after(&plan, begun.clone()).contains("gets no new clients"));
+
+        let effect = Effect::Route {
+            route: "web/haproxy:app".into(),
+            instance: "lb-1".into(),
+            server: "node-2".into(),
+            desired: Desired::Exactly { exact: Exact::default() },
+        };
+        let mut events = [begun, vec![Event::Intended { step: 0, effect, receipt: None }]].concat();
+        assert!(
+            after(&plan, events.clone()).contains("out of some routes only"),
+            "an effect in doubt may have happened"
+        );
+
+        events.push(Event::StepDone { step: 0 });
+        assert!(after(&plan, events.clone()).contains("out of some routes only"), "one of two tiers");
+        events.extend([Event::StepBegun { step: 1 }, Event::StepDone { step: 1 }]);
+        assert!(after(&plan, events).contains("has its traffic again"));
     }
 }
