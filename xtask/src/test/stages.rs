@@ -11,8 +11,8 @@ use crate::{packages, tidy};
 /// Everything, with the lock file as it is.
 const WHOLE: [&str; 2] = ["--workspace", "--locked"];
 
-/// No stage takes longer on two cores and an empty target folder, by far.
-const LIMIT: Duration = Duration::from_secs(15 * 60);
+/// More than any stage takes on two busy cores and an empty target folder; what takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// What a stage has to tell.
 pub(super) struct Done {
