@@ -30,16 +30,24 @@ Exit codes:
 
 With --json the last line of stdout is one JSON object; everything for people is on stderr.
   drain, restore, resume, abort
-      {run, purpose, node, result, why, undo, seconds, waited, node_state, next, reassertions}
-      result is done, held, paused, aborted, stuck or failed; undo is the same object for the run that put things
-      back, or null; waited has the seconds of each step by its name
-  plan       the plan: {request, parent, origin, made_at, fingerprint, steps, warnings}
-  can-drain  {node, verdict, gates: [{code, answer, detail, remedy}]}; verdict is yes or no
-  status     {nodes, routes, run, unknown}
-  history    {runs: [{run, purpose, node, operator, reason, result, opened_at, seconds}]}
-  show       {run, plan, records, chain, state, ...}
-  check      {ok, items: [{what, answer, detail}]}
-  any error  {result, error, next, ...}; a refusal adds {purpose, node, refusals: [gate]}";
+      {run, purpose, node, result, why, undo, seconds, waited, node_state, next, reassertions,
+      opened_at}; result is done, held, paused, aborted, stuck or acknowledged; undo is the same
+      object for the run that put things back, or null; waited: seconds of each step by its name
+  plan
+      {request, parent, origin, made_at, fingerprint, steps, warnings}
+  can-drain
+      {node, verdict, gates: [{code, answer, detail, remedy}]}; verdict is yes or no
+  status
+      {cluster, nodes, routes, run, unknown, warnings}
+  history
+      {runs: [{run, purpose, node, operator, reason, result, opened_at, seconds}]}
+  show
+      {run, opened_at, ended_at, plan, records, receipts, steps, status, chain, report}
+  check
+      {ok, items: [{what, answer, detail}]}; answer is ok, warn or problem
+  any error
+      {result, error, next}; result is failed, usage, refused or held; a refusal adds
+      {purpose, node, refusals: [gate]}, a wrong configuration {problems}";
 
 /// Take a node of an active-active service out of traffic, and bring it back, without losing a request.
 #[derive(Debug, Parser)]
@@ -77,7 +85,7 @@ pub(super) struct Acting {
     /// Do not ask
     #[arg(short, long)]
     pub(super) yes: bool,
-    /// Who asks [default: $SUDO_USER or $USER]
+    /// Who asks [default: $SUDO_USER, $USER or the account]
     #[arg(long, value_name = "NAME")]
     pub(super) operator: Option<String>,
 }
@@ -86,7 +94,8 @@ impl Acting {
     /// Who asks.
     pub(super) fn operator(&self) -> String {
         let from = |name| std::env::var(name).ok().filter(|who| !who.is_empty());
-        self.operator.clone().or_else(|| from("SUDO_USER")).or_else(|| from("USER")).unwrap_or_else(|| "unknown".into())
+        let account = || crate::journal::holder_id().split('@').next().unwrap_or_default().to_owned();
+        self.operator.clone().or_else(|| from("SUDO_USER")).or_else(|| from("USER")).unwrap_or_else(account)
     }
 }
 
@@ -175,4 +184,23 @@ fn run_name(text: &str) -> Result<crate::model::RunId, String> {
 fn named<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
     let fits = !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control());
     fits.then_some(text).ok_or_else(|| format!("a {what}'s name is one word"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn json_may_be_asked_for_anywhere() {
+        for line in [["tidegate", "--json", "status"], ["tidegate", "status", "--json"]] {
+            assert!(Cli::try_parse_from(line).is_ok_and(|cli| cli.global.json));
+        }
+    }
 }

@@ -157,8 +157,11 @@ impl RunReport {
         let first = match (self.result, &self.undo) {
             ("done", _) => format!("{what}: done in {took} ({})", self.run),
             ("aborted", Some(undo)) => {
-                let undone = if undo.result == "done" { "everything is put back" } else { undo.result };
-                format!("{what}: given up ({why}); undo {undone} ({}, then {})", self.run, undo.run)
+                let undone = match undo.result {
+                    "done" => "everything is put back".to_owned(),
+                    other => format!("putting things back is {other}"),
+                };
+                format!("{what}: given up ({why}); {undone} ({}, then {})", self.run, undo.run)
             }
             ("aborted", None) => format!("{what}: given up ({why}); nothing had been changed ({})", self.run),
             (result, _) => format!("{what}: {result}: {why} ({})", self.run),
@@ -196,5 +199,48 @@ fn sentence(words: &str) -> String {
     match chars.next() {
         Some(first) => first.to_uppercase().chain(chars).collect(),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(result: &'static str, undo: Option<RunReport>) -> RunReport {
+        RunReport {
+            run: RunId::new("drain-node-2"),
+            purpose: Purpose::Drain,
+            node: NodeName::new("node-2"),
+            result,
+            why: None,
+            undo: undo.map(Box::new),
+            seconds: 1.0,
+            waited: BTreeMap::new(),
+            node_state: String::new(),
+            next: String::new(),
+            reassertions: 0,
+            opened_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn an_exit_code_says_what_became_of_what_was_wanted() {
+        let undone = |result| Some(report(result, None));
+        let cases = [
+            (report("done", None), Code::Done, Code::Done),
+            (report("held", None), Code::Held, Code::Held),
+            (report("paused", None), Code::Held, Code::Held),
+            (report("stuck", None), Code::Held, Code::Held),
+            (report("aborted", None), Code::Failed, Code::Done),
+            (report("aborted", undone("done")), Code::Failed, Code::Done),
+            (report("aborted", undone("stuck")), Code::Held, Code::Held),
+            (report("aborted", undone("paused")), Code::Held, Code::Held),
+            (report("acknowledged", None), Code::Failed, Code::Done),
+        ];
+        for (report, wanted, unwanted) in cases {
+            let undo = report.undo.as_ref().map(|u| u.result);
+            assert_eq!(report.code(), wanted, "{} then {undo:?}", report.result);
+            assert_eq!(report.abort_code(), unwanted, "abort: {} then {undo:?}", report.result);
+        }
     }
 }

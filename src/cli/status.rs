@@ -290,9 +290,8 @@ fn warnings(survey: &Survey) -> Vec<String> {
 
 fn text(status: &Status) -> String {
     let mut text = cluster_text(&status.cluster);
-    let mut nodes = Table::new(["node", "state", "service", "instance", "unit", "ready", "sockets", "held by"]);
+    let mut nodes = Table::new(["node", "state", "service", "instance", "unit", "ready", "sockets"]);
     for node in &status.nodes {
-        let held = node.owner.as_ref().map_or(String::new(), |o| format!("{} ({}, {})", o.run, o.operator, o.reason));
         for service in &node.services {
             let ready = match (service.ready, &service.reason) {
                 (Some(true), _) => "yes".to_owned(),
@@ -302,10 +301,14 @@ fn text(status: &Status) -> String {
             let sockets = service.sockets.map_or("unknown".to_owned(), |n| n.to_string());
             let unit = service.unit.as_deref().unwrap_or("unknown");
             let name = service.service.as_str();
-            nodes.row([node.node.as_str(), node.state, name, &service.instance, unit, &ready, &sockets, &held]);
+            nodes.row([node.node.as_str(), node.state, name, &service.instance, unit, &ready, &sockets]);
         }
     }
     let _ = write!(text, "\n{nodes}");
+    for (node, owner) in status.nodes.iter().filter_map(|n| Some((&n.node, n.owner.as_ref()?))) {
+        let why = printable(&owner.reason);
+        let _ = writeln!(text, "{node} is held by {}: {why} ({})", owner.run, printable(&owner.operator));
+    }
     for route in route_names(&status.routes) {
         let _ = write!(text, "\n{route}\n{}", route_table(status.routes.iter().filter(|l| &l.route == route)));
     }

@@ -7,6 +7,7 @@
 mod ansible;
 mod calm;
 mod floor;
+mod priority;
 mod report;
 mod round;
 mod way;
@@ -20,6 +21,7 @@ use anyhow::{Context, Result};
 use crate::harness::Tidegate;
 use crate::lab::{Lab, TidegateConfig};
 use ansible::Ansible;
+use priority::Priority;
 use way::Way;
 
 pub use report::{Measured, Report, Target};
@@ -55,6 +57,7 @@ fn measure(lab: &Lab, options: &Options) -> Result<Report> {
     // Everything is built and installed before the first measurement.
     let tidegate_version = text(tidegate.command(&["--version"])?)?;
     let ansible = Ansible::install(lab)?;
+    let _priority = Priority::raise(lab);
     calm::wait(lab, Instant::now())?;
 
     let mut measured = Measured::default();

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::layout::{Role, find};
 use super::shell::{self, Answer};
-use super::{Lab, switch};
+use super::{Lab, cgroup, switch};
 
 impl Lab {
     /// A command that will run `program` on a host: in `control` and `client` with this machine's files, in a
@@ -47,6 +47,11 @@ impl Lab {
     pub fn shell(&self, host: &str, script: &str) -> Result<String> {
         let output = self.exec(host, &["sh", "-euc", script])?;
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    /// Every process of the lab's machines and of its supervisor, as this machine numbers them.
+    pub(crate) fn processes(&self) -> Vec<i32> {
+        cgroup::processes(&self.layout.cgroup())
     }
 
     /// PID 1 of a machine, as this machine numbers it.
