@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use xtask::{
-    harness::{Load, LoadSpec, Tidegate},
+    harness::{self, Load, LoadSpec, Tidegate},
     lab::{Lab, TidegateConfig},
 };
 
@@ -19,6 +19,7 @@ pub const WEIGHTS: [(&str, &str); 2] = [("lb-1", "37"), ("lb-2", "53")];
 
 /// The lab of this test run, clean, with uneven weights for the node.
 pub fn clean() -> Result<Lab> {
+    harness::use_program(env!("CARGO_BIN_EXE_tidegate"));
     let lab = Lab::attach(&std::env::var("TIDEGATE_LAB").unwrap_or_else(|_| "tg".into()))?;
     lab.reset()?;
     let _ = std::fs::remove_file(lab.dir().join("journal.db"));

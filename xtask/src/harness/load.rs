@@ -88,7 +88,7 @@ pub struct Latency {
 impl Load {
     /// Starts to send; the first request is under way some 50 ms later. It ends by itself after ten minutes.
     pub fn start(lab: &Lab, spec: LoadSpec) -> Result<Self> {
-        let mut command = lab.command_in("client", &super::release()?.display().to_string())?;
+        let mut command = lab.command_in("client", &super::program()?.display().to_string())?;
         command.args(["load", "--json", "--until-stdin-closed", "--duration", LONGEST]);
         command.args(["--rate", &spec.rate.to_string(), "--keep-alive", &spec.keep_alive.to_string()]);
         command.args(["--timeout", &format!("{}ms", spec.timeout.as_millis())]);

@@ -1,4 +1,4 @@
-//! The product as an operator runs it: the release build, in the control namespace, with a configuration file.
+//! The product as an operator runs it: the real program, in the control namespace, with a configuration file.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -32,7 +32,7 @@ impl<'a> Tidegate<'a> {
     /// `tidegate --config … ARGUMENTS` in the control namespace, ready to be run. Builds the binary first where
     /// that was not done.
     pub fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = self.lab.command_in("control", &super::release()?.display().to_string())?;
+        let mut command = self.lab.command_in("control", &super::program()?.display().to_string())?;
         command.arg("--config").arg(&self.config).args(arguments);
         Ok(command)
     }
