@@ -55,7 +55,7 @@ fn measure(lab: &Lab, options: &Options) -> Result<Report> {
     let config = TidegateConfig { journal: Some(journal), ..TidegateConfig::default() };
     let tidegate = Tidegate::new(lab, lab.write_config("bench.toml", &config)?);
     // Everything is built and installed before the first measurement.
-    let tidegate_version = text(tidegate.command(&["--version"])?)?;
+    let tidegate_version = tidegate.run(&["--version"])?.stdout.trim().to_owned();
     let ansible = Ansible::install(lab)?;
     let _priority = Priority::raise(lab);
     calm::wait(lab, Instant::now())?;
@@ -91,11 +91,6 @@ fn versions(lab: &Lab, ansible: &Ansible<'_>, tidegate: String) -> Result<BTreeM
         ("pcs", first("node-1", "pcs --version")?),
         ("haproxy", first("lb-1", "haproxy -v")?),
     ]))
-}
-
-fn text(mut command: std::process::Command) -> Result<String> {
-    let output = command.output().context("could not run tidegate")?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// This machine's load over the last minute.
