@@ -290,7 +290,7 @@ impl Execution<'_> {
             _ => None,
         });
         let now = self.engine.world.clock.now();
-        let time = pause(&self.state, self.engine.settings.run.poll, ends_in.min(), now);
+        let time = pause(&self.plan, &self.state, self.engine.settings.run.poll, ends_in.min(), now);
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(time) => {}

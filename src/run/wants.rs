@@ -49,12 +49,26 @@ pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
 }
 
 /// Time until the next look: tight at first, since most waits are short; up to a second when a wait gets long, since
-/// nobody should be asked ten times a second for ten minutes. Close to its end a wait is tight again.
-pub fn pause(state: &RunState, poll: Duration, ends_in: Option<Duration>, now: jiff::Timestamp) -> Duration {
+/// nobody should be asked ten times a second for ten minutes. Close to its end a wait is tight again. A stop or a start
+/// usually ends within three seconds, and a cluster that did not change answers cheaply: it is asked more often.
+pub fn pause(
+    plan: &Plan,
+    state: &RunState,
+    poll: Duration,
+    ends_in: Option<Duration>,
+    now: jiff::Timestamp,
+) -> Duration {
     let waited = age(now, state.armed_at);
-    let slow = (waited / 20).clamp(poll, Duration::from_secs(1).max(poll));
+    let action = state.current().and_then(|step| plan.action(step));
+    let verifies = matches!(action, Some(Action::VerifyStopped { .. } | Action::VerifyStarted { .. }));
     match ends_in {
         Some(left) => left.clamp(Duration::from_millis(1), poll),
-        None => slow,
+        None if verifies && waited < SOON => poll.min(OFTEN),
+        None => (waited / 20).clamp(poll, Duration::from_secs(1).max(poll)),
     }
 }
+
+/// Time within which a unit usually stops or starts, as the cluster records it.
+const SOON: Duration = Duration::from_secs(3);
+/// Time between two looks until then.
+const OFTEN: Duration = Duration::from_millis(25);

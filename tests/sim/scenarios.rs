@@ -64,7 +64,6 @@ fn the_order_is_kept() {
             "standby",
             "stopped",
             "stop app-sidecar",
-            "fresh check",
             "start app-sidecar",
             "unstandby",
             stages[0].as_str(),
@@ -74,6 +73,24 @@ fn the_order_is_kept() {
         let at: Vec<usize> =
             kinds.iter().map(|k| log.iter().position(|l| l.contains(k)).unwrap_or(usize::MAX)).collect();
         assert!(at.is_sorted() && !at.contains(&usize::MAX), "{kinds:?} at {at:?} in {log:#?}");
+    });
+}
+
+/// A load balancer that never noticed the stop still believes the check of before: that one admits nobody.
+#[test]
+fn an_old_check_is_not_believed() {
+    on_virtual_time(async {
+        let mut stage = calm();
+        assert_eq!(stage.to_the_end(Purpose::Drain, || At::Never).await, Finish::Done);
+        for lb in &mut stage.edge.sim().lbs {
+            lb.servers.get_mut(NODE).unwrap().up = true;
+        }
+        assert_eq!(stage.to_the_end(Purpose::Restore, || At::Never).await, Finish::Done);
+        stage.check().await.unwrap();
+        let log: Vec<String> = stage.edge.sim().log.iter().map(|(_, what)| what.clone()).collect();
+        let fresh = log.iter().filter(|l| l.contains("fresh check")).count();
+        let last = log.iter().rposition(|l| l.contains("fresh check"));
+        assert!(fresh == 2 && last < log.iter().position(|l| l.contains("unstandby")), "{log:#?}");
     });
 }
 
