@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use rustix::process::Signal;
 
 use super::layout::{Layout, state_root};
+use super::shell::{self, tool};
 use super::{cgroup, network, switch};
 
 /// Ends and removes everything of this lab but its lock.
@@ -25,10 +26,22 @@ pub(crate) fn clean(layout: &Layout) -> Result<()> {
     network::destroy(layout)?;
     let dir = layout.dir();
     if dir.exists() {
+        unmount_below(dir)?;
         fs::remove_dir_all(dir).with_context(|| format!("could not remove {}", dir.display()))?;
     }
     // Folders that nspawn and the lab made on the way; they stay while something else uses them.
     let _ = fs::remove_dir("/run/systemd/nspawn");
+    Ok(())
+}
+
+/// Unmounts what a test that was killed left mounted in the lab's folder, such as a small disk to fill; the newest
+/// first, since one may be on another.
+fn unmount_below(dir: &Path) -> Result<()> {
+    let mounts = fs::read_to_string("/proc/self/mounts").context("could not read the mounts")?;
+    let places = mounts.lines().rev().filter_map(|line| line.split(' ').nth(1));
+    for place in places.filter(|place| Path::new(place).starts_with(dir)) {
+        shell::run(&mut tool("umount", &["--lazy", place]))?;
+    }
     Ok(())
 }
 

@@ -12,10 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Tally;
+use super::{Tally, tally::Reader};
 
 /// A `cargo` command in the repository: the same cargo that runs this, and the locked dependencies.
 pub(super) fn cargo(root: &Path, arguments: &[&str]) -> Command {
@@ -25,13 +25,30 @@ pub(super) fn cargo(root: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end, at most for `limit`, and counts the tests that its output tells of. An exit code other than
-/// zero is not an error here: it is `false`.
-pub(super) fn run(command: &mut Command, limit: Duration) -> Result<(bool, Tally)> {
+/// How a child ended, and the tests that its output told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) how: How,
+    pub(super) tests: Tally,
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// With exit code 0.
+    Well,
+    /// With another one, or by a signal.
+    Badly,
+    /// By us: it took longer than this.
+    Late(Duration),
+}
+
+/// Runs it to its end, at most for `limit`; what it says goes on to stdout as it comes.
+pub(super) fn run(command: &mut Command, limit: Duration) -> Result<Ended> {
     run_into(command, limit, &mut io::stdout())
 }
 
-fn run_into(command: &mut Command, limit: Duration, out: &mut impl Write) -> Result<(bool, Tally)> {
+fn run_into(command: &mut Command, limit: Duration, out: &mut impl Write) -> Result<Ended> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -48,23 +65,25 @@ fn run_into(command: &mut Command, limit: Duration, out: &mut impl Write) -> Res
         }
     });
     let deadline = Instant::now() + limit;
-    let mut tally = Tally::default();
-    loop {
+    let mut reader = Reader::default();
+    let how = loop {
         match received.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => {
-                tally.read(&line);
+                reader.read(&line);
                 // Nobody reads on: the checks are still worth their exit code.
                 let _ = writeln!(out, "{line}");
             }
-            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Disconnected) => {
+                let status = child.wait().context("could not wait for a child")?;
+                break if status.success() { How::Well } else { How::Badly };
+            }
             Err(RecvTimeoutError::Timeout) => {
                 end_all(&mut child);
-                bail!("not over after {} min: it was ended", limit.as_secs() / 60);
+                break How::Late(limit);
             }
         }
-    }
-    let status = child.wait().context("could not wait for a child")?;
-    Ok((status.success(), tally))
+    };
+    Ok(Ended { how, tests: reader.tally() })
 }
 
 /// Ends a child and everything that it started, children first found by their parent.
@@ -113,19 +132,18 @@ mod tests {
         let script = "echo 'test result: FAILED. 2 passed; 1 failed; 0 ignored'; exit 101";
         // Not to stdout: whoever runs this test counts what it says.
         let mut out = Vec::new();
-        let (ok, tally) = run_into(&mut sh(script), Duration::from_secs(10), &mut out).expect("it ran");
-        assert!(!ok);
+        let ended = run_into(&mut sh(script), Duration::from_secs(10), &mut out).expect("it ran");
+        assert_eq!(ended, Ended { how: How::Badly, tests: Tally { passed: 2, failed: 1, ignored: 0 } });
         assert_eq!(out, b"test result: FAILED. 2 passed; 1 failed; 0 ignored\n");
-        assert_eq!(tally, Tally { passed: 2, failed: 1, ignored: 0 });
     }
 
     #[test]
     fn a_child_that_hangs_is_ended_with_its_own_children() {
         let marker = format!("xtask-{}", std::process::id());
-        let script = format!("sh -c 'sleep 60; : {marker}' & wait");
-        let started = Instant::now();
-        let error = run_into(&mut sh(&script), Duration::from_millis(300), &mut io::sink()).expect_err("it hangs");
-        assert!(error.to_string().contains("it was ended"), "{error}");
+        let script = format!("echo 'test a ... ok'; sh -c 'sleep 60; : {marker}' & wait");
+        let (started, limit) = (Instant::now(), Duration::from_millis(300));
+        let ended = run_into(&mut sh(&script), limit, &mut io::sink()).expect("it ran");
+        assert_eq!(ended, Ended { how: How::Late(limit), tests: Tally { passed: 1, failed: 0, ignored: 0 } });
         assert!(started.elapsed() < Duration::from_secs(10));
         let alive = fs::read_dir("/proc").expect("proc").flatten().any(|entry| {
             let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();

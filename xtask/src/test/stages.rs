@@ -5,7 +5,11 @@ use std::{path::Path, process::Stdio, time::Duration};
 
 use anyhow::Result;
 
-use super::{Outcome, Stage, Tally, child, lab};
+use super::{
+    Outcome, Stage, Tally,
+    child::{self, Ended, How},
+    lab,
+};
 use crate::{packages, tidy};
 
 /// Everything, with the lock file as it is.
@@ -27,9 +31,13 @@ impl Done {
     }
 
     /// A program that ended well or not, with what a person can do about it.
-    pub(super) fn ended((ok, tests): (bool, Tally), hint: &str) -> Self {
-        let outcome = if ok { Outcome::Passed } else { Outcome::Failed(hint.to_owned()) };
-        Self { outcome, tests, untested: None }
+    pub(super) fn ended(ended: Ended, hint: &str) -> Self {
+        let outcome = match ended.how {
+            How::Well => Outcome::Passed,
+            How::Badly => Outcome::Failed(hint.to_owned()),
+            How::Late(limit) => Outcome::Failed(format!("not over after {} min: it was ended", limit.as_secs() / 60)),
+        };
+        Self { outcome, tests: ended.tests, untested: None }
     }
 }
 
