@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use xtask::lab::{Lab, TidegateConfig};
 
 use crate::stage::{
-    NODE, check_back, check_out, clean, drain, events, has, load, newest, restore, run, text, tidegate,
+    NODE, check_back, check_out, clean, drain, events, has, load, newest, restore, run, text, tidegate, uneven,
 };
 
 /// Ends of requests and of the unit in the node's own log: `(time, what)`.
@@ -126,6 +126,7 @@ fn requests(lab: &Lab) -> Result<usize> {
 fn jetty_is_drained_with_the_application() -> Result<()> {
     let mut lab = clean()?;
     lab.set_jetty(true)?;
+    uneven(&lab)?;
     let extra = r#"
 [[service]]
 name = "jetty"

@@ -44,6 +44,8 @@ impl Lab {
         if on {
             self.add_jetty()?;
         } else {
+            // What a test left behind, a standby for instance, must not be remembered as the clean state.
+            self.restore_cluster()?;
             self.shell("node-1", scripts::JETTY_OFF)?;
             self.remember()?;
         }
