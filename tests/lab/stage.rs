@@ -25,10 +25,16 @@ pub fn clean() -> Result<Lab> {
     let _ = std::fs::remove_file(lab.dir().join("journal.db"));
     let _ = std::fs::remove_file(lab.dir().join("journal.db-wal"));
     let _ = std::fs::remove_file(lab.dir().join("journal.db-shm"));
+    uneven(&lab)?;
+    Ok(lab)
+}
+
+/// Gives the node its uneven weights; HAProxy forgets them with each reload.
+pub fn uneven(lab: &Lab) -> Result<()> {
     for (lb, weight) in WEIGHTS {
         lab.haproxy(lb, &format!("set server app/{NODE} weight {weight}"))?;
     }
-    Ok(lab)
+    Ok(())
 }
 
 pub fn tidegate<'a>(lab: &'a Lab, name: &str, config: &TidegateConfig) -> Result<Tidegate<'a>> {
