@@ -9,22 +9,12 @@ use crate::stage::{
     NODE, check_back, check_out, clean, drain, events, has, load, newest, restore, run, text, tidegate, uneven,
 };
 
-/// Ends of requests and of the unit in the node's own log: `(time, what)`.
+/// When the last request of a client ended and when the unit stopped, by the node's own log.
 fn last_request_and_stop(lab: &Lab) -> Result<(f64, f64)> {
-    let log = lab.app_log(NODE)?;
-    let (mut last, mut stop) = (0.0_f64, 0.0_f64);
-    for line in log.lines() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match words.as_slice() {
-            ["#", time, rest @ ..] if rest.first().is_some_and(|w| w.contains("stop")) => stop = time.parse()?,
-            [_, path, _, end, ..] if !path.starts_with("/ready") && stop == 0.0 => last = end.parse()?,
-            [_, path, ..] if !path.starts_with("/ready") && !line.starts_with('#') => {
-                anyhow::bail!("a request after the stop: {line}")
-            }
-            _ => {}
-        }
-    }
-    Ok((last, stop))
+    let requests = lab.app_requests(NODE)?;
+    let ends = requests.iter().filter(|r| !r.path.starts_with("/ready")).map(|r| r.end);
+    let stop = lab.app_stopped(NODE)?.context("the log tells of no stop")?;
+    Ok((ends.fold(0.0, f64::max), stop))
 }
 
 #[test]
@@ -162,8 +152,8 @@ instances = [
         ensure!(jetty.status.success(), "jetty9 does not run");
         check_back(&lab)
     })();
-    lab.set_jetty(false)?;
-    result
+    let cleaned = lab.reset().and_then(|()| lab.set_jetty(false));
+    result.and(cleaned)
 }
 
 #[test]

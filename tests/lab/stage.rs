@@ -29,7 +29,7 @@ pub fn clean() -> Result<Lab> {
     Ok(lab)
 }
 
-/// Sets the node's weights; a fresh HAProxy has forgotten them.
+/// Gives the node its uneven weights; HAProxy forgets them with each reload.
 pub fn uneven(lab: &Lab) -> Result<()> {
     for (lb, weight) in WEIGHTS {
         lab.haproxy(lb, &format!("set server app/{NODE} weight {weight}"))?;
