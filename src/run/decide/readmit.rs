@@ -66,6 +66,10 @@ fn ramp(s: &Situation<'_>, step: usize, ramped: &[&Readmission]) -> Decision {
 
 /// One member to one stage, once the load balancer's own check has passed there.
 fn to_stage(s: &Situation<'_>, step: usize, back: &Readmission, stage: usize, last: usize) -> Progress {
+    // Readiness that nobody knows admits nobody; that it was lost is `trouble`'s to say.
+    if let Err(waiting) = s.look.readiness(s.plan.node(), &back.target.service) {
+        return Progress::wait(waiting);
+    }
     match s.look.member(&back.target).map(|m| &m.health) {
         Err(waiting) => Progress::wait(waiting),
         Ok(Health::Failing { reason }) => Progress::wait(Waiting::CheckNotPassed {
