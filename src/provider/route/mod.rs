@@ -1,3 +1,4 @@
 //! Routes: one file a kind.
 
+pub mod dns;
 pub mod haproxy;
