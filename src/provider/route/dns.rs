@@ -29,7 +29,11 @@ use futures_util::future::try_join_all;
 use hickory_proto::rr::{Name, RecordType, TSigner};
 
 use crate::{
-    model::{Desired, InstanceName, InstanceView, NodeName, RouteId},
+    config::settings::Place,
+    model::{
+        Desired, InstanceName, InstanceView, RouteId,
+        topology::{InstanceShape, Role},
+    },
     provider::{ProviderError, Result, RouteProvider},
 };
 
@@ -37,6 +41,7 @@ mod change;
 mod data;
 mod exchange;
 mod key;
+mod keys;
 mod message;
 mod names;
 mod resolvers;
@@ -73,21 +78,18 @@ fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Dns {
-    /// Drives the records of `settings` for these nodes (with their addresses, where they are known). Nodes of which
-    /// no record can be told are no members. `limit` bounds every exchange with one server.
+    /// Drives the records of `settings` for these nodes. Nodes of which no record can be told are no members. `limit`
+    /// bounds every exchange with one server.
     ///
-    /// # Errors
-    /// Names that are none: the configuration lets none through.
-    pub fn new(
-        id: RouteId,
-        settings: Settings,
-        nodes: &[(NodeName, Option<std::net::IpAddr>)],
-        limit: Duration,
-    ) -> std::result::Result<Self, String> {
-        let (zone, name) = (settings.zone()?, names::full(&settings.name)?);
-        let entries = nodes.iter().filter_map(|(node, address)| settings.entry(node, *address).ok()).collect();
+    /// # Panics
+    /// On settings that the configuration does not let through: a zone or a name that is none, no server.
+    pub fn new(id: RouteId, settings: Settings, places: &[Place], limit: Duration) -> Self {
+        assert!(!settings.servers.is_empty(), "a route without a server");
+        let zone = names::full(&settings.zone).expect("the configuration checks the zone's name");
+        let name = names::full(&settings.name).expect("the configuration checks the records' name");
+        let entries = places.iter().filter_map(|place| settings.entry(&place.node, place.address).ok()).collect();
         let (found, seen) = (Mutex::default(), Mutex::default());
-        Ok(Self { id, settings, zone, name, entries, limit, found, seen })
+        Self { id, settings, zone, name, entries, limit, found, seen }
     }
 
     /// The server that changes are sent to: the first that is configured.
@@ -204,14 +206,18 @@ impl RouteProvider for Dns {
         &self.id
     }
 
+    async fn discover(&self) -> Result<BTreeMap<InstanceName, InstanceShape>> {
+        let follower = || InstanceShape { role: Role::Follower, blind: true, ..InstanceShape::default() };
+        Ok(self.find().await?.into_keys().map(|name| (name, follower())).collect())
+    }
+
     async fn observe(&self, instance: &InstanceName) -> Result<InstanceView> {
         let places = self.places(instance).await?;
         let readings = try_join_all(places.iter().map(|address| self.read_at(*address))).await?;
         let serials: Vec<String> = readings.iter().map(|reading| reading.soa.serial.to_string()).collect();
         let version = format!("serial {}", serials.join(" and "));
-        let (first, others) = readings
-            .split_first()
-            .ok_or_else(|| ProviderError::Unreachable(format!("{instance} has no address")))?;
+        let (first, others) =
+            readings.split_first().ok_or_else(|| ProviderError::Unreachable(format!("{instance} has no address")))?;
         if let Some((other, at)) = others.iter().zip(&places[1..]).find(|(other, _)| other.set != first.set) {
             return Err(ProviderError::Unexpected(format!(
                 "its machines do not agree ({version}): {} has {}, {at} has {}",
@@ -228,7 +234,8 @@ impl RouteProvider for Dns {
             warnings = self.warnings(&first.set).await;
         }
         let generation = format!("zone {}", names::plain(&self.zone));
-        Ok(InstanceView { generation, members: first.set.members(kind, &self.entries), warnings })
+        let members = first.set.members(kind, &self.entries);
+        Ok(InstanceView { generation, version: Some(version), members, warnings })
     }
 
     async fn apply(&self, instance: &InstanceName, server: &str, desired: &Desired) -> Result<()> {

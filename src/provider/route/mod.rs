@@ -84,6 +84,8 @@ macro_rules! registry {
 }
 
 registry! {
+    /// DNS, by dynamic update.
+    Dns => dns,
     /// HAProxy's runtime API.
     Haproxy => haproxy,
 }

@@ -37,7 +37,7 @@ pub(super) fn towards(
     match desired {
         // Nothing is checked here.
         Desired::FreshCheck => Ok(None),
-        Desired::Drained => between(now, entry, BTreeSet::new(), None),
+        Desired::Drained | Desired::Closed => between(now, entry, BTreeSet::new(), None),
         Desired::Serving { weight: 0 } => Err(format!("a record of {} has no share of 0: drain it", entry.node)),
         Desired::Serving { weight } => {
             let records = if present.is_empty() { BTreeSet::from([fresh(now, kind, entry)?]) } else { present };

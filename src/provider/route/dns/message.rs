@@ -41,7 +41,9 @@ pub(super) fn answer(question: &Message, bytes: &[u8], authoritative: bool) -> R
     let said = answer.metadata.response_code;
     match said {
         ResponseCode::NoError | ResponseCode::NXDomain => {}
-        ResponseCode::ServFail => return Err("it failed (SERVFAIL): is the zone loaded there, or has it expired?".into()),
+        ResponseCode::ServFail => {
+            return Err("it failed (SERVFAIL): is the zone loaded there, or has it expired?".into());
+        }
         ResponseCode::Refused => return Err("it refuses the question (REFUSED): does it serve the zone?".into()),
         _ => return Err(format!("it answered {}", code(said))),
     }
@@ -58,7 +60,9 @@ pub(super) fn reply(sent: &Message, bytes: &[u8]) -> Result<Message, String> {
         && reply.metadata.message_type == MessageType::Response
         && reply.metadata.op_code == sent.metadata.op_code;
     // A server that refuses may leave the question out.
-    let same = |a: &Query, b: &Query| (a.name(), a.query_type(), a.query_class()) == (b.name(), b.query_type(), b.query_class());
+    let same = |a: &Query, b: &Query| {
+        (a.name(), a.query_type(), a.query_class()) == (b.name(), b.query_type(), b.query_class())
+    };
     let asked = match (reply.queries.as_slice(), sent.queries.as_slice()) {
         ([], _) => reply.metadata.response_code != ResponseCode::NoError,
         ([got], [want]) => same(got, want),
@@ -95,7 +99,14 @@ pub(super) fn soa(answer: &Message, zone: &Name) -> Result<SOA, String> {
 }
 
 /// An update of one set, all or nothing.
-pub(super) fn update(zone: &Name, name: &Name, kind: Type, now: &Reading, change: &Change, guard_serial: bool) -> Message {
+pub(super) fn update(
+    zone: &Name,
+    name: &Name,
+    kind: Type,
+    now: &Reading,
+    change: &Change,
+    guard_serial: bool,
+) -> Message {
     let mut message = Message::new(Message::query().metadata.id, MessageType::Query, OpCode::Update);
     message.add_query(Query::query(zone.clone(), RecordType::SOA));
     let record = |data: &Data, ttl: u32, class: DNSClass| {

@@ -9,7 +9,10 @@ use super::{
     servers::Server,
     set::{Entry, RrSet, listed},
 };
-use crate::{model::NodeName, provider::{ProviderError, Result}};
+use crate::{
+    model::NodeName,
+    provider::{ProviderError, Result},
+};
 
 /// A resolver's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +28,8 @@ pub struct Served {
 impl Dns {
     /// Asks each configured resolver, all at once, each within the route's time limit.
     pub async fn resolvers(&self) -> Vec<(Server, Result<Served>)> {
-        let asked = self.settings.resolvers.iter().map(|server| async move { (server.clone(), self.resolved(server).await) });
+        let asked =
+            self.settings.resolvers.iter().map(|server| async move { (server.clone(), self.resolved(server).await) });
         join_all(asked).await
     }
 

@@ -41,16 +41,16 @@ impl Server {
     /// A server from `host`, `host:port`, `address` or `[address]:port`; the name is the host unless another is given.
     pub(crate) fn parse(text: &str, name: Option<String>) -> Option<Self> {
         let (host, port) = if text.parse::<IpAddr>().is_ok() {
-            (text, PORT)
+            (text.to_owned(), PORT)
         } else if let Ok(address) = text.parse::<SocketAddr>() {
-            return Some(Self::at(address.ip().to_string(), address.port(), name));
+            (address.ip().to_string(), address.port())
         } else if let Some((host, port)) = text.rsplit_once(':') {
-            (host, port.parse().ok()?)
+            (host.to_owned(), port.parse().ok()?)
         } else {
-            (text, PORT)
+            (text.to_owned(), PORT)
         };
-        let named = host.parse::<IpAddr>().is_ok() || (!host.contains(':') && names::full(host).is_ok());
-        (named && port > 0).then(|| Self::at(host.to_owned(), port, name))
+        let named = host.parse::<IpAddr>().is_ok() || (!host.contains(':') && names::full(&host).is_ok());
+        (named && port > 0).then(|| Self::at(host, port, name))
     }
 
     fn at(host: String, port: u16, name: Option<String>) -> Self {
@@ -94,10 +94,15 @@ pub(super) async fn of_zone(
 ) -> Result<BTreeMap<InstanceName, Found>> {
     let question = message::question(zone, RecordType::NS, false);
     let answer = line.authority(&question).await?;
-    let hosts: BTreeSet<Name> = answer.answers.iter().filter(|r| r.name == *zone).filter_map(|r| match &r.data {
-        RData::NS(host) => Some(host.0.clone()),
-        _ => None,
-    }).collect();
+    let hosts: BTreeSet<Name> = answer
+        .answers
+        .iter()
+        .filter(|r| r.name == *zone)
+        .filter_map(|r| match &r.data {
+            RData::NS(host) => Some(host.0.clone()),
+            _ => None,
+        })
+        .collect();
     if hosts.is_empty() {
         return Err(ProviderError::Unexpected(format!("{}: the zone {zone} names no servers", line.server())));
     }
@@ -125,7 +130,13 @@ fn same_host(text: &str, host: &Name) -> bool {
     names::full(text).is_ok_and(|name| name == *host)
 }
 
-async fn look_up(line: &mut Line, zone: &Name, host: &Name, server: &Server, limit: Duration) -> Result<Vec<SocketAddr>> {
+async fn look_up(
+    line: &mut Line,
+    zone: &Name,
+    host: &Name,
+    server: &Server,
+    limit: Duration,
+) -> Result<Vec<SocketAddr>> {
     if !zone.zone_of(host) {
         return server.addresses(limit).await;
     }
@@ -173,8 +184,10 @@ mod tests {
 
     #[test]
     fn addresses_of_one_version_count() {
-        let all: BTreeSet<SocketAddr> =
-            ["[2001:db8::1]:53", "192.0.2.2:53", "192.0.2.1:53"].iter().map(|a| a.parse().expect("an address")).collect();
+        let all: BTreeSet<SocketAddr> = ["[2001:db8::1]:53", "192.0.2.2:53", "192.0.2.1:53"]
+            .iter()
+            .map(|a| a.parse().expect("an address"))
+            .collect();
         assert_eq!(some_version(all.clone()).expect("some").len(), 2);
         let six: BTreeSet<SocketAddr> = all.into_iter().filter(SocketAddr::is_ipv6).collect();
         assert_eq!(some_version(six.clone()), Some(six.into_iter().collect()));

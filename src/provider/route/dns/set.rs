@@ -71,12 +71,9 @@ impl RrSet {
             admission: if records.is_empty() { Admission::Draining } else { Admission::Serving },
             health: Health::Unchecked,
             weight: records.iter().map(Data::weight).max().unwrap_or_default(),
-            sessions: 0,
-            idle: 0,
-            requests_total: 0,
-            errors_total: 0,
-            since_change: None,
+            linger,
             exact: Receipt::new(kind, self.ttl, records).exact(),
+            ..MemberView::default()
         }
     }
 

@@ -98,7 +98,9 @@ impl Dns {
         };
         let mut guard_serial = true;
         for _ in 0..TRIES {
-            let Some(change) = plan(&now.set).map_err(|why| self.refusal(&line, why))? else { return Ok(Outcome::Done) };
+            let Some(change) = plan(&now.set).map_err(|why| self.refusal(&line, why))? else {
+                return Ok(Outcome::Done);
+            };
             self.unchanged_since_seen(ours, &now).map_err(|why| self.refusal(&line, why))?;
             match self.send(&mut line, ours, &now, &change, key, guard_serial).await? {
                 Verdict::Done => return Ok(Outcome::Done),
@@ -183,5 +185,8 @@ impl Dns {
 }
 
 fn changed_by_another(entry: &Entry, seen: &str) -> String {
-    format!("the record of {} was changed by another hand in this moment: {seen}. Nothing was written over it", entry.node)
+    format!(
+        "the record of {} was changed by another hand in this moment: {seen}. Nothing was written over it",
+        entry.node
+    )
 }

@@ -6,7 +6,10 @@
 
 use hickory_proto::{
     op::{Message, ResponseCode},
-    rr::{TSigVerifier, TSigner, rdata::tsig::TsigError},
+    rr::{
+        TSigVerifier, TSigner,
+        rdata::{TSIG, tsig::TsigError},
+    },
 };
 
 use super::message;
@@ -33,8 +36,10 @@ pub(super) fn verdict(sent: &Message, bytes: &[u8], key: &TSigner, mut verifier:
         Err(why) => return Verdict::Unknown(why),
     };
     let tsig = answer.signature().map(|record| &record.data);
-    if let Some(error) = tsig.and_then(|tsig| tsig.error) {
-        return Verdict::Refused(signature(error, key, tsig.map(|t| (t.time, t.other.as_slice()))));
+    if let Some((error, tsig)) = tsig.and_then(|tsig| Some((tsig.error?, tsig))) {
+        let why = signature(error, key, tsig);
+        // A secondary need not know the key.
+        return if error == TsigError::BadKey { Verdict::NotPrimary(why) } else { Verdict::Refused(why) };
     }
     let said = answer.metadata.response_code;
     let signed = verifier.verify(bytes).is_ok();
@@ -58,7 +63,7 @@ pub(super) fn verdict(sent: &Message, bytes: &[u8], key: &TSigner, mut verifier:
     }
 }
 
-fn signature(error: TsigError, key: &TSigner, times: Option<(u64, &[u8])>) -> String {
+fn signature(error: TsigError, key: &TSigner, tsig: &TSIG) -> String {
     let name = key.signer_name();
     match error {
         TsigError::BadKey => format!(
@@ -67,18 +72,17 @@ fn signature(error: TsigError, key: &TSigner, times: Option<(u64, &[u8])>) -> St
         ),
         TsigError::BadSig => format!("the secret of the key {name} is another one there (BADSIG)"),
         TsigError::BadTime => {
-            let theirs = times.and_then(|(ours, other)| {
-                let other: [u8; 6] = other.try_into().ok()?;
-                let theirs = other.iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
-                Some(i128::from(theirs) - i128::from(ours))
-            });
-            match theirs {
-                Some(ahead) if ahead > 0 => format!("its clock is {ahead} s ahead of this one (BADTIME)"),
-                Some(behind) => format!("its clock is {} s behind this one (BADTIME)", -behind),
-                None => "its clock and this one differ too much (BADTIME)".into(),
+            let theirs = tsig.other.iter().fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
+            match (tsig.other.len(), theirs.checked_sub(tsig.time)) {
+                (6, Some(ahead)) => format!("its clock is {ahead} s ahead of this one (BADTIME)"),
+                (6, None) => format!("its clock is {} s behind this one (BADTIME)", tsig.time - theirs),
+                _ => "its clock and this one differ too much (BADTIME)".into(),
             }
         }
         TsigError::BadTrunc => format!("it wants longer signatures with the key {name} (BADTRUNC)"),
         TsigError::Unknown(code) => format!("it rejects the signature of the key {name} (error {code})"),
     }
 }
+
+#[cfg(test)]
+mod tests;

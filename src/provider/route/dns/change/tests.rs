@@ -86,9 +86,8 @@ fn to_serve_is_to_be_there_with_the_sets_ttl() {
 #[test]
 fn an_srv_record_takes_its_weight_and_keeps_the_rest() {
     let entry = node_01(Type::Srv, "10 60 443 node-01");
-    let srv = |now: &RrSet, entry: &Entry, weight| {
-        shown(towards(now, Type::Srv, entry, &Desired::Serving { weight }, None))
-    };
+    let srv =
+        |now: &RrSet, entry: &Entry, weight| shown(towards(now, Type::Srv, entry, &Desired::Serving { weight }, None));
     let both = set(Type::Srv, 30, &["5 60 8443 node-01", "10 40 443 node-02"]);
     let node = "node-01.lab.example.";
     assert_eq!(srv(&both, &entry, 7), format!("-[5 60 8443 {node}] +[5 7 8443 {node}] 30"));

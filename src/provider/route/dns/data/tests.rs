@@ -50,7 +50,9 @@ fn what_is_no_record() {
     for (kind, text) in cases {
         assert!(Data::parse(kind, text, &zone()).is_err(), "{kind} {text}");
     }
-    for (kind, wire) in [(Type::A, &[192, 0, 2][..]), (Type::A, &[192, 0, 2, 1, 1]), (Type::Srv, &[0; 6]), (Type::Https, &[])] {
+    for (kind, wire) in
+        [(Type::A, &[192, 0, 2][..]), (Type::A, &[192, 0, 2, 1, 1]), (Type::Srv, &[0; 6]), (Type::Https, &[])]
+    {
         assert!(Data::from_wire(kind, wire).is_none(), "{kind} {wire:?}");
     }
 }
