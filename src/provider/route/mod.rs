@@ -11,6 +11,7 @@ use crate::{
     provider::RouteProvider,
 };
 
+pub mod dns;
 pub mod haproxy;
 pub(crate) mod kind;
 
@@ -83,6 +84,8 @@ macro_rules! registry {
 }
 
 registry! {
+    /// DNS, by dynamic update.
+    Dns => dns,
     /// HAProxy's runtime API.
     Haproxy => haproxy,
 }
