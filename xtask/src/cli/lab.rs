@@ -175,7 +175,8 @@ impl Command {
 impl Up {
     fn run(self) -> Result<ExitCode> {
         let started = Instant::now();
-        let mut options = Options { prefix: self.which.prefix, jetty: self.jetty, routes: self.routes, ..Options::default() };
+        let mut options =
+            Options { prefix: self.which.prefix, jetty: self.jetty, routes: self.routes, ..Options::default() };
         options.haproxy.state_file = self.state_file;
         options.haproxy.inter = self.inter;
         let lab = Lab::up(options)?;

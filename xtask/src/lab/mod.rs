@@ -47,12 +47,12 @@ pub use haproxy::Haproxy;
 pub(crate) use layout::cache_root;
 pub use layout::{APP_PORT, HOSTS, Host, JETTY_PORT, Layout, Role, find, hosts, machines, present};
 pub use logs::{AppRequest, LbRequest};
+pub(crate) use product::target_folder;
+pub use product::tidegate;
 pub use route::{
     ANYCAST_APP, ANYCAST_EDGE, Announcer, EDGES, ENVOY_ADMIN_PORT, ENVOY_ENDPOINTS, ENVOY_PORT, Envoy, NGINX_PORT,
     NGINX_SERVERS, Nginx, Path as BgpPath, TTL, ZONE,
 };
-pub(crate) use product::target_folder;
-pub use product::tidegate;
 pub(crate) use shell::{Answer, run};
 pub use status::{BalancerStatus, HostStatus, Status};
 pub use supervisor::{Power, supervise};

@@ -18,7 +18,8 @@ pub(crate) fn prepare(layout: &Layout, host: &Host) -> Result<()> {
     match host.role {
         Role::Node => {
             // Answers go back over the router: one that keeps connections on their path has to see both ways.
-            let mut script = format!("rule add from {ANYCAST} lookup {BACK}\nroute add default via {way} table {BACK}\n");
+            let mut script =
+                format!("rule add from {ANYCAST} lookup {BACK}\nroute add default via {way} table {BACK}\n");
             for (_, address) in prefixes(host) {
                 script += &format!("addr add {address}/32 dev lo\n");
             }
@@ -33,7 +34,11 @@ pub(crate) fn prepare(layout: &Layout, host: &Host) -> Result<()> {
             }
             ip(layout, host, &script)?;
             // Everything comes in and goes out by the one cable, so every packet would earn a redirect.
-            settings(layout, host, "ip_forward=1 fib_multipath_hash_policy=1 conf/all/send_redirects=0 conf/eth0/send_redirects=0")?;
+            settings(
+                layout,
+                host,
+                "ip_forward=1 fib_multipath_hash_policy=1 conf/all/send_redirects=0 conf/eth0/send_redirects=0",
+            )?;
             let enter = format!("--net={}", layout.netns_file(host.name).display());
             feed(&mut tool("nsenter", &[&enter, "--", "nft", "-f", "-"]), &router::flows()).map(drop)
         }

@@ -9,7 +9,9 @@ use anyhow::{Context, Result, bail};
 
 use super::layout::{Layout, machines, state_root};
 use super::shell::{self, Answer};
-use super::{Lab, Options, TidegateConfig, cgroup, host, keys, network, product, rootfs, route, seed, switch, teardown};
+use super::{
+    Lab, Options, TidegateConfig, cgroup, host, keys, network, product, rootfs, route, seed, switch, teardown,
+};
 
 /// See [`Lab::up`].
 pub(super) fn up(options: Options) -> Result<Lab> {

@@ -130,7 +130,8 @@ pub(crate) const LOGGING: &str = r#"logging {
 /// on the nodes; the others have the same nodes in records of other types.
 fn zone() -> String {
     let a = |name: &'static str, role: Role| lines(hosts(role), move |host| format!("{name} {TTL} A {}", host.address));
-    let own = lines(hosts(Role::Node).chain(hosts(Role::Balancer)), |host| format!("{} 300 A {}", host.name, host.address));
+    let own =
+        lines(hosts(Role::Node).chain(hosts(Role::Balancer)), |host| format!("{} 300 A {}", host.name, host.address));
     let edge = lines(hosts(Role::Node).filter(|host| EDGES.contains(&host.name)), |host| {
         format!("edge {TTL} A {}", host.address)
     });

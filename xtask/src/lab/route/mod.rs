@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::Lab;
 use super::layout::{Layout, Role, find, machines};
 use super::shell::{Answer, write};
-use super::Lab;
 
 pub(crate) mod announcer;
 pub(crate) mod dns;
