@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 /// A program that is needed, and where Debian has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// The program, as it is on the PATH.
+    /// The program, as it is on the PATH, or a file by its whole path.
     pub program: &'static str,
     /// Debian's package.
     pub package: &'static str,
@@ -26,7 +26,7 @@ pub struct Need {
     pub units: &'static [&'static str],
 }
 
-const fn need(program: &'static str, package: &'static str, why: &'static str) -> Need {
+pub(crate) const fn need(program: &'static str, package: &'static str, why: &'static str) -> Need {
     Need { program, package, why, units: &[] }
 }
 
