@@ -31,7 +31,7 @@ const fn need(program: &'static str, package: &'static str, why: &'static str) -
 }
 
 /// What the tests of the providers drive: real programs, in folders and on sockets of their own.
-pub const FOR_TESTS: [Need; 7] = [
+pub const FOR_TESTS: [Need; 8] = [
     Need {
         units: &["haproxy.service"],
         ..need("haproxy", "haproxy", "the HAProxy provider is held against a real one")
@@ -43,6 +43,10 @@ pub const FOR_TESTS: [Need; 7] = [
     Need {
         units: &["ssh.service"],
         ..need("sshd", "openssh-server", "other machines are reached through a real sshd")
+    },
+    Need {
+        units: &["nginx.service"],
+        ..need("nginx", "nginx-light", "the NGINX provider is held against a real one")
     },
     need("ssh", "openssh-client", "other machines are reached through the real ssh"),
     need("ss", "iproute2", "the sockets of a node are read from the real ss"),
