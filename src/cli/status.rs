@@ -20,7 +20,7 @@ use crate::{
     },
     observe::words,
     plan::{ledger, render},
-    run::observer::Wants,
+    run::wants::Wants,
 };
 
 /// Everything that `status` shows.
@@ -135,7 +135,7 @@ fn node(survey: &Survey, node: &NodeName) -> NodeLine {
             unit: unit.map(|u| u.active.clone()),
             ready: ready.and_then(Observed::value).map(|r| *r == Readiness::Ready),
             reason: ready.and_then(not_ready),
-            sockets: view.and_then(|v| v.sockets.get(&service.name)).and_then(Observed::value).map(|s| s.peers.len()),
+            sockets: view.and_then(|v| v.sockets.get(&service.port)).and_then(Observed::value).map(|s| s.peers.len()),
         }
     });
     NodeLine {
@@ -260,9 +260,9 @@ fn unknown(survey: &Survey) -> Vec<String> {
         }
     }
     for (node, view) in &survey.seen.nodes {
-        for (service, seen) in &view.sockets {
+        for (port, seen) in &view.sockets {
             if let Observed::Unknown { reason } = seen {
-                note(format!("sockets of {service} on {node}"), reason);
+                note(format!("connections to port {port} on {node}"), reason);
             }
         }
         for (unit, seen) in &view.units {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::settings::OnDeadline,
-    model::{Effect, InstanceName, Receipt, RouteId, RouteTarget, RunId, ServiceName},
+    model::{Effect, InstanceName, Receipt, RouteId, RouteTarget, RunId, topology::Listener},
 };
 
 /// One fact about a run.
@@ -43,6 +43,9 @@ pub enum Event {
         step: usize,
         /// The effect.
         effect: Effect,
+        /// The process that showed it, where it is a route's: whatever a later process shows is no person's doing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        generation: Option<String>,
     },
     /// The effect was refused, lost or timed out; what it did is seen by looking.
     NotAccepted {
@@ -67,15 +70,25 @@ pub enum Event {
         /// What was seen.
         saw: String,
     },
+    /// A person (or another program) put back what this run had taken out, on the very process that acknowledged it. It
+    /// is not fought over: the run is held until somebody says which of the two is meant.
+    Overruled {
+        /// The member.
+        target: RouteTarget,
+        /// What was seen.
+        saw: String,
+    },
     /// No residual traffic of this service for as long as configured.
     Drained {
-        /// The service.
-        service: ServiceName,
+        /// What its clients are connected to.
+        #[serde(flatten)]
+        listener: Listener,
     },
     /// The wait for connections is over without them being gone.
     DeadlineReached {
-        /// The service.
-        service: ServiceName,
+        /// What its clients are connected to.
+        #[serde(flatten)]
+        listener: Listener,
         /// Connections left.
         remaining: u64,
         /// What the policy does about it.
@@ -83,8 +96,12 @@ pub enum Event {
     },
     /// Traffic came back after a service counted as drained, before standby: the wait begins again.
     DrainLost {
-        /// The service.
-        service: ServiceName,
+        /// The wait that begins again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<usize>,
+        /// What its clients are connected to.
+        #[serde(flatten)]
+        listener: Listener,
         /// Connections seen.
         residual: u64,
     },
