@@ -1,11 +1,13 @@
 //! The contract suite: what every provider promises, asked of each of them. A new provider is one line here.
 //!
-//! HAProxy and sshd are real processes on loopback, started and ended by the tests; Pacemaker is its own tools on a
+//! HAProxy, NGINX and sshd are real processes on loopback, started and ended by the tests; Pacemaker is its own tools on a
 //! CIB in a file. Where one is not installed its tests say `NOT RUN` and pass.
 
 mod backend;
 mod cluster;
 mod haproxy;
+mod named;
+mod nginx;
 mod pacemaker;
 mod process;
 mod route;
@@ -46,6 +48,18 @@ async fn haproxy_with_a_master_keeps_the_contract() {
 async fn haproxy_over_ssh_keeps_the_contract() {
     let (Some(proxy), Some(sshd)) = (haproxy::Proxy::start("").await, ssh::Sshd::start().await) else { return };
     route::keeps_the_contract(Arc::new(proxy.route_over(proxy.ssh("node-01"), sshd.access()))).await;
+}
+
+#[tokio::test]
+async fn nginx_keeps_the_contract() {
+    let Some(edge) = nginx::Edge::start("").await else { return };
+    route::keeps_the_contract(edge.route()).await;
+}
+
+#[tokio::test]
+async fn nginx_over_ssh_keeps_the_contract() {
+    let (Some(edge), Some(sshd)) = (nginx::Edge::start("").await, ssh::Sshd::start().await) else { return };
+    route::keeps_the_contract(edge.route_over("node-01", sshd.access())).await;
 }
 
 #[tokio::test]

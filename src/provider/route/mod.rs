@@ -12,7 +12,11 @@ use crate::{
 };
 
 pub mod haproxy;
+pub mod instances;
 pub(crate) mod kind;
+mod machine;
+pub mod nginx;
+mod outgoing;
 
 use kind::{About, Kind};
 pub use kind::{BALANCER, Tools};
@@ -85,4 +89,6 @@ macro_rules! registry {
 registry! {
     /// HAProxy's runtime API.
     Haproxy => haproxy,
+    /// NGINX's include file.
+    Nginx => nginx,
 }
