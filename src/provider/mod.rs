@@ -58,6 +58,11 @@ pub trait RouteProvider: Send + Sync {
         Ok(BTreeMap::new())
     }
 
+    /// What others answer now that nobody waits for, for people: public resolvers that remember.
+    async fn elsewhere(&self) -> Vec<(String, Result<Vec<String>>)> {
+        Vec::new()
+    }
+
     /// What one instance holds now, all members of it.
     async fn observe(&self, instance: &InstanceName) -> Result<InstanceView>;
 

@@ -11,6 +11,7 @@ use crate::{
     provider::RouteProvider,
 };
 
+pub mod dns;
 pub mod haproxy;
 pub mod instances;
 pub(crate) mod kind;
@@ -87,6 +88,8 @@ macro_rules! registry {
 }
 
 registry! {
+    /// DNS, by dynamic update.
+    Dns => dns,
     /// HAProxy's runtime API.
     Haproxy => haproxy,
     /// NGINX's include file.

@@ -10,6 +10,7 @@ mod cgroup;
 mod cluster;
 mod cluster_scripts;
 mod config;
+mod duty;
 mod faults;
 mod haproxy;
 mod host;
@@ -22,6 +23,8 @@ mod product;
 mod reach;
 mod reset;
 mod rootfs;
+mod route;
+mod route_network;
 mod seed;
 mod seed_files;
 mod shell;
@@ -41,11 +44,16 @@ use serde::{Deserialize, Serialize};
 pub use balancer::Server;
 pub use config::TidegateConfig;
 pub use haproxy::Haproxy;
-pub use layout::{APP_PORT, HOSTS, Host, JETTY_PORT, Layout, Role, find, hosts, machines};
+pub(crate) use layout::cache_root;
+pub use layout::{APP_PORT, HOSTS, Host, JETTY_PORT, Layout, Role, find, hosts, machines, present};
 pub use logs::{AppRequest, LbRequest};
 pub(crate) use product::target_folder;
 pub use product::tidegate;
-pub(crate) use shell::Answer;
+pub use route::{
+    ANYCAST_APP, ANYCAST_EDGE, Announcer, EDGES, ENVOY_ADMIN_PORT, ENVOY_ENDPOINTS, ENVOY_PORT, Envoy, NGINX_PORT,
+    NGINX_SERVERS, Nginx, Path as BgpPath, TTL, ZONE,
+};
+pub(crate) use shell::{Answer, run};
 pub use status::{BalancerStatus, HostStatus, Status};
 pub use supervisor::{Power, supervise};
 pub use view::{ClusterView, Instance, Member};
@@ -60,11 +68,27 @@ pub struct Options {
     pub jetty: bool,
     /// HAProxy's settings.
     pub haproxy: Haproxy,
+    /// Every other way of distribution too: DNS, anycast, NGINX, Envoy, HAProxy on the nodes.
+    pub routes: bool,
+    /// What announces the anycast addresses.
+    pub announcer: Announcer,
+    /// NGINX's settings.
+    pub nginx: Nginx,
+    /// Envoy's settings.
+    pub envoy: Envoy,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { prefix: "tg".to_owned(), jetty: false, haproxy: Haproxy::default() }
+        Self {
+            prefix: "tg".to_owned(),
+            jetty: false,
+            haproxy: Haproxy::default(),
+            routes: false,
+            announcer: Announcer::default(),
+            nginx: Nginx::default(),
+            envoy: Envoy::default(),
+        }
     }
 }
 

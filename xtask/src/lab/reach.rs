@@ -17,6 +17,13 @@ impl Lab {
         if find(host)?.role == Role::Namespace {
             let netns = self.layout.netns_file(host);
             command.arg(format!("--net={}", netns.display()));
+            if self.options.routes {
+                // The lab's resolver in place of this machine's, for this command and what it starts.
+                let script = "mount --bind \"$0\" /etc/resolv.conf; exec \"$@\"";
+                command.args(["--", "unshare", "--mount", "--propagation", "private", "sh", "-euc", script]);
+                command.arg(self.layout.file("resolv.conf")).arg(program);
+                return Ok(command);
+            }
         } else {
             let leader = self.leader(host)?;
             command.args(["--target", &leader.to_string(), "--mount", "--uts", "--ipc", "--net", "--pid"]);
