@@ -22,7 +22,7 @@ use crate::{
     model::RunId,
     run::{
         executor::{RunError, Watcher},
-        observer::Wants,
+        wants::Wants,
     },
 };
 

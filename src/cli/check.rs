@@ -15,7 +15,8 @@ use crate::{
     config::Settings,
     journal::JournalError,
     model::{Health, Observed, Readiness, RunId, topology::ServiceShape},
-    run::observer::Wants,
+    provider::route::BALANCER,
+    run::wants::Wants,
 };
 
 #[derive(Debug, Args)]
@@ -124,7 +125,7 @@ fn nodes(survey: &Survey) -> Vec<Item> {
     for (node, view) in &survey.seen.nodes {
         for service in &survey.topology.services {
             let what = |thing: &str| format!("{node}: {thing}");
-            items.push(match view.sockets.get(&service.name) {
+            items.push(match view.sockets.get(&service.port) {
                 Some(Observed::Known { value, .. }) => {
                     let found = format!("{} connections of {}", value.peers.len(), service.name);
                     Item::new(what("sockets"), Answer::Ok, found)
@@ -168,7 +169,7 @@ fn unit_item(
 fn routes(survey: &Survey) -> Vec<Item> {
     let mut items = Vec::new();
     for route in &survey.topology.routes {
-        for (instance, source) in &route.instances {
+        for (instance, shape) in &route.instances {
             let what = format!("{instance} ({})", route.id);
             let view = match survey.seen.routes.get(&route.id).and_then(|i| i.get(instance)) {
                 Some(Observed::Known { value, .. }) => value,
@@ -179,7 +180,7 @@ fn routes(survey: &Survey) -> Vec<Item> {
             };
             items.push(Item::new(&what, Answer::Ok, format!("answers, {} servers", view.members.len())));
             items.extend(view.warnings.iter().map(|w| Item::new(&what, Answer::Warn, w)));
-            if source.is_empty() {
+            if route.tier >= BALANCER && shape.source.is_empty() {
                 let found = "its source addresses are not configured: its idle pool explains sockets from anywhere";
                 items.push(Item::new(&what, Answer::Warn, found));
             }

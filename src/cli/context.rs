@@ -3,6 +3,7 @@
 
 use std::{path::Path, sync::Arc};
 
+use futures_util::future::join_all;
 use tokio::try_join;
 
 use super::{
@@ -13,10 +14,13 @@ use super::{
 use crate::{
     config::{self, Settings},
     journal::{Journal, JournalError, RunSummary, sqlite::SqliteJournal},
-    model::{NodeName, Observation, Receipt, RunId, Topology},
+    model::{
+        NodeName, Observation, Receipt, RunId, Topology,
+        topology::{InstanceShape, Role},
+    },
     plan::{Plan, Purpose, Request, gates::Gate, ledger, planner},
     provider::World,
-    run::observer::{Observer, Wants},
+    run::{observer::Observer, wants::Wants},
 };
 
 /// Runs that are looked through for open and outstanding ones; older ones are found by the cluster's mark.
@@ -85,7 +89,9 @@ impl Context {
             seen = observer.seen().clone();
             world = self.ways.world(&self.settings, &members);
         }
-        let topology = Arc::new(self.settings.topology(&members));
+        let mut topology = self.settings.topology(&members);
+        discover(&world, &mut topology).await;
+        let topology = Arc::new(topology);
         let mut wants = wants(&topology);
         if seen.cluster.value().is_some() {
             // Asked a moment ago, to learn who the members are.
@@ -141,6 +147,28 @@ impl Context {
         plan.ok_or_else(|| Failure::refused(request.purpose, &request.node, &refused()))
     }
 }
+
+/// Adds the instances that only the real systems know. What cannot be asked for them is one that will not answer.
+async fn discover(world: &World, topology: &mut Topology) {
+    let asked = topology.routes.iter_mut().map(|route| async {
+        let found = match world.route(&route.id) {
+            Ok(provider) => provider.discover().await,
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(found) => route.instances.extend(found),
+            Err(_) => drop(
+                route
+                    .instances
+                    .insert(UNDISCOVERED.into(), InstanceShape { role: Role::Follower, ..InstanceShape::default() }),
+            ),
+        }
+    });
+    join_all(asked).await;
+}
+
+/// Stands for the instances of a route that could not be asked for. Nobody answers by this name.
+const UNDISCOVERED: &str = "undiscovered";
 
 /// What the gates and the plan of a request read: the node's own facts, and everybody's readiness.
 pub(super) fn wants(purpose: Purpose, node: &NodeName, topology: &Topology) -> Wants {

@@ -9,7 +9,7 @@ use super::{
     out::Out,
     report::{Reading, RunReport},
 };
-use crate::{journal::Journal, model::RunId, run::observer::Wants};
+use crate::{journal::Journal, model::RunId, run::wants::Wants};
 
 /// Goes on with the run, or with the one that undoes it, where that is what is left to do.
 pub(super) async fn command(global: &Global, out: Out, args: ResumeArgs) -> Result<Code> {

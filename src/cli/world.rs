@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use crate::{
     config::{
         Settings,
-        settings::{Access as Way, Endpoint, Via},
+        settings::{Access as Way, Route},
     },
     health::probe::HttpProber,
     model::NodeName,
@@ -18,7 +18,7 @@ use crate::{
         ProviderError, Result, SystemClock, World,
         access::{Access, Output, Stream, local::LocalAccess, ssh::SshAccess},
         cluster::pacemaker::Pacemaker,
-        route::haproxy::Haproxy,
+        route::Tools,
         unit::systemd::Systemd,
     },
     traffic::sockets::Sockets,
@@ -57,13 +57,11 @@ impl Ways {
         if self.here.is_none() {
             hosts.extend(members(settings).iter().map(|n| self.host(settings, n)));
         }
+        let places = settings.places(&members(settings));
+        hosts.extend(places.iter().filter(|p| p.outside).map(|p| p.ssh.clone()));
         for route in settings.entrypoints.iter().flat_map(|e| &e.routes) {
-            let Via::Haproxy(haproxy) = &route.via;
-            let endpoints = haproxy.instances.iter().flat_map(|i| [Some(&i.socket), i.master.as_ref()]);
-            hosts.extend(endpoints.flatten().filter_map(|e| match e {
-                Endpoint::Ssh { host, .. } => Some(host.clone()),
-                Endpoint::Unix { .. } | Endpoint::Tcp { .. } => None,
-            }));
+            let reached: Vec<_> = places.iter().filter(|p| route.reaches(p)).cloned().collect();
+            hosts.extend(route.via.hosts(&reached));
         }
         hosts.sort();
         hosts.dedup();
@@ -78,21 +76,21 @@ impl Ways {
     /// The providers for these members.
     pub(super) fn world(&self, settings: &Settings, members: &[NodeName]) -> World {
         let limit = settings.run.call_timeout;
+        let places = settings.places(members);
         let hosts: BTreeMap<NodeName, String> =
             members.iter().map(|node| (node.clone(), self.host(settings, node))).collect();
+        let outside = places.iter().filter(|p| p.outside).map(|p| (p.node.clone(), self.host(settings, &p.node)));
+        let reached: BTreeMap<NodeName, String> = hosts.clone().into_iter().chain(outside).collect();
+        let tools = Tools { access: self.ssh.clone(), local: Arc::new(LocalAccess::new()), limit };
+        let connect = |route: &Route| {
+            let reached = places.iter().filter(|p| route.reaches(p)).cloned().collect();
+            route.via.connect(route.id.clone(), reached, &tools)
+        };
         World {
-            routes: settings
-                .entrypoints
-                .iter()
-                .flat_map(|e| &e.routes)
-                .map(|route| {
-                    let Via::Haproxy(haproxy) = &route.via;
-                    Arc::new(Haproxy::new(route.id.clone(), haproxy.clone(), self.ssh.clone(), limit)) as _
-                })
-                .collect(),
+            routes: settings.entrypoints.iter().flat_map(|e| &e.routes).map(connect).collect(),
             cluster: Arc::new(Pacemaker::new(self.nodes.clone(), self.asked(&hosts), limit)),
             units: Arc::new(Systemd::new(self.nodes.clone(), hosts.clone(), limit).jobs_within(settings.run.patience)),
-            traffic: Arc::new(Sockets::new(self.nodes.clone(), hosts, limit)),
+            traffic: Arc::new(Sockets::new(self.nodes.clone(), reached, limit)),
             prober: Arc::new(HttpProber::new(&settings.services, &settings.nodes)),
             clock: Arc::new(SystemClock),
         }
@@ -118,7 +116,7 @@ impl Ways {
 /// The members as the configuration lists them; empty where the cluster has to be asked.
 pub(super) fn members(settings: &Settings) -> Vec<NodeName> {
     match settings.cluster.members.as_slice() {
-        [] => settings.nodes.keys().cloned().collect(),
+        [] => settings.nodes.iter().filter(|(_, n)| !n.outside).map(|(name, _)| name.clone()).collect(),
         listed => listed.to_vec(),
     }
 }

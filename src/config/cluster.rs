@@ -9,7 +9,7 @@ use super::{
     duration::show,
     entrypoint,
     nearest::nearest,
-    reader::Reader,
+    reader::{Reader, Spot},
     report::Problems,
     service,
     settings::{Access, Cluster, Journal, Node, Run, Settings},
@@ -22,8 +22,32 @@ pub(crate) struct Context {
     pub run: Option<Run>,
     /// How many nodes there are, where the configuration lists them.
     pub nodes: Option<usize>,
+    /// What is said of single nodes.
+    pub places: BTreeMap<NodeName, Node>,
+    /// The cluster's members, where they are listed.
+    pub members: Vec<NodeName>,
     /// The services' names, of those with problems too: a reference to one is no second problem.
     pub services: BTreeSet<ServiceName>,
+}
+
+impl Context {
+    /// Reports a name that is no node's, where the nodes are known.
+    pub fn known(&self, spot: &Spot, name: &str, problems: &mut Problems) {
+        let names = || self.members.iter().chain(self.places.keys());
+        if self.members.is_empty() || names().any(|n| n.as_str() == name) {
+            return;
+        }
+        let near = nearest(name, names().map(NodeName::as_str));
+        let help = near.map_or_else(|| "name a node".to_owned(), |n| format!("did you mean \"{n}\"?"));
+        spot.report(problems, format!("there is no node \"{name}\""), help);
+    }
+
+    /// The node that a key names, which must be known where the nodes are.
+    pub fn node(&self, r: &Reader<'_>, key: &str, problems: &mut Problems) -> Option<NodeName> {
+        let name = r.text(key)?;
+        self.known(&r.spot(key), &name, problems);
+        Some(NodeName::new(name))
+    }
 }
 
 /// Puts the settings together; `None` where a part is missing, which has been reported then.
@@ -36,6 +60,8 @@ pub(crate) fn settings(root: &Reader<'_>, journal: PathBuf, problems: &mut Probl
     let context = Context {
         run: run.clone(),
         nodes: members.as_ref().map(Vec::len).filter(|n| *n > 0),
+        places: nodes.clone().unwrap_or_default(),
+        members: members.clone().unwrap_or_default(),
         services: services.iter().filter_map(|s| s.text("name")).map(ServiceName::new).collect(),
     };
     let services = service::services(&services, &context, problems);
@@ -82,7 +108,10 @@ fn find_shared_places(nodes: &[Reader<'_>], problems: &mut Problems) {
 }
 
 fn node(r: &Reader<'_>) -> Option<(NodeName, Node)> {
-    Some((NodeName::new(r.text("name")?), Node { address: r.ip("address"), ssh: r.text("ssh") }))
+    Some((
+        NodeName::new(r.text("name")?),
+        Node { address: r.ip("address"), ssh: r.text("ssh"), outside: r.boolean("outside")? },
+    ))
 }
 
 /// The members where they are listed, else the names of `[[node]]`.
@@ -93,7 +122,8 @@ fn members(
 ) -> Option<Vec<NodeName>> {
     let cluster = root.table("cluster")?;
     if !cluster.has("members") {
-        return nodes.map(|nodes| nodes.keys().cloned().collect());
+        let inside = |(_, node): &(&NodeName, &Node)| !node.outside;
+        return nodes.map(|nodes| nodes.iter().filter(inside).map(|(name, _)| name.clone()).collect());
     }
     let mut members: Vec<NodeName> = Vec::new();
     for (spot, name) in cluster.texts("members")? {
@@ -104,7 +134,7 @@ fn members(
             members.push(name);
         }
     }
-    for node in root.tables("node") {
+    for node in root.tables("node").iter().filter(|n| n.boolean("outside") != Some(true)) {
         let Some(name) = node.text("name").filter(|n| !members.iter().any(|m| m.as_str() == n)) else { continue };
         let near = nearest(&name, members.iter().map(NodeName::as_str));
         let help = near.map_or_else(|| "add it to `cluster.members`".to_owned(), |n| format!("did you mean \"{n}\"?"));

@@ -1,23 +1,25 @@
 //! `[[entrypoint]]` and its routes: what is read, what they refer to, and what they may not share.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     cluster::Context,
-    endpoint,
     nearest::nearest,
     reader::{Reader, Spot},
     report::Problems,
-    settings::{Endpoint, Entrypoint, Haproxy, HaproxyInstance, Protocol, Route, Tls, Via},
+    settings::{Entrypoint, Protocol, Route, Tls, Via},
 };
-use crate::model::{EntrypointName, InstanceName, RouteId, ServiceName};
+use crate::{
+    model::{EntrypointName, NodeName, RouteId, ServiceName},
+    provider::route::kind::{About, BALANCER},
+};
 
-/// What is already driven, and where that was said: two routes that drive the same server would each remember the
+/// What is already driven, and where that was said: two routes that drive the same thing would each remember the
 /// other's drain as the state to put back.
 #[derive(Default)]
 struct Driven {
     ids: BTreeMap<RouteId, Spot>,
-    servers: Vec<(Endpoint, String, String, RouteId)>,
+    things: BTreeMap<String, RouteId>,
 }
 
 /// Reads all entrypoints; `None` where a part is missing or wrong, which has been reported then.
@@ -51,11 +53,16 @@ fn entrypoint(r: &Reader<'_>, context: &Context, driven: &mut Driven, problems: 
         );
     }
     let routes = r.tables("route");
-    let routes: Vec<_> = routes.iter().map(|route| self::route(route, name.as_deref(), driven, problems)).collect();
+    let address = r.text("address");
+    let about = About { address: address.as_deref(), context };
+    let routes: Vec<_> =
+        routes.iter().map(|route| self::route(route, name.as_deref(), &about, driven, problems)).collect();
+    let port = r.integer("port").or_else(|| port(address.as_deref()?, protocol?));
     Some(Entrypoint {
         name: EntrypointName::new(name?),
         service: service?,
-        address: r.text("address")?,
+        address: address?,
+        port,
         protocol: protocol?,
         tls,
         client_identity: r.choice("client-identity"),
@@ -63,38 +70,51 @@ fn entrypoint(r: &Reader<'_>, context: &Context, driven: &mut Driven, problems: 
     })
 }
 
-fn route(r: &Reader<'_>, entrypoint: Option<&str>, driven: &mut Driven, problems: &mut Problems) -> Option<Route> {
+fn route(
+    r: &Reader<'_>,
+    entrypoint: Option<&str>,
+    about: &About<'_>,
+    driven: &mut Driven,
+    problems: &mut Problems,
+) -> Option<Route> {
     let ramp = ramp(r, problems);
-    let via = r.variant().and_then(|via| match via {
-        "haproxy" => haproxy(r, problems),
-        _ => None,
-    })?;
-    let name = if r.has("name") { r.text("name")? } else { via.backend.clone() };
-    let id = RouteId::new(format!("{}/haproxy:{name}", entrypoint?));
+    let nodes = nodes(r, about.context, problems);
+    let via = Via::read(r, about, problems)?;
+    let name = if r.has("name") { r.text("name")? } else { via.name() };
+    let id = RouteId::new(format!("{}/{}:{name}", entrypoint?, via.word()));
     driven.add(&id, &via, r, problems);
-    Some(Route { id, tier: r.integer("tier")?, ramp: ramp?, dwell: r.duration("dwell")?, via: Via::Haproxy(via) })
+    let tier = if r.has("tier") { r.integer("tier")? } else { via.tier() };
+    let usual = if via.tier() < BALANCER { Duration::from_secs(5) } else { Duration::from_secs(1) };
+    let watch = if r.has("watch") { r.duration("watch")? } else { usual };
+    Some(Route { id, tier, ramp: ramp?, dwell: r.duration("dwell")?, nodes: nodes?, watch, via })
+}
+
+/// The nodes that a route leads to, where they are listed.
+fn nodes(r: &Reader<'_>, context: &Context, problems: &mut Problems) -> Option<Option<Vec<NodeName>>> {
+    if !r.has("nodes") {
+        return Some(None);
+    }
+    let named = r.texts("nodes")?;
+    named.iter().for_each(|(spot, name)| context.known(spot, name, problems));
+    Some(Some(named.into_iter().map(|(_, name)| NodeName::new(name)).collect()))
 }
 
 impl Driven {
-    fn add(&mut self, id: &RouteId, via: &Haproxy, r: &Reader<'_>, problems: &mut Problems) {
+    fn add(&mut self, id: &RouteId, via: &Via, r: &Reader<'_>, problems: &mut Problems) {
         if let Some(first) = self.ids.get(id) {
             let message = format!("there is a route {id} already, at {}", problems.line_of(first.at));
             let help = "routes are appended, never merged; give this one a `name` of its own if it is another";
             return r.here().report(problems, message, help);
         }
         self.ids.insert(id.clone(), r.here());
-        for instance in &via.instances {
-            let same = |(socket, backend, server, _): &&(Endpoint, String, String, RouteId)| {
-                *socket == instance.socket && *backend == via.backend && *server == via.server
-            };
-            if let Some((.., other)) = self.servers.iter().find(same) {
-                let message = format!("{} on {} is already driven by the route {other}", via.backend, instance.name);
+        for thing in via.drives() {
+            if let Some(other) = self.things.get(&thing).filter(|other| *other != id) {
+                let message = format!("{thing} is already driven by the route {other}");
                 let help = "frontends that share a backend are one entrypoint";
-                return r.spot("instances").report(problems, message, help);
+                return r.here().report(problems, message, help);
             }
+            self.things.insert(thing, id.clone());
         }
-        let server = |i: &HaproxyInstance| (i.socket.clone(), via.backend.clone(), via.server.clone(), id.clone());
-        self.servers.extend(via.instances.iter().map(server));
     }
 }
 
@@ -118,54 +138,13 @@ fn ramp(r: &Reader<'_>, problems: &mut Problems) -> Option<Vec<u8>> {
     Some(stages.into_iter().map(|(_, percent)| percent).collect())
 }
 
-fn haproxy(r: &Reader<'_>, problems: &mut Problems) -> Option<Haproxy> {
-    let backend = r.text("backend");
-    let server = r.text("server");
-    let instances = instances(r, problems);
-    Some(Haproxy { backend: backend?, server: server?, instances: instances? })
-}
-
-/// An instance as it is written.
-struct Written {
-    spot: Spot,
-    name: Option<InstanceName>,
-    socket: Endpoint,
-    master: Option<Endpoint>,
-    source: Vec<std::net::IpAddr>,
-}
-
-fn instances(r: &Reader<'_>, problems: &mut Problems) -> Option<Vec<HaproxyInstance>> {
-    let written: Vec<Written> = r.items("instances").into_iter().map(written).collect::<Option<_>>()?;
-    let mut names: BTreeSet<InstanceName> = BTreeSet::new();
-    let mut sockets: Vec<&Endpoint> = Vec::new();
-    for one in &written {
-        if let Some(name) = one.name.as_ref().filter(|name| !names.insert((*name).clone())) {
-            one.spot.report(problems, format!("there are two instances named \"{name}\""), "give each its own name");
-        }
-        if sockets.contains(&&one.socket) {
-            one.spot.report(problems, "another instance has the same socket", "each HAProxy must be listed once");
-        }
-        sockets.push(&one.socket);
-    }
-    let named = |one: Written| {
-        let name = one.name.unwrap_or_else(|| endpoint::derive_name(&one.socket, &names));
-        names.insert(name.clone());
-        HaproxyInstance { name, socket: one.socket, master: one.master, source: one.source }
-    };
-    Some(written.into_iter().map(named).collect())
-}
-
-fn written(item: Result<Reader<'_>, (Spot, String)>) -> Option<Written> {
-    match item {
-        Err((spot, text)) => {
-            Some(Written { spot, name: None, socket: endpoint::parse(&text)?, master: None, source: Vec::new() })
-        }
-        Ok(r) => Some(Written {
-            spot: r.here(),
-            name: r.text("name").map(InstanceName::new),
-            socket: endpoint::parse(&r.text("socket")?)?,
-            master: r.text("master").and_then(|text| endpoint::parse(&text)),
-            source: r.texts("source")?.into_iter().map(|(_, ip)| ip.parse().ok()).collect::<Option<_>>()?,
-        }),
+/// The port of an address that names one, else the protocol's own.
+fn port(address: &str, protocol: Protocol) -> Option<u16> {
+    let written = address.rsplit_once(':').filter(|(host, _)| !host.contains(':') || host.ends_with(']'));
+    match (written.and_then(|(_, port)| port.parse().ok()), protocol) {
+        (Some(port), _) => Some(port),
+        (None, Protocol::Http) => Some(80),
+        (None, Protocol::Https | Protocol::Grpc) => Some(443),
+        (None, Protocol::Tcp) => None,
     }
 }

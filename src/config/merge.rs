@@ -20,7 +20,8 @@ use super::{
 pub(crate) fn merge(base: &mut Table, over: Table, shape: &'static Shape) {
     leave_variant(base, &over, shape);
     for (name, entry) in over {
-        let kind = shape.key(&name).map(|k| &k.kind);
+        let variant = variant(base, shape).map(str::to_owned);
+        let kind = shape.key_of(variant.as_deref(), &name).or_else(|| shape.key(&name)).map(|k| &k.kind);
         match base.get_mut(&name) {
             Some(old) if kind.is_some_and(|kind| combines(kind, &old.node, &entry.node)) => {
                 combine(&mut old.node, entry.node, kind);
@@ -29,6 +30,12 @@ pub(crate) fn merge(base: &mut Table, over: Table, shape: &'static Shape) {
             None => drop(base.insert(name, entry)),
         }
     }
+}
+
+/// The variant of a table, as far as it says.
+fn variant<'t>(table: &'t Table, shape: &Shape) -> Option<&'t str> {
+    let tag = shape.variants.as_ref()?;
+    table.get(tag.key).and_then(|e| e.node.text()).or(tag.default)
 }
 
 /// Drops what belongs only to the variant that the later table leaves.

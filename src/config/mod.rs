@@ -10,22 +10,22 @@ use std::path::{Path, PathBuf};
 pub mod settings;
 
 mod check;
-mod cluster;
+pub(crate) mod cluster;
 mod duration;
-mod endpoint;
+pub(crate) mod endpoint;
 mod entrypoint;
 mod excerpt;
 mod fragment;
 mod keys;
 mod merge;
 mod nearest;
-mod reader;
+pub(crate) mod reader;
 mod reference;
-mod report;
+pub(crate) mod report;
 mod schema;
 mod service;
-mod shape;
-mod texts;
+pub(crate) mod shape;
+pub(crate) mod texts;
 mod tree;
 mod value;
 

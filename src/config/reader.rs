@@ -35,7 +35,9 @@ impl<'t> Reader<'t> {
 
     /// The key's definition. Asking for a key that the shape does not have is a mistake in this program.
     fn key(&self, name: &str) -> &'static Key {
-        self.shape.key(name).unwrap_or_else(|| unreachable!("`{name}` is no key of: {}", self.shape.about))
+        self.shape
+            .key_of(self.variant(), name)
+            .unwrap_or_else(|| unreachable!("`{name}` is no key of: {}", self.shape.about))
     }
 
     fn node(&self, name: &str) -> Option<&'t Node> {
@@ -92,6 +94,14 @@ impl<'t> Reader<'t> {
             (Some(Value::Number(n)), _) => Some(*n),
             (Some(Value::Integer(n)), _) => n.map(|n| n as f64),
             (None, Some(Literal::Number(n))) => Some(n),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn boolean(&self, name: &str) -> Option<bool> {
+        match (self.node(name).map(|n| &n.value), self.default(name)) {
+            (Some(Value::Boolean(b)), _) => Some(*b),
+            (None, Some(Literal::Boolean(b))) => Some(b),
             _ => None,
         }
     }

@@ -30,9 +30,12 @@ fn section(out: &mut String, shape: &'static Shape, path: &str) {
         }
         out.push('\n');
     }
-    for key in shape.all_keys() {
-        if let Some(inner) = key.kind.shape() {
-            section(out, inner, &header(path, key));
+    for inner in shape.keys.iter().filter_map(|key| Some((key.kind.shape()?, header(path, key)))) {
+        section(out, inner.0, &inner.1);
+    }
+    for (tag, variant) in shape.variants.iter().flat_map(|tag| tag.of.iter().map(move |v| (tag, v))) {
+        for inner in variant.keys.iter().filter_map(|key| Some((key.kind.shape()?, header(path, key)))) {
+            section(out, inner.0, &format!("{} with {} = \"{}\"", inner.1, tag.key, variant.name));
         }
     }
 }
@@ -66,6 +69,7 @@ fn value(kind: &Kind) -> String {
         Kind::Ip => "an IP address".into(),
         Kind::Integer(min, max) => format!("an integer, {min} to {max}"),
         Kind::Number(min, max) => format!("a number, {min} to {max}"),
+        Kind::Boolean => "`true` or `false`".into(),
         Kind::Choice(words) => words.iter().map(|w| format!("`\"{}\"`", w.0)).collect::<Vec<_>>().join(", "),
         Kind::List(of, _) => format!("a list of: {}", value(of)),
         Kind::Table(_) => "a table".into(),
@@ -80,6 +84,7 @@ fn literal_toml(literal: Literal) -> String {
         Literal::Text(text) => format!("{text:?}"),
         Literal::Integer(n) => n.to_string(),
         Literal::Number(n) => n.to_string(),
+        Literal::Boolean(b) => b.to_string(),
         Literal::Texts(texts) => format!("{texts:?}"),
     }
 }

@@ -73,6 +73,7 @@ fn default(literal: Literal) -> Value {
         Literal::Text(text) => json!(text),
         Literal::Integer(n) => json!(n),
         Literal::Number(n) => json!(n),
+        Literal::Boolean(b) => json!(b),
         Literal::Texts(texts) => json!(texts),
     }
 }
@@ -86,6 +87,7 @@ fn kind(kind: &Kind) -> Value {
         Kind::Ip => json!({ "type": "string", "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }] }),
         Kind::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::Number(min, max) => json!({ "type": "number", "minimum": min, "maximum": max }),
+        Kind::Boolean => json!({ "type": "boolean" }),
         Kind::Choice(words) => {
             let of: Vec<Value> = words.iter().map(|w| json!({ "const": w.0, "description": w.1 })).collect();
             json!({ "oneOf": of })

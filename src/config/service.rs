@@ -1,11 +1,13 @@
 //! `[[service]]`: what is read, and what must agree within it.
 
+use std::time::Duration;
+
 use super::{
     cluster::Context,
     duration::show,
     reader::Reader,
     report::Problems,
-    settings::{CloneSettings, Connections, Objective, Probe, Ready, Service, Sessions},
+    settings::{Affinity, CloneSettings, Connections, Objective, Probe, Ready, Service, Sessions},
 };
 use crate::model::{ServiceName, UnitName};
 
@@ -27,9 +29,10 @@ fn service(r: &Reader<'_>, context: &Context, problems: &mut Problems) -> Option
     // Everything is read before anything is given up, so that all problems are found.
     let clone = r.table("clone").and_then(|c| clone(&c, unit.as_deref(), problems));
     let ready = r.table("ready").filter(|_| r.has("ready")).and_then(|t| ready(&t, context, problems));
-    let connections = r.table("connections").and_then(|t| connections(&t, problems));
     let sessions =
         r.table("sessions").and_then(|t| Some(Sessions { affinity: t.choice("affinity")?, state: t.choice("state")? }));
+    let bound = sessions.is_some_and(|s| s.affinity != Affinity::None);
+    let connections = r.table("connections").and_then(|t| connections(&t, bound, problems));
     let objective = r.table("objective").and_then(|t| {
         Some(Objective {
             failover: t.duration("failover"),
@@ -117,11 +120,15 @@ fn ready(r: &Reader<'_>, context: &Context, problems: &mut Problems) -> Option<R
     })
 }
 
-fn connections(r: &Reader<'_>, problems: &mut Problems) -> Option<Connections> {
+/// Clients that are bound to a node come back to it between their requests, so there must be longer silence before they
+/// count as gone.
+fn connections(r: &Reader<'_>, bound: bool, problems: &mut Problems) -> Option<Connections> {
+    let usual = Duration::from_secs(if bound { 30 } else { 2 });
     let connections = Connections {
-        settle: r.duration("settle")?,
+        settle: if r.has("settle") { r.duration("settle")? } else { usual },
         deadline: r.duration("deadline")?,
         on_deadline: r.choice("on-deadline")?,
+        max_age: r.duration("max-age"),
     };
     let (settle, deadline) = (show(connections.settle), show(connections.deadline));
     if connections.deadline <= connections.settle {

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{EntrypointName, InstanceName, NodeName, RouteId, ServiceName, Topology, UnitName, topology};
+use crate::model::{EntrypointName, NodeName, RouteId, ServiceName, Topology, UnitName, topology};
+pub use crate::provider::route::Via;
 
 /// Everything that the configuration says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +92,8 @@ pub struct Node {
     pub address: Option<IpAddr>,
     /// The host (or alias) that SSH connects to; the node's name where there is none.
     pub ssh: Option<String>,
+    /// Whether it is no member of the cluster: a load balancer's host, which is drained from its routes only.
+    pub outside: bool,
 }
 
 /// `[[service]]`
@@ -209,6 +212,9 @@ pub struct Connections {
     pub deadline: Duration,
     /// What happens then.
     pub on_deadline: OnDeadline,
+    /// Age from which a connection is cut on a node that drains, whoever holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Duration>,
 }
 
 /// What ends the wait for connections at its deadline.
@@ -244,6 +250,8 @@ pub struct Entrypoint {
     pub service: ServiceName,
     /// What clients connect to.
     pub address: String,
+    /// The port there, as far as it is known.
+    pub port: Option<u16>,
     /// What they speak.
     pub protocol: Protocol,
     /// Where TLS ends.
@@ -299,47 +307,50 @@ pub enum ClientIdentity {
 pub struct Route {
     /// Its id, made of the entrypoint, the kind and the name.
     pub id: RouteId,
-    /// Order from the client inwards; load balancers are 20 unless said otherwise.
+    /// Order from the client inwards: 10 for names and prefixes, 20 for load balancers, unless said otherwise.
     pub tier: u16,
     /// Shares of the former weight on the way back in, in percent, rising, the last one 100.
     pub ramp: Vec<u8>,
     /// Time at each stage of the ramp.
     pub dwell: Duration,
+    /// The nodes that it leads to, where that is not the whole cluster.
+    pub nodes: Option<Vec<NodeName>>,
+    /// Time between two looks at it while a node is out and no run is active.
+    pub watch: Duration,
     /// What is driven.
     pub via: Via,
 }
 
-/// The kind of a route.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "via", rename_all = "kebab-case")]
-pub enum Via {
-    /// HAProxy's runtime API.
-    Haproxy(Haproxy),
+impl Route {
+    /// Whether it leads to that node: to one that is named, or to every member of the cluster.
+    pub fn reaches(&self, place: &Place) -> bool {
+        match &self.nodes {
+            Some(nodes) => nodes.contains(&place.node),
+            None => !place.outside,
+        }
+    }
 }
 
-/// `via = "haproxy"`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Haproxy {
-    /// The backend.
-    pub backend: String,
-    /// The server's name in it; `{node}` stands for the node's.
-    pub server: String,
-    /// Every process (or master) that must acknowledge.
-    pub instances: Vec<HaproxyInstance>,
+/// A node as the routes' templates know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its name.
+    pub node: NodeName,
+    /// Its address, where one is configured.
+    pub address: Option<IpAddr>,
+    /// The host that SSH connects to.
+    pub ssh: String,
+    /// Whether it is no member of the cluster.
+    pub outside: bool,
 }
 
-/// One HAProxy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HaproxyInstance {
-    /// Its name in plans and messages.
-    pub name: InstanceName,
-    /// Its admin-level socket.
-    pub socket: Endpoint,
-    /// Its master socket, where there is one: shows the old workers after a reload.
-    pub master: Option<Endpoint>,
-    /// The addresses from which it connects to the nodes. Where none are known, its idle pool explains
-    /// sockets from anywhere.
-    pub source: Vec<IpAddr>,
+impl Place {
+    /// Fills `{node}`, `{address}` and `{ssh}`. Without an address the name stands in its place: no such member will
+    /// be found then, and the gates say so.
+    pub fn fill(&self, template: &str) -> String {
+        let address = self.address.map_or_else(|| self.node.to_string(), |a| a.to_string());
+        template.replace("{node}", self.node.as_str()).replace("{address}", &address).replace("{ssh}", &self.ssh)
+    }
 }
 
 /// Where a socket is.
@@ -365,6 +376,26 @@ pub enum Endpoint {
     },
 }
 
+impl Endpoint {
+    /// The host that is reached over SSH, where it is one.
+    pub fn ssh_host(&self) -> Option<&str> {
+        match self {
+            Self::Ssh { host, .. } => Some(host),
+            Self::Unix { .. } | Self::Tcp { .. } => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unix { path } => write!(f, "{}", path.display()),
+            Self::Tcp { address } => f.write_str(address),
+            Self::Ssh { host, path } => write!(f, "{host}:{}", path.display()),
+        }
+    }
+}
+
 impl Settings {
     /// The service of that name.
     pub fn service(&self, name: &ServiceName) -> Option<&Service> {
@@ -383,37 +414,57 @@ impl Settings {
         self.run.max_age.max(probes)
     }
 
+    /// These members and the hosts outside the cluster, as templates know them.
+    pub fn places(&self, members: &[NodeName]) -> Vec<Place> {
+        let outside = self.nodes.iter().filter(|(name, node)| node.outside && !members.contains(name)).map(|(n, _)| n);
+        members
+            .iter()
+            .map(|name| (name, false))
+            .chain(outside.map(|name| (name, true)))
+            .map(|(name, outside)| {
+                let node = self.nodes.get(name);
+                Place {
+                    node: name.clone(),
+                    address: node.and_then(|n| n.address),
+                    ssh: node.and_then(|n| n.ssh.clone()).unwrap_or_else(|| name.to_string()),
+                    outside,
+                }
+            })
+            .collect()
+    }
+
     /// The fixed shape of the world, for these members.
     pub fn topology(&self, members: &[NodeName]) -> Topology {
+        let places = self.places(members);
         Topology {
             nodes: members.to_vec(),
+            outside: places.iter().filter(|p| p.outside).map(|p| p.node.clone()).collect(),
             services: self
                 .services
                 .iter()
                 .map(|s| topology::ServiceShape {
                     name: s.name.clone(),
+                    port: s.ready.port,
                     resource: s.clone.resource.clone(),
                     unit: s.unit.clone(),
                     extra_units: s.extra_units.clone(),
                 })
                 .collect(),
-            routes: self
-                .entrypoints
-                .iter()
-                .flat_map(|e| e.routes.iter().map(move |r| route_shape(e, r, members)))
-                .collect(),
+            routes: self.entrypoints.iter().flat_map(|e| e.routes.iter().map(|r| route_shape(e, r, &places))).collect(),
         }
     }
 }
 
-fn route_shape(entrypoint: &Entrypoint, route: &Route, members: &[NodeName]) -> topology::RouteShape {
-    let Via::Haproxy(haproxy) = &route.via;
+fn route_shape(entrypoint: &Entrypoint, route: &Route, places: &[Place]) -> topology::RouteShape {
+    let reached = |place: &&Place| route.reaches(place);
+    let reached: Vec<Place> = places.iter().filter(reached).cloned().collect();
     topology::RouteShape {
         id: route.id.clone(),
         entrypoint: entrypoint.name.clone(),
         service: entrypoint.service.clone(),
         tier: route.tier,
-        instances: haproxy.instances.iter().map(|i| (i.name.clone(), i.source.clone())).collect(),
-        servers: members.iter().map(|n| (n.clone(), haproxy.server.replace("{node}", n.as_str()))).collect(),
+        port: entrypoint.port,
+        servers: reached.iter().map(|p| (p.node.clone(), route.via.server(p))).collect(),
+        instances: route.via.instances(&reached),
     }
 }

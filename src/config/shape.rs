@@ -75,6 +75,7 @@ pub(crate) enum Literal {
     Text(&'static str),
     Integer(i64),
     Number(f64),
+    Boolean(bool),
     Texts(&'static [&'static str]),
 }
 
@@ -91,6 +92,8 @@ pub(crate) enum Kind {
     Integer(i64, i64),
     /// A number between the two.
     Number(f64, f64),
+    /// `true` or `false`.
+    Boolean,
     /// One of these words.
     Choice(&'static [Word]),
     /// A list of at least so many values.
@@ -143,6 +146,12 @@ impl Shape {
     /// The variant of that name.
     pub(crate) fn variant(&self, name: &str) -> Option<&'static Variant> {
         self.variants.as_ref().and_then(|v| v.of.iter().find(|v| v.name == name))
+    }
+
+    /// The key of that name that a table of this variant has.
+    pub(crate) fn key_of(&self, variant: Option<&str>, name: &str) -> Option<&'static Key> {
+        let own = variant.and_then(|v| self.variant(v)).map_or(&[][..], |v| v.keys);
+        self.keys.iter().chain(own).find(|k| k.name == name)
     }
 
     /// The key of that name, of any variant.

@@ -48,6 +48,8 @@ pub(crate) fn scalar(kind: &'static Kind, value: &Value) -> Result<(), Fault> {
             fault(format!("{value} is out of range"), format!("from {min} to {max}"))
         }
         (Kind::Number(..), other) => expected("a number", other, None),
+        (Kind::Boolean, Value::Boolean(_)) => Ok(()),
+        (Kind::Boolean, other) => expected("true or false", other, None),
         (Kind::Choice(words), value) => word(value, &words.iter().map(|w| w.0).collect::<Vec<_>>(), &[], ""),
         (Kind::List(..), other) => expected("a list", other, Some("put it in `[` and `]`".into())),
         (Kind::Table(_) | Kind::Either(..), other) => expected("a table", other, None),

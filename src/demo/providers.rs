@@ -54,6 +54,7 @@ impl RouteProvider for EdgeRoute {
         let now = edge.setting(server)?;
         match desired {
             Desired::Drained => edge.set(server, Setting { admin: Admin::Drain, ..now })?,
+            Desired::Closed => edge.set(server, Setting { admin: Admin::Maint, ..now })?,
             Desired::FreshCheck => edge.check_afresh(server)?,
             Desired::Serving { weight } => edge.set(server, Setting { admin: Admin::Ready, weight: *weight })?,
             Desired::Exactly { exact } => {
@@ -114,6 +115,10 @@ impl NodeTraffic for Nodes {
         let unit = self.on(node)?;
         let peers = if unit.address().port() == port { unit.peers() } else { Vec::new() };
         Ok(SocketsView { peers })
+    }
+
+    async fn close(&self, node: &NodeName, _port: u16, _peers: &[SocketAddr]) -> Result<()> {
+        Err(ProviderError::Refused(format!("{node} is a part of this program: nobody cuts its connections")))
     }
 }
 

@@ -23,9 +23,10 @@ use crate::{
     },
     run::{
         executor::{Engine, Finish, Watcher},
-        observer::{Observer, Wants},
+        observer::Observer,
         state::RunState,
         waiting::Waiting,
+        wants::Wants,
     },
 };
 

@@ -9,10 +9,11 @@ use super::{
 };
 use crate::{
     config::settings::{
-        self, CloneSettings, Endpoint, Entrypoint, Haproxy, HaproxyInstance, Node, Objective, Probe, Protocol, Ready,
-        Route, Service, Sessions, Settings, Via,
+        self, CloneSettings, Endpoint, Entrypoint, Node, Objective, Probe, Protocol, Ready, Route, Service, Sessions,
+        Settings, Via,
     },
     model::{NodeName, RouteId, ServiceName, UnitName},
+    provider::route::haproxy,
 };
 
 pub(super) fn settings(options: &Options, units: &BTreeMap<NodeName, Unit>, edges: &[Edge]) -> Settings {
@@ -33,7 +34,7 @@ pub(super) fn settings(options: &Options, units: &BTreeMap<NodeName, Unit>, edge
         },
         nodes: units
             .iter()
-            .map(|(name, unit)| (name.clone(), Node { address: Some(unit.address().ip()), ssh: None }))
+            .map(|(name, unit)| (name.clone(), Node { address: Some(unit.address().ip()), ssh: None, outside: false }))
             .collect(),
         services: vec![service(options, port)],
         entrypoints: vec![entrypoint(options, edges)],
@@ -67,16 +68,18 @@ fn service(options: &Options, port: u16) -> Service {
 }
 
 fn entrypoint(options: &Options, edges: &[Edge]) -> Entrypoint {
-    let instances = edges.iter().map(|edge| HaproxyInstance {
+    let instances = edges.iter().map(|edge| haproxy::Instance {
         name: edge.name().clone(),
         socket: Endpoint::Tcp { address: edge.entry().to_string() },
         master: None,
         source: vec![edge.source()],
+        node: None,
     });
     Entrypoint {
         name: "web".into(),
         service: SERVICE.into(),
         address: edges.first().map_or_else(String::new, |e| e.entry().to_string()),
+        port: edges.first().map(|e| e.entry().port()),
         protocol: Protocol::Http,
         tls: None,
         client_identity: None,
@@ -85,8 +88,10 @@ fn entrypoint(options: &Options, edges: &[Edge]) -> Entrypoint {
             tier: 20,
             ramp: options.ramp.clone(),
             dwell: options.dwell,
+            nodes: None,
+            watch: Duration::from_secs(1),
             // The edges are load balancers of this kind in everything that a plan reads here.
-            via: Via::Haproxy(Haproxy {
+            via: Via::Haproxy(haproxy::Settings {
                 backend: SERVICE.to_owned(),
                 server: "{node}".to_owned(),
                 instances: instances.collect(),

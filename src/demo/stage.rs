@@ -116,10 +116,13 @@ fn words(plan: &Plan, event: &Event) -> Option<String> {
         Event::Accepted { effect, .. } => Some(format!("    {effect}")),
         Event::NotAccepted { effect, error, .. } => Some(format!("    {effect}: {error}")),
         Event::Reasserted { target, saw } => Some(format!("    {} at {}: {saw}", target.server, target.instance)),
+        Event::Overruled { target, saw } => Some(format!("    {} at {}: {saw}", target.server, target.instance)),
         Event::RampBackedOff { why, .. } => Some(format!("    taken back: {why}")),
-        Event::DrainLost { service, residual } => Some(format!("    {residual} connections of {service} came back")),
-        Event::DeadlineReached { service, remaining, .. } => {
-            Some(format!("    {service}: {remaining} connections left at the deadline"))
+        Event::DrainLost { listener, residual, .. } => {
+            Some(format!("    {residual} connections of {listener} came back"))
+        }
+        Event::DeadlineReached { listener, remaining, .. } => {
+            Some(format!("    {listener}: {remaining} connections left at the deadline"))
         }
         Event::Held { why } => Some(format!("  held: {why}")),
         _ => None,

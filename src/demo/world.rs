@@ -63,6 +63,7 @@ impl Default for Options {
                 settle: Duration::from_millis(500),
                 deadline: Duration::from_secs(10),
                 on_deadline: OnDeadline::Hold,
+                max_age: None,
             },
             ramp: vec![10, 50, 100],
             dwell: Duration::from_millis(800),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::settings::OnDeadline,
-    model::{Effect, InstanceName, Receipt, RouteId, RouteTarget, RunId, ServiceName},
+    model::{Effect, InstanceName, Receipt, RouteId, RouteTarget, RunId, topology::Listener},
 };
 
 /// One fact about a run.
@@ -43,6 +43,9 @@ pub enum Event {
         step: usize,
         /// The effect.
         effect: Effect,
+        /// The process that showed it, where it is a route's: whatever a later process shows is no person's doing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        generation: Option<String>,
     },
     /// The effect was refused, lost or timed out; what it did is seen by looking.
     NotAccepted {
@@ -67,15 +70,35 @@ pub enum Event {
         /// What was seen.
         saw: String,
     },
+    /// A person (or another program) put back what this run had taken out, on the very process that acknowledged it. It
+    /// is not fought over: the run is held until somebody says which of the two is meant.
+    Overruled {
+        /// The member.
+        target: RouteTarget,
+        /// What was seen.
+        saw: String,
+    },
+    /// Seen while the node was out and nobody executed a run: something that should not be. The only fact that a run
+    /// takes after its end.
+    Drifted {
+        /// The member.
+        target: RouteTarget,
+        /// What was seen.
+        saw: String,
+        /// What is behind it.
+        drift: Drift,
+    },
     /// No residual traffic of this service for as long as configured.
     Drained {
-        /// The service.
-        service: ServiceName,
+        /// What its clients are connected to.
+        #[serde(flatten)]
+        listener: Listener,
     },
     /// The wait for connections is over without them being gone.
     DeadlineReached {
-        /// The service.
-        service: ServiceName,
+        /// What its clients are connected to.
+        #[serde(flatten)]
+        listener: Listener,
         /// Connections left.
         remaining: u64,
         /// What the policy does about it.
@@ -83,8 +106,12 @@ pub enum Event {
     },
     /// Traffic came back after a service counted as drained, before standby: the wait begins again.
     DrainLost {
-        /// The service.
-        service: ServiceName,
+        /// The wait that begins again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<usize>,
+        /// What its clients are connected to.
+        #[serde(flatten)]
+        listener: Listener,
         /// Connections seen.
         residual: u64,
     },
@@ -126,6 +153,28 @@ pub enum Event {
         /// How.
         ending: Ending,
     },
+}
+
+/// What is behind a drained member that gets clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Drift {
+    /// Another process than the one that acknowledged the drain: a reload or a restart forgot it. It is set again.
+    Forgotten,
+    /// The same process: somebody put it back on purpose. It is shown, and not fought over.
+    Overruled,
+    /// It is still drained, and requests reached it all the same.
+    Requests,
+}
+
+impl std::fmt::Display for Drift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Forgotten => "forgotten",
+            Self::Overruled => "overruled",
+            Self::Requests => "requests",
+        })
+    }
 }
 
 /// What one instance of a route counted for the node.

@@ -1,6 +1,6 @@
 //! What is wanted of the real systems: desired states, never "toggle". Applying one twice changes nothing.
 
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,8 @@ use super::{Exact, InstanceName, NodeName, RouteId, RunId, UnitName, receipt::Be
 pub enum Desired {
     /// No new clients.
     Drained,
+    /// Nobody new at all, clients that are bound to it included; they are sent elsewhere.
+    Closed,
     /// Still no new clients, and healthy only after a check that passes from now on.
     FreshCheck,
     /// New clients, with this weight: one stage of a ramp.
@@ -60,6 +62,15 @@ pub enum Effect {
         instance: InstanceName,
         /// The member, by the route's own name.
         server: String,
+    },
+    /// Cut connections on the node itself, which no load balancer can.
+    CloseSockets {
+        /// The node.
+        node: NodeName,
+        /// The port there.
+        port: u16,
+        /// Their far ends.
+        peers: Vec<SocketAddr>,
     },
     /// Put a node into standby, with our mark, in one change.
     Standby {
@@ -114,6 +125,7 @@ impl fmt::Display for Effect {
                 write!(f, "{instance} ({route}): {server} ")?;
                 match desired {
                     Desired::Drained => f.write_str("drained"),
+                    Desired::Closed => f.write_str("closed to clients that are bound to it"),
                     Desired::FreshCheck => f.write_str("to be checked afresh"),
                     Desired::Serving { weight } => write!(f, "serving with weight {weight}"),
                     Desired::Exactly { .. } => f.write_str("as it was before"),
@@ -121,6 +133,9 @@ impl fmt::Display for Effect {
             }
             Self::CloseConnections { route, instance, server } => {
                 write!(f, "{instance} ({route}): cut the sessions of {server}")
+            }
+            Self::CloseSockets { node, port, peers } => {
+                write!(f, "{node}: cut {} connections to port {port}", peers.len())
             }
             Self::Standby { node, .. } => write!(f, "{node} into standby"),
             Self::Unstandby { node, .. } => write!(f, "{node} out of standby"),

@@ -20,15 +20,15 @@ pub struct Observation {
 /// What was seen on one node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NodeView {
-    /// Established sockets on each service's port.
-    pub sockets: BTreeMap<ServiceName, Observed<SocketsView>>,
+    /// Established sockets, by the port on the node.
+    pub sockets: BTreeMap<u16, Observed<SocketsView>>,
     /// Units, by name.
     pub units: BTreeMap<UnitName, Observed<UnitView>>,
     /// The last probe of each service.
     pub ready: BTreeMap<ServiceName, Observed<Readiness>>,
 }
 
-/// Established TCP connections whose local port is the service's.
+/// Established TCP connections to one port of a node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SocketsView {
     /// The far end of each.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 /// Whether new clients are sent to a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Admission {
     /// New clients are sent there, as far as weight and health allow.
@@ -13,11 +13,12 @@ pub enum Admission {
     /// No new clients; those that are there may finish (and persistent ones may come back).
     Draining,
     /// Nothing is sent there and nothing is checked.
+    #[default]
     Out,
 }
 
 /// What the route's own health checks say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "health", rename_all = "kebab-case")]
 pub enum Health {
     /// Its checks pass.
@@ -28,17 +29,18 @@ pub enum Health {
         reason: String,
     },
     /// The route checks nothing.
+    #[default]
     Unchecked,
 }
 
 /// A member's state in the provider's own terms: enough for the provider to put it back exactly, and equal
-/// only where nothing differs.
+/// only where nothing differs. `null` where an instance can say no more than whether the member is in.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Exact(pub serde_json::Value);
 
 /// One member (server, record, announcer) as one instance of the route sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MemberView {
     /// Whether new clients are sent there.
     pub admission: Admission,
@@ -56,6 +58,15 @@ pub struct MemberView {
     pub errors_total: u64,
     /// How long ago its health or admission changed, where the route tells; whole seconds.
     pub since_change: Option<Duration>,
+    /// How long clients may still come after it is drained, because they remember an answer: a record's TTL.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
+    pub linger: Duration,
+    /// Whether clients that are bound to it (by a cookie, by their address) may still come while it drains.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub admits_bound: bool,
+    /// Why the route would not be drained of it, though it could: a panic threshold, for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refuses_drain: Option<String>,
     /// The state to put back.
     pub exact: Exact,
 }
@@ -65,6 +76,15 @@ impl MemberView {
     pub fn takes_clients(&self) -> bool {
         self.admission == Admission::Serving && self.weight > 0 && !matches!(self.health, Health::Failing { .. })
     }
+
+    /// Whether nobody new comes any more, clients that are bound to it included.
+    pub fn is_closed(&self) -> bool {
+        match self.admission {
+            Admission::Serving => false,
+            Admission::Draining => !self.admits_bound,
+            Admission::Out => true,
+        }
+    }
 }
 
 /// One instance of a route: a load balancer process, a server of a zone, a router.
@@ -72,6 +92,9 @@ impl MemberView {
 pub struct InstanceView {
     /// Changes when the process behind it was replaced (a restart or a reload): its counters began again.
     pub generation: String,
+    /// What it is at, for people: a zone's serial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Members by the route's own names for them.
     pub members: BTreeMap<String, MemberView>,
     /// Things that an operator should know of this instance.

@@ -11,6 +11,9 @@ use super::{EntrypointName, InstanceName, NodeName, RouteId, ServiceName, UnitNa
 pub struct Topology {
     /// Members of the cluster.
     pub nodes: Vec<NodeName>,
+    /// Hosts outside the cluster that routes lead to: load balancers behind a name, for one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outside: Vec<NodeName>,
     /// Services, in the order of the configuration.
     pub services: Vec<ServiceShape>,
     /// Routes, from the client inwards.
@@ -24,6 +27,8 @@ pub struct ServiceShape {
     pub name: ServiceName,
     /// The cloned primitive.
     pub resource: String,
+    /// Its port on a node.
+    pub port: u16,
     /// The unit that the cluster runs.
     pub unit: UnitName,
     /// Units outside the cluster, in the order in which they stop.
@@ -41,10 +46,77 @@ pub struct RouteShape {
     pub service: ServiceName,
     /// Order from the client inwards: smaller is further out and leaves first.
     pub tier: u16,
-    /// Every instance that must acknowledge, with the addresses from which it connects (empty: not known).
-    pub instances: BTreeMap<InstanceName, Vec<IpAddr>>,
+    /// The port on which clients reach the entrypoint, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Every instance that must acknowledge.
+    pub instances: BTreeMap<InstanceName, InstanceShape>,
     /// The route's own name of each node.
     pub servers: BTreeMap<NodeName, String>,
+}
+
+/// One instance of a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceShape {
+    /// Whether changes are sent there.
+    #[serde(default, skip_serializing_if = "Role::is_driven")]
+    pub role: Role,
+    /// The addresses from which it connects to the nodes; empty where they are not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source: Vec<IpAddr>,
+    /// Whether it sees no connections: a name server, a router.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blind: bool,
+    /// The only node that is a member of it: an announcer on the node itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<NodeName>,
+    /// The node on which it runs, where that is one that can be drained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<NodeName>,
+}
+
+/// What an instance has to do with a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Changes are sent there, and it acknowledges them.
+    #[default]
+    Driven,
+    /// Nothing is ever sent there; a change counts only when it shows there as well: a zone's secondary, a router.
+    Follower,
+}
+
+impl Role {
+    /// Whether changes are sent there.
+    pub fn is_driven(&self) -> bool {
+        *self == Self::Driven
+    }
+}
+
+/// Something on a node that clients connect to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Listener {
+    /// The service that is reached.
+    pub service: ServiceName,
+    /// The port of a load balancer that runs on the node; `None` is the service's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frontend: Option<u16>,
+}
+
+impl Listener {
+    /// The service itself.
+    pub fn of(service: &ServiceName) -> Self {
+        Self { service: service.clone(), frontend: None }
+    }
+}
+
+impl std::fmt::Display for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.frontend {
+            None => write!(f, "{}", self.service),
+            Some(port) => write!(f, "{} (load balancer, port {port})", self.service),
+        }
+    }
 }
 
 /// One member on one instance of one route.
@@ -58,21 +130,68 @@ pub struct RouteTarget {
     pub server: String,
     /// The service behind it.
     pub service: ServiceName,
+    /// Whether changes are sent there.
+    #[serde(default, skip_serializing_if = "Role::is_driven")]
+    pub role: Role,
+}
+
+impl RouteShape {
+    /// The member that a node is, on every instance that has it.
+    pub fn targets(&self, node: &NodeName) -> Vec<RouteTarget> {
+        let Some(server) = self.servers.get(node) else { return Vec::new() };
+        self.instances
+            .iter()
+            .filter(|(_, shape)| shape.only.as_ref().is_none_or(|only| only == node))
+            .map(|(instance, shape)| RouteTarget {
+                route: self.id.clone(),
+                instance: instance.clone(),
+                server: server.clone(),
+                service: self.service.clone(),
+                role: shape.role,
+            })
+            .collect()
+    }
+
+    /// Whether one of its load balancers runs on the node.
+    pub fn is_hosted_on(&self, node: &NodeName) -> bool {
+        self.instances.values().any(|shape| shape.host.as_ref() == Some(node))
+    }
 }
 
 impl Topology {
+    /// Whether the node is a member of the cluster, or a host outside it that is named.
+    pub fn knows(&self, node: &NodeName) -> bool {
+        self.nodes.contains(node) || self.outside.contains(node)
+    }
+
+    /// The load balancers on the node: what they serve, and the outermost tier at which they do.
+    pub fn frontends(&self, node: &NodeName) -> BTreeMap<Listener, u16> {
+        let mut frontends = BTreeMap::new();
+        for route in self.routes.iter().filter(|r| r.is_hosted_on(node)) {
+            let Some(port) = route.port else { continue };
+            let listener = Listener { service: route.service.clone(), frontend: Some(port) };
+            let tier = frontends.entry(listener).or_insert(route.tier);
+            *tier = route.tier.min(*tier);
+        }
+        frontends
+    }
+
+    /// Every port of a node on which clients may be.
+    pub fn ports(&self, node: &NodeName) -> Vec<u16> {
+        let own = self.services.iter().filter(|_| self.nodes.contains(node)).map(|s| s.port);
+        let mut ports: Vec<u16> = own.chain(self.frontends(node).keys().filter_map(|l| l.frontend)).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+
     /// Everything that sends clients to `node`, outermost tier first.
     pub fn targets(&self, node: &NodeName) -> Vec<(u16, Vec<RouteTarget>)> {
         let mut tiers: BTreeMap<u16, Vec<RouteTarget>> = BTreeMap::new();
         for route in &self.routes {
-            let Some(server) = route.servers.get(node) else { continue };
-            for instance in route.instances.keys() {
-                tiers.entry(route.tier).or_default().push(RouteTarget {
-                    route: route.id.clone(),
-                    instance: instance.clone(),
-                    server: server.clone(),
-                    service: route.service.clone(),
-                });
+            let targets = route.targets(node);
+            if !targets.is_empty() {
+                tiers.entry(route.tier).or_default().extend(targets);
             }
         }
         tiers.into_iter().collect()

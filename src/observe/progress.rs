@@ -192,12 +192,12 @@ fn paint(colour: AnsiColor, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{NodeName, ServiceName};
+    use crate::model::{NodeName, ServiceName, topology::Listener};
 
     fn connections(total: u64, left: u64) -> Waiting {
         Waiting::Connections {
             node: NodeName::new("node-02"),
-            service: ServiceName::new("app"),
+            listener: Listener::of(&ServiceName::new("app")),
             total,
             sessions: Vec::new(),
             unexplained: Vec::new(),

@@ -32,13 +32,23 @@ pub fn event(plan: &Plan, event: &Event) -> (Weight, String) {
         Event::Reasserted { target, saw } => {
             (Weight::News, format!("{} at {} ({}) was {saw}: set again", target.server, target.instance, target.route))
         }
-        Event::Drained { service } => (Weight::Detail, format!("{service} has no connections left on {}", plan.node())),
-        Event::DeadlineReached { service, remaining, policy } => (
+        Event::Overruled { target, saw } => {
+            let (server, instance, route) = (&target.server, &target.instance, &target.route);
+            (Weight::News, format!("{server} at {instance} ({route}) was {saw} by another hand"))
+        }
+        Event::Drifted { target, saw, drift } => {
+            let (server, instance, route) = (&target.server, &target.instance, &target.route);
+            (Weight::News, format!("{server} at {instance} ({route}), while out: {saw} ({drift})"))
+        }
+        Event::Drained { listener } => {
+            (Weight::Detail, format!("{listener} has no connections left on {}", plan.node()))
+        }
+        Event::DeadlineReached { listener, remaining, policy } => (
             Weight::News,
-            format!("deadline reached with {remaining} connections of {service} left: {}", policy_words(*policy)),
+            format!("deadline reached with {remaining} connections of {listener} left: {}", policy_words(*policy)),
         ),
-        Event::DrainLost { service, residual } => {
-            (Weight::News, format!("{residual} connections of {service} came back: the wait begins again"))
+        Event::DrainLost { listener, residual, .. } => {
+            (Weight::News, format!("{residual} connections of {listener} came back: the wait begins again"))
         }
         Event::RampStage { step, stage, .. } => {
             (Weight::Detail, format!("{} of its weight", percent(plan, *step, *stage)))

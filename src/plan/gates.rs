@@ -92,10 +92,14 @@ impl Facts<'_> {
 /// Every gate of a request, all of them answered.
 pub fn all(facts: &Facts<'_>) -> Vec<Gate> {
     let mut gates = vec![node_known(facts), other_run(facts)];
+    let drain = facts.request.purpose == Purpose::Drain;
+    if facts.topology.outside.contains(facts.node()) {
+        gates.extend(outside(facts, drain));
+        return gates;
+    }
     if !facts.topology.nodes.contains(facts.node()) {
         return gates;
     }
-    let drain = facts.request.purpose == Purpose::Drain;
     match facts.seen.cluster.fresh(facts.now, facts.max_age) {
         Err(reason) => gates.push(
             Gate::new("cluster-answers", Answer::Refuse, format!("the cluster does not answer: {reason}"))
@@ -112,10 +116,41 @@ pub fn all(facts: &Facts<'_>) -> Vec<Gate> {
     gates.extend(routes_answer(facts));
     if drain {
         gates.extend(last_route(facts));
+        gates.extend(fails_open(facts));
         gates.extend(facts.topology.services.iter().zip(facts.min_ready).map(|(s, min)| capacity(facts, s, *min)));
         gates.extend(node_observed(facts));
     }
     gates
+}
+
+/// A host outside the cluster has routes and connections, and nothing else.
+fn outside(facts: &Facts<'_>, drain: bool) -> Vec<Gate> {
+    let node = facts.node();
+    let mut gates = vec![match (drain, facts.outstanding) {
+        (true, None) => Gate::new("node-state", Answer::Pass, format!("{node} is a host outside the cluster")),
+        (true, Some(run)) => Gate::new("node-state", Answer::Refuse, format!("{node} is already out: {run}"))
+            .remedy(format!("`tidegate restore {node}` brings it back")),
+        (false, Some(run)) => Gate::new("ours", Answer::Pass, format!("{node} was drained by {run}")),
+        (false, None) => Gate::new("ours", Answer::Refuse, format!("no drain of {node} is in the journal")),
+    }];
+    gates.extend(routes_answer(facts));
+    if drain {
+        gates.extend(last_route(facts));
+        gates.extend(fails_open(facts));
+        gates.extend(node_observed(facts));
+    }
+    gates
+}
+
+/// Routes that would send clients to a drained member all the same, because too few others are left.
+fn fails_open(facts: &Facts<'_>) -> Vec<Gate> {
+    let refusal = |t: RouteTarget| {
+        let why = facts.look().member(&t).ok()?.refuses_drain.as_ref()?;
+        let detail = format!("{} ({}) would not be drained of {}: {why}", t.instance, t.route, t.server);
+        let remedy = "bring other members of that route into service, or change its threshold";
+        Some(Gate::new("fails-open", Answer::Refuse, detail).remedy(remedy))
+    };
+    targets(facts).filter_map(refusal).collect()
 }
 
 /// The gates that are asked again right before standby: the world may have changed since the plan.
@@ -132,6 +167,7 @@ pub fn before_standby(facts: &Facts<'_>) -> Vec<Gate> {
         }
     }
     gates.extend(last_route(facts));
+    gates.extend(fails_open(facts));
     gates.extend(facts.topology.services.iter().zip(facts.min_ready).map(|(s, min)| capacity(facts, s, *min)));
     gates
 }
@@ -140,6 +176,9 @@ fn node_known(facts: &Facts<'_>) -> Gate {
     let node = facts.node();
     if facts.topology.nodes.contains(node) {
         return Gate::new("node-known", Answer::Pass, format!("{node} is a member of the cluster"));
+    }
+    if facts.topology.outside.contains(node) {
+        return Gate::new("node-known", Answer::Pass, format!("{node} is a host that routes lead to"));
     }
     let nearest = facts.topology.nodes.iter().max_by(|a, b| {
         let score = |n: &NodeName| strsim::jaro_winkler(n.as_str(), node.as_str());
@@ -286,6 +325,7 @@ fn routes_answer(facts: &Facts<'_>) -> Vec<Gate> {
 
 fn last_route(facts: &Facts<'_>) -> Vec<Gate> {
     targets(facts)
+        .filter(|t| t.role.is_driven())
         .filter_map(|t| {
             let others = facts.look().others_serving(&t).ok()?;
             let place = format!("{} ({})", t.instance, t.route);
@@ -352,8 +392,7 @@ fn node_observed(facts: &Facts<'_>) -> Vec<Gate> {
     let Some(view) = facts.seen.nodes.get(facts.node()) else {
         return vec![Gate::new("node-answers", Answer::Refuse, format!("{} was not observed", facts.node()))];
     };
-    let sockets =
-        view.sockets.iter().filter_map(|(s, o)| unknown(facts, o).map(|why| (format!("sockets of {s}"), why)));
+    let sockets = view.sockets.iter().filter_map(|(p, o)| unknown(facts, o).map(|why| (socket_words(facts, *p), why)));
     let units = view.units.iter().filter_map(|(u, o)| unknown(facts, o).map(|why| (format!("state of {u}"), why)));
     let bad: Vec<(String, String)> = sockets.chain(units).collect();
     if bad.is_empty() {
@@ -365,6 +404,14 @@ fn node_observed(facts: &Facts<'_>) -> Vec<Gate> {
                 .remedy("check the access to the node (`tidegate check`)")
         })
         .collect()
+}
+
+/// `sockets of app`; a port that is no service's is a load balancer's.
+fn socket_words(facts: &Facts<'_>, port: u16) -> String {
+    match facts.topology.services.iter().find(|s| s.port == port) {
+        Some(service) => format!("sockets of {}", service.name),
+        None => format!("connections to port {port}"),
+    }
 }
 
 fn unknown<T>(facts: &Facts<'_>, seen: &Observed<T>) -> Option<String> {

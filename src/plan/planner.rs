@@ -5,11 +5,17 @@ use sha2::{Digest, Sha256};
 
 use super::{
     gates::{self, Answer, Facts, Gate},
-    steps::{Action, ClusterUnit, ConnectionWait, Plan, Purpose, Readmission, ReadyWait, Request, Step, Through},
+    steps::{
+        Action, ClusterUnit, ConnectionWait, Following, Plan, Purpose, Readmission, ReadyWait, Request, Step, Through,
+    },
 };
 use crate::{
-    config::Settings,
-    model::{Before, NodeName, Observation, Receipt, RouteTarget, RunId, Topology, topology::ServiceShape},
+    config::{Settings, settings::Affinity},
+    model::{
+        Before, NodeName, Observation, Receipt, RouteTarget, RunId, Topology,
+        topology::{Listener, RouteShape, ServiceShape},
+    },
+    run::look::Look,
 };
 
 /// What a plan is made from.
@@ -56,7 +62,7 @@ pub fn plan(request: &Request, basis: &Basis<'_>) -> Result<Plan, Vec<Gate>> {
             (restore_steps(basis.settings, basis.topology, &request.node, receipts), Some(origin.clone()))
         }
         (Purpose::Withhold, _) => (drain_routes(basis.topology, &request.node), None),
-        _ => (drain_steps(basis.settings, basis.topology, &request.node), None),
+        _ => (drain_steps(basis, &request.node), None),
     };
     Ok(Plan {
         fingerprint: fingerprint(request, basis),
@@ -99,11 +105,28 @@ pub fn undo(
     })
 }
 
-fn drain_steps(settings: &Settings, topology: &Topology, node: &NodeName) -> Vec<Action> {
-    let mut steps = drain_routes(topology, node);
-    steps.push(Action::AwaitConnections {
-        services: settings.services.iter().map(|service| connection_wait(topology, node, service)).collect(),
-    });
+/// Everything that a drain is made of. The tiers go from the client inwards. Where a load balancer runs on the node,
+/// its clients must have left before what it forwards to goes.
+fn drain_steps(basis: &Basis<'_>, node: &NodeName) -> Vec<Action> {
+    let (settings, topology) = (basis.settings, basis.topology);
+    let mut frontends = frontend_waits(basis, node);
+    let mut steps = Vec::new();
+    for (tier, targets) in topology.targets(node) {
+        let (now, later): (Vec<_>, Vec<_>) = frontends.into_iter().partition(|(at, _)| *at <= tier);
+        frontends = later;
+        steps.extend(await_connections(now));
+        steps.push(Action::DrainRoutes { tier, targets });
+    }
+    let own = settings.services.iter().filter(|_| topology.nodes.contains(node));
+    let own = own.map(|service| (u16::MAX, connection_wait(basis, node, service)));
+    steps.extend(await_connections(frontends.into_iter().chain(own).collect()));
+    let bound = bound_targets(settings, topology, node);
+    if !bound.is_empty() {
+        steps.push(Action::CloseRoutes { targets: bound });
+    }
+    if !topology.nodes.contains(node) {
+        return steps;
+    }
     steps.push(Action::Standby);
     steps.push(Action::VerifyStopped { units: cluster_units(topology) });
     let extra = extra_units(topology);
@@ -113,31 +136,56 @@ fn drain_steps(settings: &Settings, topology: &Topology, node: &NodeName) -> Vec
     steps
 }
 
+fn await_connections(waits: Vec<(u16, ConnectionWait)>) -> Option<Action> {
+    let services: Vec<ConnectionWait> = waits.into_iter().map(|(_, wait)| wait).collect();
+    (!services.is_empty()).then_some(Action::AwaitConnections { services })
+}
+
 fn drain_routes(topology: &Topology, node: &NodeName) -> Vec<Action> {
     topology.targets(node).into_iter().map(|(tier, targets)| Action::DrainRoutes { tier, targets }).collect()
 }
 
-fn connection_wait(topology: &Topology, node: &NodeName, service: &crate::config::settings::Service) -> ConnectionWait {
-    let mut through = Vec::new();
-    for route in topology.routes.iter().filter(|r| r.service == service.name) {
-        let Some(server) = route.servers.get(node) else { continue };
-        through.extend(route.instances.iter().map(|(instance, source)| Through {
-            target: RouteTarget {
-                route: route.id.clone(),
-                instance: instance.clone(),
-                server: server.clone(),
-                service: route.service.clone(),
-            },
-            source: source.clone(),
-        }));
-    }
+/// Members whose clients may be bound to them, where the service says that clients are.
+fn bound_targets(settings: &Settings, topology: &Topology, node: &NodeName) -> Vec<RouteTarget> {
+    let binds = |t: &RouteTarget| settings.service(&t.service).is_some_and(|s| s.sessions.affinity != Affinity::None);
+    let targets = topology.targets(node).into_iter().flat_map(|(_, targets)| targets);
+    targets.filter(|t| t.role.is_driven() && binds(t)).collect()
+}
+
+/// The wait for each load balancer on the node, with the tier before which it comes.
+fn frontend_waits(basis: &Basis<'_>, node: &NodeName) -> Vec<(u16, ConnectionWait)> {
+    let wait = |(listener, tier): (Listener, u16)| {
+        let policy = basis.settings.service(&listener.service)?.connections;
+        let outer = basis.topology.routes.iter().filter(|r| r.service == listener.service && r.tier < tier);
+        let through = outer.flat_map(|route| through(basis, route, node)).collect();
+        let port = listener.frontend?;
+        Some((tier, ConnectionWait { node: node.clone(), listener, port, through, policy }))
+    };
+    basis.topology.frontends(node).into_iter().filter_map(wait).collect()
+}
+
+fn connection_wait(basis: &Basis<'_>, node: &NodeName, service: &crate::config::settings::Service) -> ConnectionWait {
+    let routes = basis.topology.routes.iter().filter(|r| r.service == service.name);
     ConnectionWait {
         node: node.clone(),
-        service: service.name.clone(),
+        listener: Listener::of(&service.name),
         port: service.ready.port,
-        through,
+        through: routes.flat_map(|route| through(basis, route, node)).collect(),
         policy: service.connections,
     }
+}
+
+fn through(basis: &Basis<'_>, route: &RouteShape, node: &NodeName) -> Vec<Through> {
+    let look = Look { seen: basis.seen, now: basis.now, max_age: basis.settings.max_age() };
+    let targets = route.targets(node).into_iter();
+    targets
+        .map(|target| Through {
+            blind: route.instances.get(&target.instance).is_some_and(|i| i.blind),
+            source: route.instances.get(&target.instance).map(|i| i.source.clone()).unwrap_or_default(),
+            linger: look.member(&target).map(|m| m.linger).unwrap_or_default(),
+            target,
+        })
+        .collect()
 }
 
 fn cluster_units(topology: &Topology) -> Vec<ClusterUnit> {
@@ -167,8 +215,10 @@ fn restore_steps(settings: &Settings, topology: &Topology, node: &NodeName, rece
     let mut tiers = readmissions(settings, topology, node, receipts, standby.is_some());
     let mut steps = Vec::new();
     let fresh: Vec<RouteTarget> =
-        tiers.iter().flat_map(|(_, r)| r).filter(|r| r.serving).map(|r| r.target.clone()).collect();
-    if standby.is_some() && !fresh.is_empty() {
+        tiers.iter().flat_map(|(_, r, _)| r).filter(|r| r.serving).map(|r| r.target.clone()).collect();
+    // Where bound clients were sent elsewhere no check ran, so what it said then is void as well.
+    let closed = !bound_targets(settings, topology, node).is_empty();
+    if (standby.is_some() || closed) && !fresh.is_empty() {
         steps.push(Action::RequireFreshChecks { targets: fresh });
     }
     if !stopped_units.is_empty() {
@@ -178,11 +228,15 @@ fn restore_steps(settings: &Settings, topology: &Topology, node: &NodeName, rece
         steps.push(Action::Unstandby { attribute });
         steps.push(Action::VerifyStarted { units: cluster_units(topology) });
     }
-    if !tiers.is_empty() {
+    if !tiers.is_empty() && topology.nodes.contains(node) {
         steps.push(Action::AwaitReady { services: settings.services.iter().map(ready_wait).collect() });
     }
     tiers.reverse();
-    steps.extend(tiers.into_iter().map(|(tier, readmissions)| Action::ReadmitRoutes { tier, readmissions }));
+    steps.extend(tiers.into_iter().map(|(tier, readmissions, followers)| Action::ReadmitRoutes {
+        tier,
+        readmissions,
+        followers,
+    }));
     steps
 }
 
@@ -197,10 +251,11 @@ fn readmissions(
     node: &NodeName,
     receipts: &[Receipt],
     was_stopped: bool,
-) -> Vec<(u16, Vec<Readmission>)> {
+) -> Vec<(u16, Vec<Readmission>, Vec<Following>)> {
     let mut tiers = Vec::new();
     for (tier, targets) in topology.targets(node) {
-        let mut back = Vec::new();
+        let mut back: Vec<Readmission> = Vec::new();
+        let (targets, following): (Vec<_>, Vec<_>) = targets.into_iter().partition(|t| t.role.is_driven());
         for target in targets {
             let before = receipts.iter().find_map(|r| match &r.before {
                 Before::Route { route, instance, server, weight, serving, exact }
@@ -224,7 +279,11 @@ fn readmissions(
             });
         }
         if !back.is_empty() {
-            tiers.push((tier, back));
+            let serving = |t: &RouteTarget| back.iter().any(|r| r.target.route == t.route && r.serving);
+            let touched = |t: &RouteTarget| back.iter().any(|r| r.target.route == t.route);
+            let following = following.into_iter().filter(touched);
+            let following = following.map(|target| Following { serving: serving(&target), target }).collect();
+            tiers.push((tier, back, following));
         }
     }
     tiers
@@ -239,6 +298,15 @@ fn warnings(request: &Request, basis: &Basis<'_>) -> Vec<String> {
             let Some(view) = view else { continue };
             warnings.extend(view.warnings.iter().map(|w| format!("{}: {w}", target.instance)));
             let Some(member) = view.members.get(&target.server) else { continue };
+            let deadline = basis.settings.service(&target.service).map(|s| s.connections.deadline);
+            if request.purpose == Purpose::Drain && deadline.is_some_and(|d| member.linger > d) {
+                warnings.push(format!(
+                    "{} ({}): answers are remembered for {}, longer than the deadline for connections",
+                    target.instance,
+                    target.route,
+                    crate::run::waiting::Short(member.linger)
+                ));
+            }
             if request.purpose == Purpose::Drain && member.admission != crate::model::Admission::Serving {
                 warnings.push(format!(
                     "{} is already out of {} ({}), and not by Tidegate: a restore will leave it so",

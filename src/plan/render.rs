@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt::Write, time::Duration};
 use super::{
     Plan, Purpose,
     gates::{Answer, Gate},
-    steps::{Action, ClusterUnit, ConnectionWait, Readmission, ReadyWait, policy_words},
+    steps::{Action, ClusterUnit, ConnectionWait, Following, Readmission, ReadyWait, Through, policy_words},
 };
 use crate::{
     config::settings::OnDeadline,
@@ -76,7 +76,8 @@ fn step_lines(plan: &Plan, action: &Action) -> Lines {
     let node = plan.node();
     match action {
         Action::DrainRoutes { targets, .. } => drained(targets),
-        Action::AwaitConnections { services } => services.iter().flat_map(connections).collect(),
+        Action::AwaitConnections { services } => services.iter().flat_map(|wait| connections(plan, wait)).collect(),
+        Action::CloseRoutes { targets } => closed(targets),
         Action::Standby => standby(node),
         Action::VerifyStopped { units } => units.iter().map(|u| stopped(u, node)).collect(),
         Action::StopUnits { units } => units_changed("stop", units, node, "inactive, one after the other"),
@@ -85,7 +86,7 @@ fn step_lines(plan: &Plan, action: &Action) -> Lines {
         Action::Unstandby { attribute } => unstandby(node, attribute.as_deref()),
         Action::VerifyStarted { units } => units.iter().map(|u| started(u, node)).collect(),
         Action::AwaitReady { services } => services.iter().map(|s| ready(s, node)).collect(),
-        Action::ReadmitRoutes { readmissions, .. } => readmitted(readmissions),
+        Action::ReadmitRoutes { readmissions, followers, .. } => readmitted(readmissions, followers),
     }
 }
 
@@ -125,34 +126,69 @@ fn names(instances: &[&InstanceName]) -> String {
 }
 
 fn drained(targets: &[RouteTarget]) -> Lines {
-    let mut lines: Lines = by_server(targets.iter())
+    let (driven, following): (Vec<_>, Vec<_>) = targets.iter().partition(|t| t.role.is_driven());
+    let mut lines: Lines = by_server(driven.into_iter())
         .iter()
         .map(|((route, server), at)| ("changes", format!("{server} takes no new clients at {} ({route})", names(at))))
         .collect();
+    for ((route, server), at) in by_server(following.into_iter()) {
+        lines.push(("follows", format!("{} must show {route} without {server} too", names(&at))));
+    }
     lines.push(("until", format!("{} read back as drained", count(targets.len(), "instance", "instances"))));
     lines
 }
 
-fn connections(wait: &ConnectionWait) -> Lines {
-    let at: Vec<&InstanceName> = wait.through.iter().map(|t| &t.target.instance).collect();
+/// Sends away who would come back.
+fn closed(targets: &[RouteTarget]) -> Lines {
+    let mut lines: Lines = by_server(targets.iter())
+        .iter()
+        .map(|((route, server), at)| {
+            ("changes", format!("clients bound to {server} are sent elsewhere at {} ({route})", names(at)))
+        })
+        .collect();
+    lines.push(("until", format!("{} read back as closed", count(targets.len(), "instance", "instances"))));
+    lines
+}
+
+fn connections(plan: &Plan, wait: &ConnectionWait) -> Lines {
+    // Names and prefixes have no sessions; what they forget late is said by itself.
+    let has_sessions = |t: &&Through| !t.blind;
+    let at: Vec<&InstanceName> = wait.through.iter().filter(has_sessions).map(|t| &t.target.instance).collect();
     let policy = match wait.policy.on_deadline {
         OnDeadline::Hold => "then the run is held, with the node still drained".to_owned(),
         other => format!("then {}", policy_words(other)),
     };
     let sessions = if at.is_empty() { String::new() } else { format!("no session at {} and ", names(&at)) };
-    vec![
+    let mut lines = remembered(wait);
+    lines.extend([
         (
             "until",
             format!(
                 "{}: {sessions}no socket on {}:{} that no idle pool explains, for {}",
-                wait.service,
+                wait.listener,
                 wait.node,
                 wait.port,
                 Short(wait.policy.settle)
             ),
         ),
         ("at most", format!("{}, {policy}", Short(wait.policy.deadline))),
-    ]
+    ]);
+    if wait.listener.frontend.is_some() && !plan.drains_before(wait) {
+        let about = "no route that is driven leads clients away from this load balancer: they must leave by themselves";
+        lines.push(("note", about.to_owned()));
+    }
+    lines
+}
+
+/// The time for which answers may be remembered: the least that the wait takes.
+fn remembered(wait: &ConnectionWait) -> Lines {
+    let longest = wait.through.iter().filter(|t| !t.linger.is_zero()).max_by_key(|t| t.linger);
+    longest
+        .map(|t| {
+            ("at least", format!("{}, for which answers of {} may be remembered", Short(t.linger), t.target.route))
+        })
+        .into_iter()
+        .collect()
 }
 
 fn standby(node: &NodeName) -> Lines {
@@ -200,7 +236,7 @@ fn ready(wait: &ReadyWait, node: &NodeName) -> (&'static str, String) {
     ("until", format!("{} on {node} answers {healthy} probes in a row, {interval} apart", wait.service))
 }
 
-fn readmitted(readmissions: &[Readmission]) -> Lines {
+fn readmitted(readmissions: &[Readmission], followers: &[Following]) -> Lines {
     let mut lines = Lines::new();
     for ((route, server), at) in by_server(readmissions.iter().map(|r| &r.target)) {
         let all = readmissions.iter().filter(|r| (&r.target.route, r.target.server.as_str()) == (route, server));
@@ -212,6 +248,9 @@ fn readmitted(readmissions: &[Readmission]) -> Lines {
             let at = if one { names(&at) } else { names(instances) };
             lines.push(("changes", format!("{server} {way} at {at} ({route})")));
         }
+    }
+    for ((route, server), at) in by_server(followers.iter().filter(|f| f.serving).map(|f| &f.target)) {
+        lines.push(("follows", format!("{} must show {route} with {server} again", names(&at))));
     }
     lines.push(("until", "every instance reads back exactly as it was before".to_owned()));
     lines

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::settings::{Connections, OnDeadline},
-    model::{Exact, NodeName, RouteTarget, RunId, ServiceName, UnitName},
+    model::{Exact, NodeName, RouteTarget, RunId, ServiceName, UnitName, topology::Listener},
 };
 
 /// What a person asks for.
@@ -89,6 +89,11 @@ pub enum Action {
         /// The policy of each service.
         services: Vec<ConnectionWait>,
     },
+    /// Send away clients that are bound to the node, now that none is there: they would come back after standby.
+    CloseRoutes {
+        /// The members.
+        targets: Vec<RouteTarget>,
+    },
     /// Put the node into standby, with our mark.
     Standby,
     /// Verify that the cluster stopped the units.
@@ -132,6 +137,9 @@ pub enum Action {
         tier: u16,
         /// What to put back, and how.
         readmissions: Vec<Readmission>,
+        /// Instances that are never written and must show it too.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        followers: Vec<Following>,
     },
 }
 
@@ -140,11 +148,12 @@ pub enum Action {
 pub struct ConnectionWait {
     /// The node.
     pub node: NodeName,
-    /// The service.
-    pub service: ServiceName,
+    /// What clients are connected to: the service, or a load balancer on the node.
+    #[serde(flatten)]
+    pub listener: Listener,
     /// Its port on the node.
     pub port: u16,
-    /// Everything that forwards clients to it.
+    /// Everything that sends clients to it.
     pub through: Vec<Through>,
     /// The policy.
     #[serde(flatten)]
@@ -159,6 +168,22 @@ pub struct Through {
     pub target: RouteTarget,
     /// The addresses from which the instance connects; empty where they are not known.
     pub source: Vec<IpAddr>,
+    /// Whether it sees no connections: a name, a prefix.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blind: bool,
+    /// How long clients may still come that remember the way: a record's TTL, as it was when the plan was made.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
+    pub linger: Duration,
+}
+
+/// An instance that is never written: what it must show again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Following {
+    /// The member.
+    #[serde(flatten)]
+    pub target: RouteTarget,
+    /// Whether the member takes clients there when all is as before.
+    pub serving: bool,
 }
 
 /// A unit under the cluster.
@@ -227,6 +252,17 @@ impl Plan {
         self.steps.get(step).map(|s| &s.action)
     }
 
+    /// Whether a route is drained before this wait that leads clients to what it waits for.
+    pub fn drains_before(&self, wait: &ConnectionWait) -> bool {
+        self.steps
+            .iter()
+            .take_while(|s| !matches!(&s.action, Action::AwaitConnections { services } if services.contains(wait)))
+            .any(|s| match &s.action {
+                Action::DrainRoutes { targets, .. } => targets.iter().any(|t| t.service == wait.listener.service),
+                _ => false,
+            })
+    }
+
     /// Longest time that the waits for connections may take.
     pub fn connection_deadline(&self) -> Duration {
         self.steps
@@ -245,6 +281,7 @@ impl Action {
         match self {
             Self::DrainRoutes { .. } => "routing drained",
             Self::AwaitConnections { .. } => "connections drained",
+            Self::CloseRoutes { .. } => "bound clients sent elsewhere",
             Self::Standby => "standby",
             Self::VerifyStopped { .. } => "units stopped",
             Self::StopUnits { .. } => "other units stopped",

@@ -7,7 +7,7 @@
 //! * an error from `apply` means the outcome is unknown, unless it is [`ProviderError::Refused`];
 //! * every call may be dropped at any await point, and is bounded by the caller's time limit as well as its own.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use crate::{
     model::{
         ClusterView, Desired, InstanceName, InstanceView, NodeName, Readiness, RouteId, RunId, ServiceName,
-        SocketsView, UnitName, UnitView, action::Ownership,
+        SocketsView, UnitName, UnitView, action::Ownership, topology::InstanceShape,
     },
     run::proof::StandbyPermit,
 };
@@ -51,6 +51,17 @@ pub type Result<T> = std::result::Result<T, ProviderError>;
 pub trait RouteProvider: Send + Sync {
     /// The route's id.
     fn id(&self) -> &RouteId;
+
+    /// Instances that the configuration does not name and that must acknowledge too: a zone's secondaries, for one.
+    /// One that cannot be reached is an instance all the same: it will not answer, and so hold what needs it.
+    async fn discover(&self) -> Result<BTreeMap<InstanceName, InstanceShape>> {
+        Ok(BTreeMap::new())
+    }
+
+    /// What others answer now that nobody waits for, for people: public resolvers that remember.
+    async fn elsewhere(&self) -> Vec<(String, Result<Vec<String>>)> {
+        Vec::new()
+    }
 
     /// What one instance holds now, all members of it.
     async fn observe(&self, instance: &InstanceName) -> Result<InstanceView>;
@@ -94,6 +105,9 @@ pub trait UnitControl: Send + Sync {
 pub trait NodeTraffic: Send + Sync {
     /// Established connections whose local port is `port`.
     async fn sockets(&self, node: &NodeName, port: u16) -> Result<SocketsView>;
+
+    /// Cuts the connections between `port` and these peers; those that are gone already are no error.
+    async fn close(&self, node: &NodeName, port: u16, peers: &[SocketAddr]) -> Result<()>;
 }
 
 /// Readiness probes. A service that answers badly, or not at all, is `Ok(NotReady)`: that *is* the observation.

@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -40,7 +41,7 @@ impl NullRoute {
     pub fn new(id: RouteId, instances: &[InstanceName], members: &[(&str, u32)]) -> Self {
         let members: BTreeMap<String, MemberView> =
             members.iter().map(|(name, weight)| ((*name).to_owned(), serving(*weight))).collect();
-        let view = InstanceView { generation: "null".into(), members, warnings: Vec::new() };
+        let view = InstanceView { generation: "null".into(), members, ..InstanceView::default() };
         Self { id, instances: Mutex::new(instances.iter().map(|name| (name.clone(), view.clone())).collect()) }
     }
 
@@ -71,12 +72,8 @@ fn serving(weight: u32) -> MemberView {
         admission: Admission::Serving,
         health: Health::Unchecked,
         weight,
-        sessions: 0,
-        idle: 0,
-        requests_total: 0,
-        errors_total: 0,
-        since_change: None,
         exact: exact(Admission::Serving, weight),
+        ..MemberView::default()
     }
 }
 
@@ -105,6 +102,7 @@ impl RouteProvider for NullRoute {
             let (admission, weight) = match desired {
                 Desired::Drained if member.admission == Admission::Out => (Admission::Out, member.weight),
                 Desired::Drained => (Admission::Draining, member.weight),
+                Desired::Closed => (Admission::Out, member.weight),
                 Desired::FreshCheck => (member.admission, member.weight),
                 Desired::Serving { weight } => (Admission::Serving, *weight),
                 Desired::Exactly { exact } => match from_exact(exact) {
@@ -255,6 +253,13 @@ impl NullTraffic {
 impl NodeTraffic for NullTraffic {
     async fn sockets(&self, node: &NodeName, port: u16) -> Result<SocketsView> {
         Ok(lock(&self.sockets).get(&(node.clone(), port)).cloned().unwrap_or_default())
+    }
+
+    async fn close(&self, node: &NodeName, port: u16, peers: &[SocketAddr]) -> Result<()> {
+        if let Some(view) = lock(&self.sockets).get_mut(&(node.clone(), port)) {
+            view.peers.retain(|peer| !peers.contains(peer));
+        }
+        Ok(())
     }
 }
 

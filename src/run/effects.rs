@@ -26,6 +26,7 @@ async fn one(world: &World, s: &Situation<'_>, effect: &Effect) -> Result<()> {
         Effect::CloseConnections { route, instance, server } => {
             within(limit, world.route(route)?.close_connections(instance, server)).await
         }
+        Effect::CloseSockets { node, port, peers } => within(limit, world.traffic.close(node, *port, peers)).await,
         Effect::Standby { owner, .. } => {
             let permit = standby_permit(s.plan, s.state, &s.look, s.settings, s.topology).map_err(|missing| {
                 let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();

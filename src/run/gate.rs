@@ -42,17 +42,17 @@ pub fn standby_permit(
             }
             Action::AwaitConnections { services } => {
                 for wait in services {
-                    match (state.releases.get(&wait.service), look.residual(wait)) {
+                    match (state.releases.get(&wait.listener), look.residual(wait)) {
                         (_, Err(waiting)) => missing.push(waiting),
                         (Some(release @ Release::DeadlineReached { .. }), Ok(_)) => {
-                            releases.push((wait.service.clone(), release.clone()));
+                            releases.push((wait.listener.clone(), release.clone()));
                         }
                         (Some(release @ Release::Drained), Ok(left)) if left.total == 0 => {
-                            releases.push((wait.service.clone(), release.clone()));
+                            releases.push((wait.listener.clone(), release.clone()));
                         }
                         (_, Ok(left)) => missing.push(Waiting::Connections {
                             node: wait.node.clone(),
-                            service: wait.service.clone(),
+                            listener: wait.listener.clone(),
                             total: left.total,
                             sessions: left.by_instance,
                             unexplained: left.unexplained,

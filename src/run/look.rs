@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use super::waiting::Waiting;
 use crate::{
     model::{
-        Admission, ClusterView, Desired, Effect, Health, MemberView, NodeName, Observation, Readiness, RouteTarget,
-        ServiceName, SocketsView, UnitName, UnitView, observed::age,
+        Admission, ClusterView, Desired, Effect, Health, InstanceName, InstanceView, MemberView, NodeName, Observation,
+        Observed, Readiness, RouteId, RouteTarget, ServiceName, SocketsView, UnitName, UnitView, observed::age,
+        topology::Role,
     },
     plan::steps::ConnectionWait,
     traffic::residual::{LbShare, Residual, residual},
@@ -35,15 +36,7 @@ impl<'a> Look<'a> {
 
     /// One member on one instance.
     pub fn member(&self, target: &RouteTarget) -> Seen<&'a MemberView> {
-        let what = || format!("{} ({})", target.instance, target.route);
-        let view = self
-            .seen
-            .routes
-            .get(&target.route)
-            .and_then(|instances| instances.get(&target.instance))
-            .ok_or_else(|| no_answer(what(), "not observed yet"))?
-            .fresh(self.now, self.max_age)
-            .map_err(|reason| no_answer(what(), reason))?;
+        let view = self.instance(&target.route, &target.instance)?;
         view.members.get(&target.server).ok_or_else(|| Waiting::MemberMissing {
             instance: target.instance.clone(),
             route: target.route.clone(),
@@ -54,9 +47,26 @@ impl<'a> Look<'a> {
     /// Every other member that takes clients on the same instance.
     pub fn others_serving(&self, target: &RouteTarget) -> Seen<usize> {
         self.member(target)?;
-        let view = self.seen.routes.get(&target.route).and_then(|i| i.get(&target.instance)).and_then(|v| v.value());
-        Ok(view
-            .map_or(0, |v| v.members.iter().filter(|(name, m)| **name != target.server && m.takes_clients()).count()))
+        let Some(instances) = self.seen.routes.get(&target.route) else { return Ok(0) };
+        let others = |view: &InstanceView| {
+            view.members.iter().filter(|(name, m)| **name != target.server && m.takes_clients()).count()
+        };
+        let here = instances.get(&target.instance).and_then(Observed::value);
+        if here.is_some_and(|view| view.members.keys().any(|name| *name != target.server)) {
+            return Ok(here.map_or(0, others));
+        }
+        // An announcer on the node itself knows no other: the route's other announcers are the others.
+        let elsewhere = instances.iter().filter(|(name, _)| **name != target.instance);
+        let fresh = elsewhere.filter_map(|(_, view)| view.fresh(self.now, self.max_age).ok());
+        Ok(fresh.map(others).max().unwrap_or(0))
+    }
+
+    /// One instance, whatever its members.
+    pub fn instance(&self, route: &RouteId, instance: &InstanceName) -> Seen<&'a InstanceView> {
+        let what = || format!("{instance} ({route})");
+        let view = self.seen.routes.get(route).and_then(|instances| instances.get(instance));
+        let view = view.ok_or_else(|| no_answer(what(), "not observed yet"))?;
+        view.fresh(self.now, self.max_age).map_err(|reason| no_answer(what(), reason))
     }
 
     /// A unit on a node.
@@ -67,10 +77,10 @@ impl<'a> Look<'a> {
         view.fresh(self.now, self.max_age).map_err(|reason| no_answer(what(), reason))
     }
 
-    /// The sockets of a service on a node.
-    pub fn sockets(&self, node: &NodeName, service: &ServiceName) -> Seen<&'a SocketsView> {
+    /// The sockets of a port on a node.
+    pub fn sockets(&self, node: &NodeName, port: u16) -> Seen<&'a SocketsView> {
         let what = || format!("the socket list of {node}");
-        let view = self.seen.nodes.get(node).and_then(|n| n.sockets.get(service));
+        let view = self.seen.nodes.get(node).and_then(|n| n.sockets.get(&port));
         let view = view.ok_or_else(|| no_answer(what(), "not observed yet"))?;
         view.fresh(self.now, self.max_age).map_err(|reason| no_answer(what(), reason))
     }
@@ -96,7 +106,7 @@ impl<'a> Look<'a> {
                 idle: member.idle,
             });
         }
-        Ok(residual(self.sockets(&wait.node, &wait.service)?, &shares))
+        Ok(residual(self.sockets(&wait.node, wait.port)?, &shares))
     }
 
     /// Whether nothing sends new clients of this service to the node.
@@ -113,12 +123,13 @@ impl<'a> Look<'a> {
                     instance: instance.clone(),
                     server: server.clone(),
                     service: ServiceName::new(""),
+                    role: Role::Driven,
                 };
                 let member = self.member(&target)?;
                 shows_desired(member, desired, attempted.map(|at| age(self.now, at)))
             }
             // Nothing to read back by itself: the wait for connections looks at what is left.
-            Effect::CloseConnections { .. } => attempted.is_some(),
+            Effect::CloseConnections { .. } | Effect::CloseSockets { .. } => attempted.is_some(),
             Effect::Standby { node, owner } => {
                 let cluster = self.cluster()?;
                 cluster
@@ -144,6 +155,7 @@ pub fn is_running(unit: &UnitView) -> bool {
 fn shows_desired(member: &MemberView, desired: &Desired, attempted: Option<Duration>) -> bool {
     match desired {
         Desired::Drained => member.admission != Admission::Serving,
+        Desired::Closed => member.is_closed(),
         Desired::Serving { weight } => member.admission == Admission::Serving && member.weight == *weight,
         Desired::Exactly { exact } => &member.exact == exact,
         // A check that passed again within moments of the reset is fresh as well: the state changed after it.

@@ -1,11 +1,12 @@
 //! Looking at everything that a run needs, at once: independent systems are asked in parallel, each within its own
 //! time limit, and what does not answer becomes Unknown with the reason.
 
-use std::{collections::BTreeSet, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
+use super::wants::Wants;
 use crate::{
     config::Settings,
     model::{
@@ -15,34 +16,11 @@ use crate::{
     provider::{Clock, ProviderError, Result, World},
 };
 
-/// What is to be looked at; everything else keeps the age that it has.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wants {
-    /// The cluster, where it was last seen longer ago than this.
-    pub cluster: Option<Duration>,
-    /// All instances of all routes.
-    pub routes: bool,
-    /// Sockets on these nodes.
-    pub sockets: BTreeSet<NodeName>,
-    /// Units on these nodes.
-    pub units: BTreeSet<NodeName>,
-    /// Readiness of these nodes, as often as each service's interval says.
-    pub ready: BTreeSet<NodeName>,
-}
-
-impl Wants {
-    /// Everything, of every node.
-    pub fn everything(topology: &Topology) -> Self {
-        let nodes: BTreeSet<NodeName> = topology.nodes.iter().cloned().collect();
-        Self { cluster: Some(Duration::ZERO), routes: true, sockets: nodes.clone(), units: nodes.clone(), ready: nodes }
-    }
-}
-
 /// One answer.
 enum Answer {
     Cluster(Result<ClusterView>),
     Route(RouteId, InstanceName, Result<InstanceView>),
-    Sockets(NodeName, ServiceName, Result<SocketsView>),
+    Sockets(NodeName, u16, Result<SocketsView>),
     Unit(NodeName, UnitName, Result<UnitView>),
     Ready(NodeName, ServiceName, Result<Readiness>),
 }
@@ -103,13 +81,12 @@ impl Observer {
                 questions.push(ask(clock, limit, provider.observe(instance), |r| Answer::Route(name.0, name.1, r)));
             }
         }
+        for (node, port) in wants.sockets.iter().flat_map(|n| topology.ports(n).into_iter().map(move |p| (n, p))) {
+            let (traffic, node, name) = (world.traffic.clone(), node.clone(), node.clone());
+            let look = async move { traffic.sockets(&node, port).await };
+            questions.push(ask(clock, limit, look, move |r| Answer::Sockets(name, port, r)));
+        }
         for service in &self.settings.services {
-            for node in &wants.sockets {
-                let name = (node.clone(), service.name.clone());
-                let (traffic, port, node) = (world.traffic.clone(), service.ready.port, node.clone());
-                let look = async move { traffic.sockets(&node, port).await };
-                questions.push(ask(clock, limit, look, |r| Answer::Sockets(name.0, name.1, r)));
-            }
             for node in &wants.units {
                 for unit in std::iter::once(&service.unit).chain(&service.extra_units) {
                     let name = (node.clone(), unit.clone());
@@ -143,8 +120,8 @@ impl Observer {
             Answer::Route(route, instance, r) => {
                 self.seen.routes.entry(route).or_default().insert(instance, observed(r, at));
             }
-            Answer::Sockets(node, service, r) => {
-                self.seen.nodes.entry(node).or_default().sockets.insert(service, observed(r, at));
+            Answer::Sockets(node, port, r) => {
+                self.seen.nodes.entry(node).or_default().sockets.insert(port, observed(r, at));
             }
             Answer::Unit(node, unit, r) => {
                 self.seen.nodes.entry(node).or_default().units.insert(unit, observed(r, at));

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use crate::{
         journal::{Event, Record},
-        model::{Exact, NodeName, RouteTarget},
+        model::{Exact, NodeName, RouteTarget, topology::Role},
         plan::{Request, Step, steps::Readmission},
     };
 
@@ -136,6 +136,7 @@ mod tests {
                 instance: instance.into(),
                 server: "node-2".into(),
                 service: "app".into(),
+                role: Role::Driven,
             },
             serving: true,
             weight: 100,
@@ -171,7 +172,11 @@ mod tests {
 
     #[test]
     fn clients_may_come_from_the_first_readmission_on_and_do_when_every_tier_is_done() {
-        let tier = |tier, instance| Action::ReadmitRoutes { tier, readmissions: vec![readmission(instance)] };
+        let tier = |tier, instance| Action::ReadmitRoutes {
+            tier,
+            readmissions: vec![readmission(instance)],
+            followers: Vec::new(),
+        };
         let plan = restore(vec![tier(20, "lb-1"), tier(10, "edge-1")]);
         let begun = vec![Event::Taken { by: "ann".into() }, Event::StepBegun { step: 0 }];
         assert!(after(&plan, begun.clone()).contains("gets no new clients"));

@@ -3,7 +3,7 @@
 //! [`StandbyPermit`] has private fields and no other constructor than this module's: a provider can be asked for
 //! standby only by somebody who passed the run's gate.
 
-use crate::model::{NodeName, ServiceName};
+use crate::model::{NodeName, topology::Listener};
 
 /// How the wait for one service's connections ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +21,12 @@ pub enum Release {
 #[derive(Debug)]
 pub struct StandbyPermit {
     node: NodeName,
-    releases: Vec<(ServiceName, Release)>,
+    releases: Vec<(Listener, Release)>,
 }
 
 impl StandbyPermit {
     /// Only `run::gate` calls this, after looking at a fresh observation.
-    pub(in crate::run) fn new(node: NodeName, releases: Vec<(ServiceName, Release)>) -> Self {
+    pub(in crate::run) fn new(node: NodeName, releases: Vec<(Listener, Release)>) -> Self {
         Self { node, releases }
     }
 
@@ -35,8 +35,8 @@ impl StandbyPermit {
         &self.node
     }
 
-    /// How each service was released.
-    pub fn releases(&self) -> &[(ServiceName, Release)] {
+    /// How each wait was released.
+    pub fn releases(&self) -> &[(Listener, Release)] {
         &self.releases
     }
 

@@ -1,7 +1,7 @@
 //! The state of a run: a fold over its journal, and nothing else. One match on (status, event); every other pair
 //! is an error, because a journal that says the impossible must not be acted on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use super::proof::Release;
 use crate::{
     config::settings::OnDeadline,
     journal::{Counted, Ending, Event, Record},
-    model::{Effect, Receipt, ServiceName},
+    model::{Effect, Receipt, RouteTarget, topology::Listener},
     plan::Plan,
 };
 
@@ -26,11 +26,17 @@ pub struct RunState {
     /// Every effect that was intended, once, with its latest attempt.
     pub attempts: Vec<Attempt>,
     /// How the wait for each service's connections ended.
-    pub releases: BTreeMap<ServiceName, Release>,
+    pub releases: BTreeMap<Listener, Release>,
+    /// Members that another hand put back, and what was seen there.
+    pub overruled: BTreeMap<RouteTarget, String>,
+    /// Members that a person said to take out again.
+    pub insisted: BTreeSet<RouteTarget>,
     /// The ramp of each step that has one.
     pub ramps: BTreeMap<usize, Ramp>,
     /// When the present wait's time limits began to count: at the step's beginning, or when a held run was resumed.
     pub armed_at: Timestamp,
+    /// How often something was seen, while the node was out, that should not be.
+    pub drifts: u32,
     /// How often a target had to be set again after it was acknowledged.
     pub reassertions: u32,
 }
@@ -93,6 +99,8 @@ pub struct Attempt {
     pub at: Timestamp,
     /// What is known of it.
     pub outcome: Outcome,
+    /// The process that acknowledged it.
+    pub generation: Option<String>,
 }
 
 /// What is known of an attempt.
@@ -141,8 +149,11 @@ impl RunState {
             receipts: Vec::new(),
             attempts: Vec::new(),
             releases: BTreeMap::new(),
+            overruled: BTreeMap::new(),
+            insisted: BTreeSet::new(),
             ramps: BTreeMap::new(),
             armed_at: plan.made_at,
+            drifts: 0,
             reassertions: 0,
         }
     }
@@ -180,6 +191,7 @@ impl RunState {
                 self.status = Status::Active;
                 self.armed_at = at;
                 self.ramps.values_mut().for_each(|r| r.back_offs = r.back_offs.min(1));
+                self.insisted.extend(std::mem::take(&mut self.overruled).into_keys());
             }
             // An abort that nobody carried out yet is carried out by whoever takes the run up next.
             (Status::Aborting { .. }, Event::Taken { .. }) => {}
@@ -187,30 +199,41 @@ impl RunState {
                 self.set_step(*step, StepState::Active { since: at });
                 self.armed_at = at;
             }
-            (Status::Active, Event::Intended { step, effect, receipt }) => {
+            // A run that is held still keeps out what it drained, so it may set that again.
+            (Status::Active | Status::Held { .. }, Event::Intended { step, effect, receipt }) => {
                 if let Some(receipt) = receipt {
                     self.keep(receipt);
                 }
                 self.intend(*step, effect, at);
             }
             (Status::Active, Event::AlreadySo { receipt, .. }) => self.keep(receipt),
-            (Status::Active, Event::Accepted { step, effect }) => self.outcome(*step, effect, Outcome::Accepted),
-            (Status::Active, Event::Acknowledged { step, effect }) => {
-                self.outcome(*step, effect, Outcome::Acknowledged);
+            (Status::Active | Status::Held { .. }, Event::Accepted { step, effect }) => {
+                self.outcome(*step, effect, Outcome::Accepted)
             }
-            (Status::Active, Event::NotAccepted { step, effect, error }) => {
+            (Status::Active | Status::Held { .. }, Event::Acknowledged { step, effect, generation }) => {
+                self.outcome(*step, effect, Outcome::Acknowledged);
+                self.seen_by(*step, effect, generation);
+            }
+            (Status::Active | Status::Held { .. }, Event::NotAccepted { step, effect, error }) => {
                 self.outcome(*step, effect, Outcome::Failed(error.clone()));
             }
-            (Status::Active, Event::Reasserted { .. }) => self.reassertions += 1,
-            (Status::Active, Event::Drained { service }) => {
-                self.releases.insert(service.clone(), Release::Drained);
+            (Status::Active | Status::Held { .. }, Event::Reasserted { target, .. }) => {
+                self.reassertions += 1;
+                self.insisted.remove(target);
             }
-            (Status::Active, Event::DeadlineReached { service, remaining, policy }) => {
+            (Status::Active | Status::Held { .. }, Event::Overruled { target, saw }) => {
+                self.overruled.insert(target.clone(), saw.clone());
+            }
+            (_, Event::Drifted { .. }) => self.drifts += 1,
+            (Status::Active, Event::Drained { listener }) => {
+                self.releases.insert(listener.clone(), Release::Drained);
+            }
+            (Status::Active, Event::DeadlineReached { listener, remaining, policy }) => {
                 if *policy == OnDeadline::Close {
-                    self.releases.insert(service.clone(), Release::DeadlineReached { remaining: *remaining });
+                    self.releases.insert(listener.clone(), Release::DeadlineReached { remaining: *remaining });
                 }
             }
-            (Status::Active, Event::DrainLost { service, .. }) => self.reopen_drain(service, at),
+            (Status::Active, Event::DrainLost { step, listener, .. }) => self.reopen_drain(*step, listener, at),
             (Status::Active, Event::RampStage { step, stage, baseline }) => {
                 let ramp = self.ramp(*step, at);
                 (ramp.stage, ramp.since) = (Some(*stage), at);
@@ -272,7 +295,8 @@ impl RunState {
                 attempt.outcome = Outcome::InDoubt;
             }
             None => {
-                self.attempts.push(Attempt { step, effect: effect.clone(), tries: 1, at, outcome: Outcome::InDoubt })
+                let effect = effect.clone();
+                self.attempts.push(Attempt { step, effect, tries: 1, at, outcome: Outcome::InDoubt, generation: None });
             }
         }
     }
@@ -283,18 +307,24 @@ impl RunState {
         }
     }
 
+    fn seen_by(&mut self, step: usize, effect: &Effect, generation: &Option<String>) {
+        if let Some(attempt) = self.attempts.iter_mut().find(|a| a.step == step && &a.effect == effect) {
+            attempt.generation.clone_from(generation);
+        }
+    }
+
     fn ramp(&mut self, step: usize, at: Timestamp) -> &mut Ramp {
         self.ramps.entry(step).or_insert(Ramp { stage: None, since: at, baseline: Vec::new(), back_offs: 0, why: None })
     }
 
     /// The steps from the wait for connections on are open again.
-    fn reopen_drain(&mut self, service: &ServiceName, at: Timestamp) {
-        self.releases.remove(service);
-        if let Some(step) = self.current() {
-            self.set_step(step, StepState::Pending);
-            if let Some(before) = step.checked_sub(1) {
-                self.set_step(before, StepState::Active { since: at });
-            }
+    fn reopen_drain(&mut self, wait: Option<usize>, listener: &Listener, at: Timestamp) {
+        self.releases.remove(listener);
+        // Journals of old name no step: it was the one before.
+        let wait = wait.or_else(|| self.current().and_then(|step| step.checked_sub(1)));
+        if let Some(wait) = wait {
+            self.steps.iter_mut().skip(wait).for_each(|step| *step = StepState::Pending);
+            self.set_step(wait, StepState::Active { since: at });
         }
         self.armed_at = at;
     }

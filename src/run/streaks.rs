@@ -7,14 +7,15 @@ use jiff::Timestamp;
 
 use super::look::Look;
 use crate::{
-    model::{Readiness, ServiceName},
-    plan::{Action, Plan},
+    model::{Readiness, RouteTarget, ServiceName, topology::Listener},
+    plan::{Action, Plan, steps::ConnectionWait},
 };
 
 /// How long, and how often in a row, things have been so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Streaks {
-    quiet: BTreeMap<ServiceName, Timestamp>,
+    quiet: BTreeMap<Listener, Timestamp>,
+    counted: BTreeMap<RouteTarget, u64>,
     ready: BTreeMap<ServiceName, Ready>,
 }
 
@@ -36,11 +37,12 @@ impl Streaks {
             match &step.action {
                 Action::AwaitConnections { services } => {
                     for wait in services {
-                        let quiet = look.residual(wait).is_ok_and(|r| r.total == 0) && look.all_drained(wait);
+                        let came = self.came(look, wait);
+                        let quiet = !came && look.residual(wait).is_ok_and(|r| r.total == 0) && look.all_drained(wait);
                         if quiet {
-                            self.quiet.entry(wait.service.clone()).or_insert(look.now);
+                            self.quiet.entry(wait.listener.clone()).or_insert(look.now);
                         } else {
-                            self.quiet.remove(&wait.service);
+                            self.quiet.remove(&wait.listener);
                         }
                     }
                 }
@@ -52,6 +54,19 @@ impl Streaks {
                 _ => {}
             }
         }
+    }
+
+    /// Whether requests came since the last look. Clients that are bound to a node come and go between two looks: their
+    /// sessions may never be seen, but they are counted.
+    fn came(&mut self, look: &Look<'_>, wait: &ConnectionWait) -> bool {
+        let mut came = false;
+        for through in &wait.through {
+            let Ok(member) = look.member(&through.target) else { continue };
+            let before = self.counted.insert(through.target.clone(), member.requests_total);
+            // Fewer than before: another process counts.
+            came |= before.is_some_and(|before| member.requests_total > before);
+        }
+        came
     }
 
     fn count_probe(&mut self, look: &Look<'_>, plan: &Plan, service: &ServiceName) {
@@ -75,8 +90,8 @@ impl Streaks {
     }
 
     /// How long a service has had no residual traffic.
-    pub fn quiet_for(&self, service: &ServiceName, now: Timestamp) -> Option<Duration> {
-        self.quiet.get(service).map(|since| crate::model::observed::age(now, *since))
+    pub fn quiet_for(&self, listener: &Listener, now: Timestamp) -> Option<Duration> {
+        self.quiet.get(listener).map(|since| crate::model::observed::age(now, *since))
     }
 
     /// The probes of a service in a row.

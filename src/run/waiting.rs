@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, time::Duration};
 use serde::Serialize;
 
 use crate::{
-    model::{InstanceName, NodeName, RouteId, ServiceName, UnitName},
+    model::{InstanceName, NodeName, RouteId, ServiceName, UnitName, topology::Listener},
     plan::gates::Gate,
 };
 
@@ -52,8 +52,9 @@ pub enum Waiting {
     Connections {
         /// The node.
         node: NodeName,
-        /// The service.
-        service: ServiceName,
+        /// What its clients are connected to.
+        #[serde(flatten)]
+        listener: Listener,
         /// All of it.
         total: u64,
         /// Sessions at each load balancer.
@@ -65,9 +66,34 @@ pub enum Waiting {
     },
     /// No residual traffic, not for long enough.
     Settling {
-        /// The service.
-        service: ServiceName,
+        /// What clients were connected to.
+        #[serde(flatten)]
+        listener: Listener,
         /// How long it must last still.
+        left: Duration,
+    },
+    /// An instance that is never written does not show the change yet.
+    Follower {
+        /// The instance.
+        instance: InstanceName,
+        /// The route.
+        route: RouteId,
+        /// The member.
+        server: String,
+        /// Whether it should show the member, or no longer.
+        serving: bool,
+        /// What it is at.
+        version: Option<String>,
+        /// What the instance is at that was changed.
+        driven: Option<String>,
+    },
+    /// Clients may still remember an answer that leads to the node.
+    Remembered {
+        /// Where the answer came from.
+        instance: InstanceName,
+        /// The member in it.
+        server: String,
+        /// For how much longer.
         left: Duration,
     },
     /// The cluster has not recorded the stop of an instance.
@@ -151,8 +177,20 @@ impl fmt::Display for Waiting {
             Self::Retry { effect, error, tries } => write!(f, "{effect}: {error} ({tries} tries so far)"),
             Self::Gate { gate } => write!(f, "{}", gate.detail),
             Self::Connections { .. } => self.write_connections(f),
-            Self::Settling { service, left } => {
-                write!(f, "{service} has no connections left; {} more to be sure", Short(*left))
+            Self::Settling { listener, left } => {
+                write!(f, "{listener} has no connections left; {} more to be sure", Short(*left))
+            }
+            Self::Follower { instance, route, server, serving, version, driven } => {
+                let shows = if *serving { "does not show" } else { "still shows" };
+                write!(f, "{instance} ({route}) {shows} {server}")?;
+                match (version, driven) {
+                    (Some(version), Some(driven)) => write!(f, ": it is at {version}, the change at {driven}"),
+                    (Some(version), None) => write!(f, ": it is at {version}"),
+                    (None, _) => Ok(()),
+                }
+            }
+            Self::Remembered { instance, server, left } => {
+                write!(f, "answers of {instance} with {server} may be remembered for {} more", Short(*left))
             }
             Self::NotStopped { node, resource, says } => {
                 write!(f, "the cluster has not recorded the stop of {resource} on {node}: {says}")
@@ -180,8 +218,8 @@ impl fmt::Display for Waiting {
 
 impl Waiting {
     fn write_connections(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Connections { node, service, total, sessions, unexplained, left } = self else { return Ok(()) };
-        write!(f, "{node} still has {total} connection{} of {service}", if *total == 1 { "" } else { "s" })?;
+        let Self::Connections { node, listener, total, sessions, unexplained, left } = self else { return Ok(()) };
+        write!(f, "{node} still has {total} connection{} of {listener}", if *total == 1 { "" } else { "s" })?;
         let busy: Vec<String> =
             sessions.iter().filter(|(_, n)| *n > 0).map(|(instance, n)| format!("{n} through {instance}")).collect();
         if !busy.is_empty() {

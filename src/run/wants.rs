@@ -2,11 +2,40 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{observer::Wants, state::RunState};
+use super::state::RunState;
 use crate::{
     model::{NodeName, Topology, observed::age},
     plan::{Action, Plan, Purpose},
 };
+
+/// What is to be looked at; everything else keeps the age that it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// The cluster, where it was last seen longer ago than this.
+    pub cluster: Option<Duration>,
+    /// All instances of all routes.
+    pub routes: bool,
+    /// Sockets on these nodes, at every port where clients may be.
+    pub sockets: BTreeSet<NodeName>,
+    /// Units on these nodes.
+    pub units: BTreeSet<NodeName>,
+    /// Readiness of these nodes, as often as each service's interval says.
+    pub ready: BTreeSet<NodeName>,
+}
+
+impl Wants {
+    /// Everything, of every node.
+    pub fn everything(topology: &Topology) -> Self {
+        let nodes: BTreeSet<NodeName> = topology.nodes.iter().cloned().collect();
+        Self {
+            cluster: Some(Duration::ZERO),
+            routes: true,
+            sockets: nodes.iter().chain(&topology.outside).cloned().collect(),
+            units: nodes.clone(),
+            ready: nodes,
+        }
+    }
+}
 
 /// What the next decision of a run depends on.
 pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
@@ -16,11 +45,11 @@ pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
     let mut wants = Wants { routes: true, ..Wants::default() };
     match action {
         None => {}
-        Some(Action::DrainRoutes { .. }) if plan.request.purpose == Purpose::Drain => {
+        Some(Action::DrainRoutes { .. } | Action::CloseRoutes { .. }) if plan.request.purpose == Purpose::Drain => {
             wants.sockets = node();
             wants.ready = others();
         }
-        Some(Action::DrainRoutes { .. } | Action::RequireFreshChecks { .. }) => {}
+        Some(Action::DrainRoutes { .. } | Action::CloseRoutes { .. } | Action::RequireFreshChecks { .. }) => {}
         // The cluster is looked at ahead, so that the gate before standby need not wait for it.
         Some(Action::AwaitConnections { .. }) => {
             wants.sockets = node();

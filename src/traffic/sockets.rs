@@ -44,6 +44,32 @@ impl NodeTraffic for Sockets {
         let peers: Result<Vec<_>> = said.stdout.lines().map(|line| peer(line, port)).collect();
         Ok(SocketsView { peers: peers? })
     }
+
+    /// The kernel closes them with a reset to both ends; `ss -K` needs the right to administer the network.
+    async fn close(&self, node: &NodeName, port: u16, peers: &[SocketAddr]) -> Result<()> {
+        if peers.is_empty() {
+            return Ok(());
+        }
+        let host = self.hosts.get(node).map_or(node.as_str(), String::as_str);
+        let filter = format!("( sport = :{port} ) and ( {} )", far_ends(peers));
+        let said = self.access.run(host, &["ss", "-KHtn", "state", "established", &filter], self.limit).await?;
+        match (said.code, said.stderr.trim()) {
+            (Some(0), "") => Ok(()),
+            (_, why) => {
+                let why = why.lines().next().unwrap_or("no reason given");
+                Err(ProviderError::Refused(format!("ss -K on {node} failed: {why}")))
+            }
+        }
+    }
+}
+
+/// A filter for these far ends, as IPv4 sockets and as IPv6 sockets that carry IPv4 show them.
+fn far_ends(peers: &[SocketAddr]) -> String {
+    let forms = |peer: &SocketAddr| match peer.ip().to_canonical() {
+        IpAddr::V4(ip) => format!("dst {ip}:{port} or dst [::ffff:{ip}]:{port}", port = peer.port()),
+        IpAddr::V6(ip) => format!("dst [{ip}]:{}", peer.port()),
+    };
+    peers.iter().map(forms).collect::<Vec<_>>().join(" or ")
 }
 
 /// The far end in one line: `Recv-Q Send-Q Local:Port Peer:Port`.

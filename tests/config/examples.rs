@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use tidegate::{
     config::{self, settings::*},
     model::RouteId,
+    provider::route::haproxy,
 };
 
 use super::{SMALL, load, repository};
@@ -13,21 +14,22 @@ const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-fn lb(number: u8) -> HaproxyInstance {
+fn lb(number: u8) -> haproxy::Instance {
     let host = format!("lb-0{number}");
     let ssh = |path: &str| Endpoint::Ssh { host: host.clone(), path: path.into() };
-    HaproxyInstance {
+    haproxy::Instance {
         name: host.as_str().into(),
         socket: ssh("/run/haproxy/admin.sock"),
         master: Some(ssh("/run/haproxy/master.sock")),
         source: vec![[10, 0, 0, 20 + number].into()],
+        node: None,
     }
 }
 
 fn three_nodes() -> Settings {
     let node = |n: u8| {
         let address = Some([10, 0, 0, 10 + n].into());
-        (format!("node-0{n}").as_str().into(), Node { address, ssh: None })
+        (format!("node-0{n}").as_str().into(), Node { address, ssh: None, outside: false })
     };
     Settings {
         cluster: Cluster {
@@ -58,13 +60,19 @@ fn three_nodes() -> Settings {
                 healthy: 3,
             },
             sessions: Sessions { affinity: Affinity::None, state: SessionState::External },
-            connections: Connections { settle: secs(2), deadline: secs(600), on_deadline: OnDeadline::Hold },
+            connections: Connections {
+                settle: secs(2),
+                deadline: secs(600),
+                on_deadline: OnDeadline::Hold,
+                max_age: None,
+            },
             objective: Objective { failover: Some(secs(15)), max_error_ratio: 0.001, max_skew: Some(1.25) },
         }],
         entrypoints: vec![Entrypoint {
             name: "web".into(),
             service: "app".into(),
             address: "app.example.com".into(),
+            port: Some(443),
             protocol: Protocol::Https,
             tls: Some(Tls::Terminate),
             client_identity: Some(ClientIdentity::XForwardedFor),
@@ -73,7 +81,9 @@ fn three_nodes() -> Settings {
                 tier: 20,
                 ramp: vec![50, 100],
                 dwell: secs(30),
-                via: Via::Haproxy(Haproxy {
+                nodes: None,
+                watch: secs(1),
+                via: Via::Haproxy(haproxy::Settings {
                     backend: "app".into(),
                     server: "{node}".into(),
                     instances: vec![lb(1), lb(2)],
@@ -99,7 +109,7 @@ fn jetty_on_all_nodes() {
     assert_eq!(service.clone.clone_max, None);
     assert_eq!(service.sessions.state, SessionState::External);
     assert_eq!(settings.cluster.members.len(), 3);
-    let Via::Haproxy(haproxy) = &settings.entrypoints[0].routes[0].via;
+    let Via::Haproxy(haproxy) = &settings.entrypoints[0].routes[0].via else { panic!("another kind of route") };
     assert_eq!(haproxy.instances.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(), ["lb-01", "lb-02"]);
     assert_eq!(settings.entrypoints[0].routes[0].ramp, [10, 50, 100]);
 }
@@ -116,14 +126,15 @@ fn what_is_not_said_has_its_default() {
     let http = Probe::Http { path: "/ready".into(), status: 200, host: None };
     let ready = Ready { port: 8080, probe: http, timeout: secs(2), interval: secs(5), unhealthy: 2, healthy: 3 };
     assert_eq!(service.ready, ready);
-    let connections = Connections { settle: secs(2), deadline: secs(600), on_deadline: OnDeadline::Hold };
+    let connections =
+        Connections { settle: secs(2), deadline: secs(600), on_deadline: OnDeadline::Hold, max_age: None };
     assert_eq!(service.connections, connections);
     let route = &settings.entrypoints[0].routes[0];
     assert_eq!(
         (route.id.as_str(), route.tier, &route.ramp[..], route.dwell),
         ("web/haproxy:app", 20, &[100][..], secs(5))
     );
-    let Via::Haproxy(haproxy) = &route.via;
+    let Via::Haproxy(haproxy) = &route.via else { panic!("another kind of route") };
     assert_eq!((haproxy.server.as_str(), haproxy.instances[0].name.as_str()), ("{node}", "local"));
 }
 

@@ -103,6 +103,6 @@ instances = ["unix:/run/other.sock"]
     );
     let named = again.replace("backend", "name = \"second\"\nbackend");
     let merged = load(&[SMALL, &named]).unwrap_or_else(|r| panic!("{r}"));
-    let Via::Haproxy(second) = &merged.entrypoints[0].routes[1].via;
+    let Via::Haproxy(second) = &merged.entrypoints[0].routes[1].via else { panic!("another kind of route") };
     assert_eq!((merged.entrypoints[0].routes[1].id.as_str(), second.backend.as_str()), ("web/haproxy:second", "app"));
 }

@@ -4,12 +4,12 @@ use std::{path::PathBuf, process::Command, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use tidegate::{
-    config::settings::{self, Endpoint, HaproxyInstance},
+    config::settings::Endpoint,
     model::{Admission, Desired, Health},
     provider::{
         ProviderError, RouteProvider,
         access::{Access, local::LocalAccess},
-        route::haproxy::Haproxy,
+        route::haproxy::{Haproxy, Instance, Settings},
     },
     traffic::{
         residual::{LbShare, residual},
@@ -139,8 +139,8 @@ impl Proxy {
 }
 
 fn haproxy(socket: Endpoint, master: Option<Endpoint>, access: Arc<dyn Access>, limit: Duration) -> Haproxy {
-    let instance = HaproxyInstance { name: instance(), socket, master, source: Vec::new() };
-    let settings = settings::Haproxy { backend: "app".into(), server: "{node}".into(), instances: vec![instance] };
+    let instance = Instance { name: instance(), socket, master, source: Vec::new(), node: None };
+    let settings = Settings { backend: "app".into(), server: "{node}".into(), instances: vec![instance] };
     Haproxy::new("web/haproxy:app".into(), settings, access, limit)
 }
 
@@ -213,9 +213,9 @@ async fn inherited_and_unresolved_states_are_told_from_forced_ones() {
                  server node-02 127.0.0.1:1 disabled\n";
     let Some(proxy) = Proxy::start(extra).await else { return };
     let of = |backend: &str| -> Arc<dyn RouteProvider> {
-        let instance = HaproxyInstance { name: instance(), socket: proxy.unix(), master: None, source: Vec::new() };
-        let settings =
-            settings::Haproxy { backend: backend.into(), server: "{node}".into(), instances: vec![instance] };
+        let instance =
+            Instance { name: instance(), socket: proxy.unix(), master: None, source: Vec::new(), node: None };
+        let settings = Settings { backend: backend.into(), server: "{node}".into(), instances: vec![instance] };
         Arc::new(Haproxy::new("r".into(), settings, Arc::new(LocalAccess::new()), LIMIT))
     };
     let (app, follower, odd) = (of("app"), of("follower"), of("odd"));

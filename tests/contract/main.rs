@@ -1,11 +1,13 @@
 //! The contract suite: what every provider promises, asked of each of them. A new provider is one line here.
 //!
-//! HAProxy and sshd are real processes on loopback, started and ended by the tests; Pacemaker is its own tools on a
+//! HAProxy, BIND and sshd are real processes on loopback, started and ended by the tests; Pacemaker is its own tools on a
 //! CIB in a file. Where one is not installed its tests say `NOT RUN` and pass.
 
 mod backend;
 mod cluster;
+mod dns;
 mod haproxy;
+mod named;
 mod pacemaker;
 mod process;
 mod route;
@@ -46,6 +48,18 @@ async fn haproxy_with_a_master_keeps_the_contract() {
 async fn haproxy_over_ssh_keeps_the_contract() {
     let (Some(proxy), Some(sshd)) = (haproxy::Proxy::start("").await, ssh::Sshd::start().await) else { return };
     route::keeps_the_contract(Arc::new(proxy.route_over(proxy.ssh("node-01"), sshd.access()))).await;
+}
+
+#[tokio::test]
+async fn dns_keeps_the_contract() {
+    let Some(primary) = named::Primary::start().await else { return };
+    route::keeps(dns::addresses(&primary), route::Promises { weights: false, keeps_weight: false }).await;
+}
+
+#[tokio::test]
+async fn dns_with_weights_keeps_the_contract() {
+    let Some(primary) = named::Primary::start().await else { return };
+    route::keeps(dns::services(&primary), route::Promises { weights: true, keeps_weight: false }).await;
 }
 
 #[tokio::test]

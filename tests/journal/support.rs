@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 use tidegate::{
     journal::{Event, Journal, Lease, memory::MemoryJournal, sqlite::SqliteJournal},
-    model::{Exact, NodeName, RouteTarget, RunId},
+    model::{Exact, NodeName, RouteTarget, RunId, topology::Role},
     plan::{Action, Plan, Purpose, Request, Step, steps::Readmission},
 };
 
@@ -74,6 +74,7 @@ pub fn plan_with_fractions() -> Plan {
             instance: "lb-01".into(),
             server: "node-02".to_owned(),
             service: "app".into(),
+            role: Role::Driven,
         },
         serving: true,
         weight: u32::MAX,
@@ -82,7 +83,9 @@ pub fn plan_with_fractions() -> Plan {
         dwell: Duration::new(3, 7),
         max_error_ratio: 2.638_344_616_030_823_4e-256,
     };
-    let steps = vec![Step { action: Action::ReadmitRoutes { tier: 20, readmissions: vec![readmission] } }];
+    let steps = vec![Step {
+        action: Action::ReadmitRoutes { tier: 20, readmissions: vec![readmission], followers: Vec::new() },
+    }];
     Plan { steps, ..plan() }
 }
 

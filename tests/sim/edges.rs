@@ -138,6 +138,7 @@ impl RouteProvider for Edge {
             sim.note(format!("{} {server} {}", LBS[lb], words(&desired)));
             let known = match &desired {
                 Desired::Drained => sim.set_server(lb, &server, Some(Admin::Drain), None),
+                Desired::Closed => sim.set_server(lb, &server, Some(Admin::Maint), None),
                 Desired::FreshCheck => {
                     sim.health_down(lb, &server);
                     true
@@ -174,6 +175,7 @@ impl RouteProvider for Edge {
 fn words(desired: &Desired) -> String {
     match desired {
         Desired::Drained => "drained".into(),
+        Desired::Closed => "closed".into(),
         Desired::FreshCheck => "fresh check".into(),
         Desired::Serving { weight } => format!("weight {weight}"),
         Desired::Exactly { .. } => "as before".into(),
@@ -267,6 +269,10 @@ impl NodeTraffic for Edge {
             Ok(SocketsView { peers: peers.into_iter().collect() })
         })
         .await
+    }
+
+    async fn close(&self, node: &NodeName, _port: u16, _peers: &[SocketAddr]) -> Result<()> {
+        Err(ProviderError::Refused(format!("every socket of {node} is a load balancer's")))
     }
 }
 

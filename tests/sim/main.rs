@@ -23,10 +23,12 @@ use tidegate::{
         ledger,
         planner::{self, Basis},
     },
+    provider::route::haproxy,
     run::{
         executor::{Engine, Finish, RunError, Unwatched},
-        observer::{Observer, Wants},
+        observer::Observer,
         state::RunState,
+        wants::Wants,
     },
 };
 use tokio_util::sync::CancellationToken;
@@ -43,18 +45,21 @@ pub fn settings() -> Settings {
         unhealthy: 2,
         healthy: 3,
     };
-    let instance = |(n, name): (usize, &&str)| cfg::HaproxyInstance {
+    let instance = |(n, name): (usize, &&str)| haproxy::Instance {
         name: (**name).into(),
         socket: cfg::Endpoint::Tcp { address: "127.0.0.1:1".into() },
         master: None,
         source: vec![format!("10.0.0.{}", 101 + n).parse().unwrap()],
+        node: None,
     };
     let route = cfg::Route {
         id: "web/haproxy:app".into(),
         tier: 20,
         ramp: vec![10, 50, 100],
         dwell: Duration::from_millis(800),
-        via: cfg::Via::Haproxy(cfg::Haproxy {
+        nodes: None,
+        watch: Duration::from_secs(1),
+        via: cfg::Via::Haproxy(haproxy::Settings {
             backend: "app".into(),
             server: "{node}".into(),
             instances: world::LBS.iter().enumerate().map(instance).collect(),
@@ -82,6 +87,7 @@ pub fn settings() -> Settings {
                 settle: Duration::from_millis(300),
                 deadline: Duration::from_secs(60),
                 on_deadline: cfg::OnDeadline::Hold,
+                max_age: None,
             },
             objective: cfg::Objective { failover: None, max_error_ratio: 0.001, max_skew: None },
         }],
@@ -89,6 +95,7 @@ pub fn settings() -> Settings {
             name: "web".into(),
             service: "app".into(),
             address: "10.0.0.100".into(),
+            port: Some(80),
             protocol: cfg::Protocol::Http,
             tls: None,
             client_identity: None,

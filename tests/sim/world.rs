@@ -475,11 +475,12 @@ impl Sim {
             errors_total: s.errors,
             since_change: Some(Duration::from_secs((self.now - s.changed) / 1000)),
             exact: exact(s.admin, s.weight),
+            ..MemberView::default()
         };
         InstanceView {
             generation: self.lbs[lb].generation.to_string(),
             members: self.lbs[lb].servers.iter().map(|(n, s)| (n.clone(), view(s))).collect(),
-            warnings: vec![],
+            ..InstanceView::default()
         }
     }
 

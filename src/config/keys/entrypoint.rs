@@ -1,6 +1,7 @@
 //! `[[entrypoint]]` and `[[entrypoint.route]]`.
 
 use super::*;
+use crate::provider::route::VARIANTS;
 
 pub(super) static ENTRYPOINT: Shape = shape(
     "A stable name or address by which clients reach a service. Frontends that share a backend are one entrypoint.",
@@ -8,6 +9,12 @@ pub(super) static ENTRYPOINT: Shape = shape(
         key("name", Kind::Text(&texts::LABEL), Need::Required, "Its name."),
         key("service", Kind::Text(&texts::LABEL), Need::Required, "The service behind it, by name."),
         key("address", Kind::Text(&texts::ADDRESS), Need::Required, "What clients connect to."),
+        key(
+            "port",
+            Kind::Integer(1, 65535),
+            Need::Optional("the port in `address`, else 80 for `http`, 443 for `https` and `grpc`"),
+            "The port on which clients reach it.",
+        ),
         key(
             "protocol",
             Kind::Choice(&[
@@ -55,14 +62,26 @@ static ROUTE: Shape = Shape {
         key(
             "name",
             Kind::Text(&texts::PROXY_NAME),
-            Need::Optional("the backend's name"),
+            Need::Optional("the name of what it drives: the backend, the zone's name, the prefix"),
             "Its name within the entrypoint; a route's id is `entrypoint/via:name`.",
         ),
         key(
             "tier",
             Kind::Integer(1, 1000),
-            number(20),
-            "Order from the client inwards: smaller is further out and leaves first. Load balancers are 20.",
+            Need::Optional("10 for names and prefixes, 20 for load balancers"),
+            "Order from the client inwards: smaller is further out, leaves first and comes back last.",
+        ),
+        key(
+            "nodes",
+            Kind::List(&Kind::Text(&texts::NODE), 1),
+            Need::Optional("every member of the cluster"),
+            "The nodes that it leads to.",
+        ),
+        key(
+            "watch",
+            Kind::Duration(ms(100), HOUR),
+            Need::Optional("1s for load balancers, 5s for names and prefixes"),
+            "Time between two looks at it while a node is out and no run is active.",
         ),
         key(
             "ramp",
@@ -72,62 +91,6 @@ static ROUTE: Shape = Shape {
         ),
         key("dwell", Kind::Duration(ms(10), HOUR), text("5s"), "Time at each stage of the ramp."),
     ],
-    variants: Some(Variants {
-        key: "via",
-        about: "What distributes.",
-        default: None,
-        of: &[Variant {
-            name: "haproxy",
-            about: "HAProxy, by its runtime API.",
-            keys: &[
-                key("backend", Kind::Text(&texts::PROXY_NAME), Need::Required, "The backend."),
-                key(
-                    "server",
-                    Kind::Text(&texts::SERVER),
-                    text("{node}"),
-                    "The server's name in it; `{node}` stands for the node's.",
-                ),
-                key(
-                    "instances",
-                    Kind::List(&Kind::Either(&Kind::Text(&texts::ENDPOINT), &INSTANCE), 1),
-                    Need::Required,
-                    "Every HAProxy that serves this entrypoint: each must acknowledge. A socket as text, or a table.",
-                ),
-            ],
-        }],
-        planned: &["dns", "bgp", "nginx", "envoy", "exec"],
-    }),
-    label: &["name", "backend"],
+    variants: Some(Variants { key: "via", about: "What distributes.", default: None, of: VARIANTS, planned: &[] }),
+    label: &["name", "backend", "via"],
 };
-
-static INSTANCE: Shape = shape(
-    "One HAProxy.",
-    &[
-        key(
-            "name",
-            Kind::Text(&texts::LABEL),
-            Need::Optional(
-                "the host of `ssh` and `tcp`; else the socket's file name, or `local` for `admin.sock` and its like; with a number behind where it is taken",
-            ),
-            "Its name in plans and messages.",
-        ),
-        key(
-            "socket",
-            Kind::Text(&texts::ENDPOINT),
-            Need::Required,
-            "Its admin-level socket: `unix:/path`, `tcp:host:port` or `ssh://host/path`.",
-        ),
-        key(
-            "master",
-            Kind::Text(&texts::ENDPOINT),
-            Need::Optional("old workers are not seen"),
-            "Its master socket: shows the old workers, and their connections, after a reload.",
-        ),
-        key(
-            "source",
-            Kind::List(&Kind::Ip, 0),
-            Need::Default(Literal::Texts(&[])),
-            "Addresses from which it connects to the nodes. Where none are known, its idle pool explains sockets from anywhere.",
-        ),
-    ],
-);

@@ -163,5 +163,11 @@ static NODE: Shape = shape(
             Need::Optional("the node's name"),
             "The host or alias that SSH connects to.",
         ),
+        key(
+            "outside",
+            Kind::Boolean,
+            Need::Default(Literal::Boolean(false)),
+            "Whether it is no member of the cluster: the host of a load balancer, which can be drained from its routes.",
+        ),
     ],
 );

@@ -132,7 +132,7 @@ static CONNECTIONS: Shape = shape(
         key(
             "settle",
             Kind::Duration(ms(10), secs(600)),
-            text("2s"),
+            Need::Optional("2s; 30s where clients are bound to a node by `sessions.affinity`"),
             "Time without residual traffic that counts as drained.",
         ),
         key(
@@ -150,6 +150,12 @@ static CONNECTIONS: Shape = shape(
             ]),
             text("hold"),
             "What happens at the deadline.",
+        ),
+        key(
+            "max-age",
+            Kind::Duration(secs(1), secs(30 * 24 * 3600)),
+            Need::Optional("no connection is too old"),
+            "Age from which a connection is cut on a node that drains, before the deadline.",
         ),
     ],
 );

@@ -145,7 +145,7 @@ impl Edge {
     pub fn view(&self) -> InstanceView {
         let members =
             self.with(|servers| servers.iter_mut().map(|s| (s.name.clone(), member(s))).collect::<BTreeMap<_, _>>());
-        InstanceView { generation: self.0.entry.port().to_string(), members, warnings: Vec::new() }
+        InstanceView { generation: self.0.entry.port().to_string(), members, ..InstanceView::default() }
     }
 
     fn change<T>(&self, server: &str, f: impl FnOnce(&mut Server) -> T) -> Result<T, NoSuchServer> {
@@ -197,5 +197,6 @@ fn member(server: &mut Server) -> MemberView {
         errors_total: server.errors,
         since_change: Some(Duration::from_secs(server.changed.elapsed().as_secs())),
         exact: Exact(serde_json::json!(server.setting)),
+        ..MemberView::default()
     }
 }

@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use crate::{
-    config::settings::{self, Endpoint, HaproxyInstance},
+    config::settings::Endpoint,
     model::{Desired, InstanceName, InstanceView, RouteId},
     provider::{
         ProviderError, Result, RouteProvider,
@@ -34,6 +34,9 @@ use crate::{
 };
 
 mod parse;
+mod settings;
+
+pub use settings::{Instance, Settings};
 
 use parse::{FORCED_DRAIN, FORCED_MAINT, Load, Server, Snapshot, first_words};
 
@@ -50,7 +53,7 @@ const GONE: &str = "Can't find the target PID";
 pub struct Haproxy {
     id: RouteId,
     backend: String,
-    instances: Vec<HaproxyInstance>,
+    instances: Vec<Instance>,
     access: Arc<dyn Access>,
     limit: Duration,
 }
@@ -59,11 +62,11 @@ impl Haproxy {
     /// Drives `settings.backend` on `settings.instances`. `access` is the way to sockets on other hosts
     /// (`ssh://host/path`); sockets here and TCP addresses are connected to directly. `limit` bounds every
     /// exchange with one process.
-    pub fn new(id: RouteId, settings: settings::Haproxy, access: Arc<dyn Access>, limit: Duration) -> Self {
+    pub fn new(id: RouteId, settings: Settings, access: Arc<dyn Access>, limit: Duration) -> Self {
         Self { id, backend: settings.backend, instances: settings.instances, access, limit }
     }
 
-    fn instance(&self, name: &InstanceName) -> Result<&HaproxyInstance> {
+    fn instance(&self, name: &InstanceName) -> Result<&Instance> {
         let found = self.instances.iter().find(|i| &i.name == name);
         found.ok_or_else(|| ProviderError::Refused(format!("{} has no instance {name}", self.id)))
     }
@@ -91,7 +94,7 @@ impl Haproxy {
 
     /// The process ids of old workers that still serve connections. Nothing where no master is configured: then
     /// there is no way to know of them.
-    async fn old_workers(&self, instance: &HaproxyInstance) -> Result<(Vec<u64>, Vec<u64>)> {
+    async fn old_workers(&self, instance: &Instance) -> Result<(Vec<u64>, Vec<u64>)> {
         let Some(master) = &instance.master else { return Ok((Vec::new(), Vec::new())) };
         let answer = self.ask(master, "show proc").await?;
         let (current, old) = parse::workers(&answer).map_err(ProviderError::Unexpected)?;
@@ -103,7 +106,7 @@ impl Haproxy {
 
     /// Asks one old worker through the master. `None` where it ended in the meantime, which can also cut its
     /// answer short.
-    async fn ask_old(&self, instance: &HaproxyInstance, pid: u64, command: &str) -> Result<Option<String>> {
+    async fn ask_old(&self, instance: &Instance, pid: u64, command: &str) -> Result<Option<String>> {
         let Some(master) = &instance.master else { return Ok(None) };
         match self.ask(master, &format!("@!{pid} {command}")).await {
             Ok(answer) => Ok((!answer.starts_with(GONE)).then_some(answer)),
@@ -114,7 +117,7 @@ impl Haproxy {
         }
     }
 
-    async fn old_loads(&self, instance: &HaproxyInstance, old: &[u64]) -> Result<BTreeMap<String, Load>> {
+    async fn old_loads(&self, instance: &Instance, old: &[u64]) -> Result<BTreeMap<String, Load>> {
         let command = "show stat -1 4 -1";
         let answers = try_join_all(old.iter().map(|pid| self.ask_old(instance, *pid, command))).await?;
         let mut sums: BTreeMap<String, Load> = BTreeMap::new();
@@ -146,7 +149,7 @@ impl Haproxy {
 
     /// Cuts the sessions on a server in an old worker, one by one: its backends count as disabled, so it refuses
     /// everything that is said of a server ("Proxy is disabled.").
-    async fn cut_old(&self, instance: &HaproxyInstance, pid: u64, server: &str) -> Result<()> {
+    async fn cut_old(&self, instance: &Instance, pid: u64, server: &str) -> Result<()> {
         let Some(answer) = self.ask_old(instance, pid, "show sess").await? else { return Ok(()) };
         for some in parse::sessions(&answer, &self.backend, server).chunks(SESSIONS_A_LINE) {
             let cut: Vec<String> = some.iter().map(|id| format!("shutdown session {id}")).collect();
@@ -164,7 +167,7 @@ impl Haproxy {
     /// waits for more otherwise.
     async fn ask(&self, socket: &Endpoint, line: &str) -> Result<String> {
         let connected = timeout(self.limit, self.connect(socket)).await;
-        let unreachable = |why: String| ProviderError::Unreachable(format!("{}: {why}", place(socket)));
+        let unreachable = |why: String| ProviderError::Unreachable(format!("{}: {why}", socket));
         let mut stream = connected.map_err(|_| unreachable(format!("no connection within {:?}", self.limit)))??;
         let exchange = async {
             let mut answer = Vec::new();
@@ -173,7 +176,7 @@ impl Haproxy {
             (&mut stream).take(MAX_ANSWER + 1).read_to_end(&mut answer).await?;
             Ok::<_, std::io::Error>(answer)
         };
-        let broken = |why: String| ProviderError::Unexpected(format!("{}: {why}", place(socket)));
+        let broken = |why: String| ProviderError::Unexpected(format!("{}: {why}", socket));
         let answer = timeout(self.limit, exchange).await.map_err(|_| ProviderError::TimedOut(self.limit))?;
         match answer {
             Err(error) => Err(broken(format!("the connection broke: {error}"))),
@@ -184,7 +187,7 @@ impl Haproxy {
     }
 
     async fn connect(&self, socket: &Endpoint) -> Result<Box<dyn Stream>> {
-        let unreachable = |error| ProviderError::Unreachable(format!("{}: {error}", place(socket)));
+        let unreachable = |error| ProviderError::Unreachable(format!("{}: {error}", socket));
         match socket {
             Endpoint::Unix { path } => Ok(Box::new(UnixStream::connect(path).await.map_err(unreachable)?)),
             Endpoint::Tcp { address } => Ok(Box::new(TcpStream::connect(address).await.map_err(unreachable)?)),
@@ -213,7 +216,7 @@ impl RouteProvider for Haproxy {
         }
         let of_old = |name: &String| old.get(name).copied().unwrap_or_default();
         let members = snapshot.servers.iter().map(|(name, server)| (name.clone(), server.view(of_old(name)))).collect();
-        Ok(InstanceView { generation: snapshot.generation, members, warnings })
+        Ok(InstanceView { generation: snapshot.generation, members, warnings, ..InstanceView::default() })
     }
 
     async fn apply(&self, instance: &InstanceName, server: &str, desired: &Desired) -> Result<()> {
@@ -238,6 +241,9 @@ fn commands(member: &str, now: &Server, desired: &Desired) -> Result<Vec<String>
     match desired {
         // Maintenance takes no clients either, so it stays.
         Desired::Drained if now.forced() != 0 => Ok(Vec::new()),
+        // Only maintenance sends clients with a cookie elsewhere.
+        Desired::Closed if now.forced() & FORCED_MAINT != 0 => Ok(Vec::new()),
+        Desired::Closed => Ok(vec![set(member, "state maint")]),
         Desired::Drained => Ok(vec![set(member, "state drain")]),
         Desired::FreshCheck => fresh_check(member, now),
         Desired::Serving { weight } => Ok(towards(member, now, 0, *weight)),
@@ -299,14 +305,6 @@ fn set(member: &str, what: &str) -> String {
 fn explained(said: &str) -> String {
     let said = first_words(said);
     if said.starts_with("Permission denied") { format!("{said} (the socket needs 'level admin')") } else { said }
-}
-
-fn place(socket: &Endpoint) -> String {
-    match socket {
-        Endpoint::Unix { path } => path.display().to_string(),
-        Endpoint::Tcp { address } => address.clone(),
-        Endpoint::Ssh { host, path } => format!("{host}:{}", path.display()),
-    }
 }
 
 #[cfg(test)]

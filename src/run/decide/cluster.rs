@@ -3,7 +3,7 @@
 use super::{Progress, Situation};
 use crate::{
     journal::Event,
-    model::{Before, Effect, Ownership, UnitName},
+    model::{Before, Effect, Ownership, UnitName, topology::Listener},
     plan::{
         Action,
         gates::{Answer, Gate},
@@ -44,15 +44,27 @@ pub(super) fn standby(s: &Situation<'_>, step: usize) -> Progress {
         Ok(_) => progress,
         Err(missing) => {
             let lost = missing.iter().find_map(|w| match w {
-                Waiting::Connections { service, total, .. } => Some((service.clone(), *total)),
+                Waiting::Connections { listener, total, .. } => Some((listener.clone(), *total)),
                 _ => None,
             });
             match lost {
-                Some((service, residual)) => Progress::record(Event::DrainLost { service, residual }),
+                Some((listener, residual)) => {
+                    let step = wait_of(s, &listener);
+                    Progress::record(Event::DrainLost { step, listener, residual })
+                }
                 None => Progress { waits: missing.into_iter().take(MAX_LISTED).collect(), ..Progress::default() },
             }
         }
     }
+}
+
+/// The step that waits for the connections of a listener.
+fn wait_of(s: &Situation<'_>, listener: &Listener) -> Option<usize> {
+    let waits = |action: &Action| match action {
+        Action::AwaitConnections { services } => services.iter().any(|w| w.listener == *listener),
+        _ => false,
+    };
+    s.plan.steps.iter().position(|step| waits(&step.action))
 }
 
 /// The cluster recorded the stop, and systemd says the same.

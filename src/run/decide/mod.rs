@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config::Settings,
     journal::Event,
-    model::{Effect, Receipt, RunId, Topology, observed::age},
+    model::{Effect, Receipt, RouteTarget, RunId, Topology, observed::age},
     plan::{Action, Plan},
 };
 
@@ -122,6 +122,9 @@ pub fn decide(s: &Situation<'_>) -> Decision {
     if s.state.steps.get(step) == Some(&StepState::Pending) {
         return Decision::Go(Progress::record(Event::StepBegun { step }));
     }
+    if let Some((target, saw)) = s.state.overruled.iter().next() {
+        return Decision::Hold { records: Vec::new(), why: overruled(target, saw) };
+    }
     let mut upkeep = routes::upkeep(s, step);
     upkeep.merge(cluster::keep_in(s, step));
     if !upkeep.is_proven() {
@@ -132,6 +135,22 @@ pub fn decide(s: &Situation<'_>) -> Decision {
         Decision::Go(progress) => s.bounded(action, progress),
         other => other,
     }
+}
+
+/// What a held run still does: it keeps out what it has drained. Nothing else goes on.
+pub fn tend(s: &Situation<'_>) -> Progress {
+    match (&s.state.status, s.state.current()) {
+        (Status::Held { .. }, Some(step)) => routes::upkeep(s, step),
+        _ => Progress::default(),
+    }
+}
+
+/// It is not ours to fight over: `resume` says that the drain is meant, `abort` that the other hand is right.
+fn overruled(target: &RouteTarget, saw: &str) -> String {
+    format!(
+        "{} ({}): {} is {saw}, and no reload did that; somebody put it back on purpose",
+        target.instance, target.route, target.server
+    )
 }
 
 /// An effect without an answer may still happen until its time limit is over: what is not settled is not undone yet.
@@ -153,6 +172,7 @@ fn pursue_action(s: &Situation<'_>, step: usize, action: &Action) -> Decision {
         Action::DrainRoutes { targets, .. } => Decision::Go(routes::drain(s, step, targets)),
         Action::RequireFreshChecks { targets } => Decision::Go(routes::fresh_checks(s, step, targets)),
         Action::AwaitConnections { services } => connections::wait(s, step, services),
+        Action::CloseRoutes { targets } => Decision::Go(routes::close(s, step, targets)),
         Action::Standby => Decision::Go(cluster::standby(s, step)),
         Action::VerifyStopped { units } => Decision::Go(cluster::stopped(s, units)),
         Action::StopUnits { units } => Decision::Go(cluster::stop_units(s, step, units)),
@@ -160,7 +180,7 @@ fn pursue_action(s: &Situation<'_>, step: usize, action: &Action) -> Decision {
         Action::Unstandby { attribute } => Decision::Go(cluster::unstandby(s, step, attribute.clone())),
         Action::VerifyStarted { units } => Decision::Go(cluster::started(s, units)),
         Action::AwaitReady { services } => Decision::Go(cluster::ready(s, services)),
-        Action::ReadmitRoutes { readmissions, .. } => readmit::readmit(s, step, readmissions),
+        Action::ReadmitRoutes { readmissions, followers, .. } => readmit::readmit(s, step, readmissions, followers),
     }
 }
 

@@ -25,7 +25,10 @@ impl Situation<'_> {
                 None => Progress::default(),
             },
             (true, Some(attempt)) if attempt.outcome == Outcome::Acknowledged => Progress::default(),
-            (true, Some(_)) => Progress::record(Event::Acknowledged { step, effect: effect.clone() }),
+            (true, Some(_)) => {
+                let generation = self.generation(&effect);
+                Progress::record(Event::Acknowledged { step, effect: effect.clone(), generation })
+            }
             (false, None) => act(receipt),
             (false, Some(attempt)) => {
                 let since = age(self.look.now, attempt.at);
@@ -44,6 +47,12 @@ impl Situation<'_> {
                 }
             }
         }
+    }
+
+    /// The process that shows an effect on a route.
+    fn generation(&self, effect: &Effect) -> Option<String> {
+        let Effect::Route { route, instance, .. } = effect else { return None };
+        self.look.instance(route, instance).ok().map(|view| view.generation.clone())
     }
 
     fn has_receipt(&self, before: &Before) -> bool {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Decision, Progress, Situation, routes};
 use crate::{
     journal::{Counted, Event},
-    model::{Desired, Effect, Health, Readiness, observed::age},
-    plan::steps::Readmission,
+    model::{Desired, Effect, Health, MemberView, Readiness, observed::age},
+    plan::steps::{Following, Readmission},
     run::{state::Ramp, waiting::Waiting},
 };
 
@@ -16,7 +16,12 @@ const MAX_BACK_OFFS: u32 = 3;
 const MIN_ERRORS: u64 = 3;
 
 /// Goes on with one tier.
-pub(super) fn readmit(s: &Situation<'_>, step: usize, readmissions: &[Readmission]) -> Decision {
+pub(super) fn readmit(
+    s: &Situation<'_>,
+    step: usize,
+    readmissions: &[Readmission],
+    followers: &[Following],
+) -> Decision {
     let (ramped, plain): (Vec<_>, Vec<_>) = readmissions.iter().partition(|r| r.serving);
     let mut progress = Progress::default();
     for back in plain {
@@ -27,6 +32,9 @@ pub(super) fn readmit(s: &Situation<'_>, step: usize, readmissions: &[Readmissio
             Decision::Go(more) => progress.merge(more),
             other => return other,
         }
+    }
+    if progress.is_proven() {
+        followers.iter().for_each(|f| progress.merge(routes::follow(s, &f.target, f.serving)));
     }
     Decision::Go(progress)
 }
@@ -67,7 +75,7 @@ fn ramp(s: &Situation<'_>, step: usize, ramped: &[&Readmission]) -> Decision {
 /// One member to one stage, once the load balancer's own check has passed there.
 fn to_stage(s: &Situation<'_>, step: usize, back: &Readmission, stage: usize, last: usize) -> Progress {
     // Readiness that nobody knows admits nobody; that it was lost is `trouble`'s to say.
-    if let Err(waiting) = s.look.readiness(s.plan.node(), &back.target.service) {
+    if let Err(waiting) = ready(s, back) {
         return Progress::wait(waiting);
     }
     match s.look.member(&back.target).map(|m| &m.health) {
@@ -86,6 +94,26 @@ fn to_stage(s: &Situation<'_>, step: usize, back: &Readmission, stage: usize, la
             s.pursue(step, effect(back, desired), None)
         }
     }
+}
+
+/// Whether what is on the node may get clients: the service answers, or, on a host outside the cluster, its load
+/// balancers answer and have somewhere to send them.
+fn ready(s: &Situation<'_>, back: &Readmission) -> Result<(), Waiting> {
+    let node = s.plan.node();
+    if s.topology.nodes.contains(node) {
+        return s.look.readiness(node, &back.target.service).map(drop);
+    }
+    let routes = s.topology.routes.iter().filter(|r| r.service == back.target.service);
+    for route in routes {
+        for (instance, _) in route.instances.iter().filter(|(_, shape)| shape.host.as_ref() == Some(node)) {
+            let view = s.look.instance(&route.id, instance)?;
+            if !view.members.values().any(MemberView::takes_clients) {
+                let reason = "it has no server that takes clients".to_owned();
+                return Err(Waiting::NoAnswer { what: format!("{instance} ({})", route.id), reason });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Why the node should not have the traffic that it has: it is not ready any more, or requests fail on it.

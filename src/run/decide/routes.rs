@@ -3,12 +3,15 @@
 use super::{Progress, Situation};
 use crate::{
     journal::Event,
-    model::{Admission, Before, Desired, Effect, RouteTarget},
+    model::{Admission, Before, Desired, Effect, RouteTarget, topology::Role},
     plan::{
         Action,
         gates::{Answer, Gate},
     },
-    run::{state::Outcome, waiting::Waiting},
+    run::{
+        state::{Attempt, Outcome},
+        waiting::Waiting,
+    },
 };
 
 fn effect(target: &RouteTarget, desired: Desired) -> Effect {
@@ -30,12 +33,18 @@ pub(super) fn drain(s: &Situation<'_>, step: usize, targets: &[RouteTarget]) -> 
 }
 
 pub(super) fn drain_one(s: &Situation<'_>, step: usize, target: &RouteTarget) -> Progress {
+    if target.role == Role::Follower {
+        return follow(s, target, false);
+    }
     let (member, others) = match (s.look.member(target), s.look.others_serving(target)) {
         (Ok(member), Ok(others)) => (member, others),
         (Err(waiting), _) | (_, Err(waiting)) => return Progress::wait(waiting),
     };
     if others == 0 && member.admission == Admission::Serving {
         return Progress::wait(Waiting::Gate { gate: last_route(target) });
+    }
+    if let Some(why) = member.refuses_drain.as_ref().filter(|_| member.admission == Admission::Serving) {
+        return Progress::wait(Waiting::Gate { gate: fails_open(target, why) });
     }
     let before = Before::Route {
         route: target.route.clone(),
@@ -46,6 +55,46 @@ pub(super) fn drain_one(s: &Situation<'_>, step: usize, target: &RouteTarget) ->
         exact: member.exact.clone(),
     };
     s.pursue(step, effect(target, Desired::Drained), Some(before))
+}
+
+/// What is never written must show it by itself: with the member, or without it.
+pub(super) fn follow(s: &Situation<'_>, target: &RouteTarget, serving: bool) -> Progress {
+    let member = match s.look.member(target) {
+        Ok(member) => member,
+        Err(waiting) => return Progress::wait(waiting),
+    };
+    if (member.admission == Admission::Serving) == serving {
+        return Progress::default();
+    }
+    let version = |instance| s.look.instance(&target.route, instance).ok().and_then(|view| view.version.clone());
+    let routes = s.topology.routes.iter().filter(|r| r.id == target.route).flat_map(|r| &r.instances);
+    let driven = routes.filter(|(_, shape)| shape.role.is_driven()).find_map(|(name, _)| version(name));
+    Progress::wait(Waiting::Follower {
+        instance: target.instance.clone(),
+        route: target.route.clone(),
+        server: target.server.clone(),
+        serving,
+        version: version(&target.instance),
+        driven,
+    })
+}
+
+/// Sends clients that are bound to the node elsewhere.
+pub(super) fn close(s: &Situation<'_>, step: usize, targets: &[RouteTarget]) -> Progress {
+    let mut progress = Progress::default();
+    for target in targets {
+        progress.merge(s.pursue(step, effect(target, Desired::Closed), None));
+    }
+    progress
+}
+
+fn fails_open(target: &RouteTarget, why: &str) -> Gate {
+    Gate {
+        code: "fails-open".into(),
+        answer: Answer::Hold,
+        detail: format!("{} ({}) would not be drained of {}: {why}", target.instance, target.route, target.server),
+        remedy: Some("bring other members of that route into service, or change its threshold".into()),
+    }
 }
 
 fn last_route(target: &RouteTarget) -> Gate {
@@ -116,12 +165,31 @@ fn keep_out(s: &Situation<'_>, step: usize, target: &RouteTarget) -> Progress {
     if member.admission != Admission::Serving {
         return Progress::default();
     }
+    if target.role == Role::Follower {
+        return follow(s, target, false);
+    }
     let effect = effect(target, Desired::Drained);
+    let attempt = s.state.attempt(step, &effect);
+    let saw = format!("serving again with weight {}", member.weight);
+    if s.state.overruled.contains_key(target) {
+        return Progress::default();
+    }
+    if attempt.is_some_and(|a| by_another_hand(s, target, a)) {
+        return Progress::record(Event::Overruled { target: target.clone(), saw });
+    }
     let mut progress = s.pursue(step, effect.clone(), None);
-    let settled = s.state.attempt(step, &effect).is_none_or(|a| a.outcome == Outcome::Acknowledged);
-    if settled && !progress.acts.is_empty() {
-        let saw = format!("serving again with weight {}", member.weight);
+    if attempt.is_none_or(|a| a.outcome == Outcome::Acknowledged) && !progress.acts.is_empty() {
         progress.records.push(Event::Reasserted { target: target.clone(), saw });
     }
     progress
+}
+
+/// The process that acknowledged it shows it no longer: no reload forgot it, somebody changed it. Who insists has
+/// been asked already.
+fn by_another_hand(s: &Situation<'_>, target: &RouteTarget, attempt: &Attempt) -> bool {
+    let now = s.look.instance(&target.route, &target.instance).ok().map(|view| view.generation.as_str());
+    attempt.outcome == Outcome::Acknowledged
+        && attempt.generation.is_some()
+        && attempt.generation.as_deref() == now
+        && !s.state.insisted.contains(target)
 }

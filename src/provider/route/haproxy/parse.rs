@@ -123,6 +123,9 @@ impl Server {
             errors_total: self.errors,
             since_change: Some(Duration::from_secs(self.since_change)),
             exact: self.exact(),
+            // Clients with the server's cookie, or in its stick table, are let in while it drains.
+            admits_bound: self.admission() == Admission::Draining,
+            ..MemberView::default()
         }
     }
 }

@@ -84,15 +84,16 @@ fn a_foreign_receipt_is_refused() {
 
 #[tokio::test]
 async fn no_name_smuggles_a_command_in() {
-    let settings = settings::Haproxy {
+    let settings = Settings {
         backend: "b".into(),
         server: "{node}".into(),
-        instances: vec![HaproxyInstance {
+        instances: vec![Instance {
             name: "lb".into(),
             // Nothing listens here: whoever got so far would be told so.
             socket: Endpoint::Unix { path: "/nonexistent".into() },
             master: None,
             source: Vec::new(),
+            node: None,
         }],
     };
     let access = Arc::new(crate::provider::access::local::LocalAccess::default());
