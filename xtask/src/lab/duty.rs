@@ -136,7 +136,10 @@ fn afresh(duties: &[Duty]) -> String {
         }
     }
     // Each program was started often enough today to look like one that crashes.
-    line(format!("systemctl daemon-reload; systemctl reset-failed; systemctl start{}", units(true)));
+    line("systemctl daemon-reload; systemctl reset-failed".to_owned());
+    if duties.iter().any(|duty| duty.runs) {
+        line(format!("systemctl start{}", units(true)));
+    }
     script
 }
 

@@ -187,7 +187,7 @@ impl Lab {
         for node in hosts(Role::Node) {
             for (_, address) in prefixes(node) {
                 let paths = self.paths(address)?;
-                if !paths.iter().any(|path| path.node == node.name) {
+                if !paths.iter().any(|path| path.node == node.name && path.used) {
                     return Ok(Answer::NotYet(format!("the router has no path to {address} over {}", node.name)));
                 }
             }
