@@ -82,8 +82,8 @@ global
 defaults
     log global
     mode http
-    # Epoch with milliseconds, client, backend/server, status, timers, how it ended, request.
-    log-format "%Ts.%ms %ci:%cp %b/%s %ST %TR/%Tw/%Tc/%Tr/%Ta %tsc %rc %HM %HU"
+    # Epoch with milliseconds, client, backend/server, status, timers (the last one: from begin to end), how it ended, request.
+    log-format "%Ts.%ms %ci:%cp %b/%s %ST %TR/%Tw/%Tc/%Tr/%Ta/%Tt %tsc %rc %HM %HU"
     option dontlognull
     retries 0
     no option redispatch
