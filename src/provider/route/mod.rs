@@ -11,6 +11,7 @@ use crate::{
     provider::RouteProvider,
 };
 
+pub mod bgp;
 pub mod haproxy;
 pub(crate) mod kind;
 
@@ -83,6 +84,8 @@ macro_rules! registry {
 }
 
 registry! {
+    /// A prefix, announced by BIRD or FRR.
+    Bgp => bgp,
     /// HAProxy's runtime API.
     Haproxy => haproxy,
 }
