@@ -22,6 +22,7 @@ pub mod out;
 mod plan;
 mod report;
 mod resume;
+mod serve;
 mod show;
 mod status;
 mod table;
@@ -72,6 +73,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Abort(args) => abort::command(&global, out, args).await,
         Command::History(args) => history::command(&global, out, args).await,
         Command::Show(args) => show::command(&global, out, args).await,
+        Command::Serve(args) => serve::command(&global, out, args).await,
         Command::Completions(args) => completions::command(out, &args),
         Command::Man(args) => man::command(out, &args),
         Command::Demo(args) => return own_code(out, demo::command(args).await),

@@ -108,7 +108,7 @@ impl Driven {
         }
         self.ids.insert(id.clone(), r.here());
         for thing in via.drives() {
-            if let Some(other) = self.things.get(&thing) {
+            if let Some(other) = self.things.get(&thing).filter(|other| *other != id) {
                 let message = format!("{thing} is already driven by the route {other}");
                 let help = "frontends that share a backend are one entrypoint";
                 return r.here().report(problems, message, help);

@@ -2,6 +2,7 @@
 //! is missing (all pure); `executor` looks, writes, acts and looks again.
 
 pub mod decide;
+pub mod drift;
 pub mod effects;
 pub mod executor;
 pub mod gate;
