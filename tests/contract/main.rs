@@ -1,9 +1,10 @@
 //! The contract suite: what every provider promises, asked of each of them. A new provider is one line here.
 //!
-//! HAProxy and sshd are real processes on loopback, started and ended by the tests; Pacemaker is its own tools on a
+//! HAProxy, BIRD, FRR and sshd are real processes on loopback, started and ended by the tests; Pacemaker is its own tools on a
 //! CIB in a file. Where one is not installed its tests say `NOT RUN` and pass.
 
 mod backend;
+mod bgp;
 mod cluster;
 mod haproxy;
 mod pacemaker;

@@ -31,7 +31,7 @@ const fn need(program: &'static str, package: &'static str, why: &'static str) -
 }
 
 /// What the tests of the providers drive: real programs, in folders and on sockets of their own.
-pub const FOR_TESTS: [Need; 7] = [
+pub const FOR_TESTS: [Need; 9] = [
     Need {
         units: &["haproxy.service"],
         ..need("haproxy", "haproxy", "the HAProxy provider is held against a real one")
@@ -44,6 +44,8 @@ pub const FOR_TESTS: [Need; 7] = [
         units: &["ssh.service"],
         ..need("sshd", "openssh-server", "other machines are reached through a real sshd")
     },
+    Need { units: &["bird.service"], ..need("bird", "bird2", "prefixes are withdrawn from a real BIRD") },
+    Need { units: &["frr.service"], ..need("vtysh", "frr", "prefixes are withdrawn from a real bgpd") },
     need("ssh", "openssh-client", "other machines are reached through the real ssh"),
     need("ss", "iproute2", "the sockets of a node are read from the real ss"),
     need("dbus-daemon", "dbus-daemon", "systemd's bus is reached through a real one"),

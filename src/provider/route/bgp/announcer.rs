@@ -158,7 +158,8 @@ impl<S: Speaker> Announcer<S> {
         if let Some(who) = look.foreign.as_ref().filter(|_| leaves && look.stage == Stage::Withdrawn) {
             return Err(ProviderError::Refused(kept(who)));
         }
-        if let Some(who) = look.unmarked.as_ref().filter(|_| leaves && look.stage == Stage::Marked && *to == Move::Stay) {
+        if let Some(who) = look.unmarked.as_ref().filter(|_| leaves && look.stage == Stage::Marked && *to == Move::Stay)
+        {
             let why = format!("it is marked, and still without the community 65535:0 for {who}");
             return Err(ProviderError::Unexpected(why));
         }

@@ -54,8 +54,10 @@ impl Speaker for Bird {
     async fn look(&self) -> Result<Look<Switches>> {
         let mut control = Control::open(&self.socket, &self.tools).await?;
         let (status, protocols) = about(&mut control).await?;
-        let named = |name: &str| protocols.iter().find(|p| p.name == name).ok_or(format!("BIRD has no protocol {name}"));
-        let both = named(&self.protocol).and_then(|plain| Ok((plain, self.graceful.as_deref().map(named).transpose()?)));
+        let named =
+            |name: &str| protocols.iter().find(|p| p.name == name).ok_or(format!("BIRD has no protocol {name}"));
+        let both =
+            named(&self.protocol).and_then(|plain| Ok((plain, self.graceful.as_deref().map(named).transpose()?)));
         let (plain, graceful) = both.map_err(|why| control.unexpected(&why))?;
         let graceful = graceful.map(|p| Graceful { protocol: p.name.clone(), enabled: p.enabled });
         let enabled = plain.enabled;
@@ -80,7 +82,9 @@ impl Speaker for Bird {
             let Some(words) = reply.refusal() else { continue };
             let why = match reply.code {
                 code::ACCESS_DENIED => format!("the session is restricted, so BIRD changes nothing: {words}"),
-                code::NO_PROTOCOLS_MATCH | code::NOT_UNDERSTOOD => format!("`{command}`: is there such a protocol? {words}"),
+                code::NO_PROTOCOLS_MATCH | code::NOT_UNDERSTOOD => {
+                    format!("`{command}`: is there such a protocol? {words}")
+                }
                 _ => format!("`{command}`: {words}"),
             };
             return Err(if done == 0 { ProviderError::Refused(why) } else { control.unexpected(&why) });

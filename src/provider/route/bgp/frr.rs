@@ -43,7 +43,13 @@ pub(super) struct Frr {
 
 impl Frr {
     /// The bgpd whose socket is in `folder` on `host` (or on this machine). `graceful` is the route-map that marks.
-    pub(super) fn new(prefix: Prefix, host: Option<String>, folder: String, graceful: Option<String>, tools: Tools) -> Self {
+    pub(super) fn new(
+        prefix: Prefix,
+        host: Option<String>,
+        folder: String,
+        graceful: Option<String>,
+        tools: Tools,
+    ) -> Self {
         Self { vtysh: Vtysh { host, folder, tools }, writing: Writing { prefix, graceful } }
     }
 }

@@ -128,14 +128,12 @@ static ANNOUNCER: Shape = Shape {
 
 static OBSERVER: Shape = Shape {
     about: "A router or a route collector that is only asked.",
-    keys: &[
-        key(
-            "name",
-            Form::Text(&texts::LABEL),
-            Need::Optional("the host; else `local`; with a number behind where it is taken"),
-            "Its name in plans and messages.",
-        ),
-    ],
+    keys: &[key(
+        "name",
+        Form::Text(&texts::LABEL),
+        Need::Optional("the host; else `local`; with a number behind where it is taken"),
+        "Its name in plans and messages.",
+    )],
     variants: Some(Variants {
         key: "daemon",
         about: "The daemon.",
@@ -144,7 +142,12 @@ static OBSERVER: Shape = Shape {
             Variant {
                 name: "bird",
                 about: "BIRD, by its control socket.",
-                keys: &[key("socket", Form::Text(&SOCKET), Need::Required, "Its control socket; a restricted one will do.")],
+                keys: &[key(
+                    "socket",
+                    Form::Text(&SOCKET),
+                    Need::Required,
+                    "Its control socket; a restricted one will do.",
+                )],
             },
             Variant {
                 name: "frr",

@@ -42,7 +42,11 @@ pub(super) struct Observer<L> {
 
 impl<L: Listener> Observer<L> {
     /// Tells the paths of these members apart by these addresses.
-    pub(super) fn new(listener: L, members: BTreeMap<String, std::result::Result<IpAddr, String>>, limit: Duration) -> Self {
+    pub(super) fn new(
+        listener: L,
+        members: BTreeMap<String, std::result::Result<IpAddr, String>>,
+        limit: Duration,
+    ) -> Self {
         Self { listener, members, limit }
     }
 }
@@ -63,10 +67,7 @@ impl<L: Listener> Instance for Observer<L> {
     }
 }
 
-fn view(
-    heard: &Heard,
-    members: &BTreeMap<String, std::result::Result<IpAddr, String>>,
-) -> Result<InstanceView> {
+fn view(heard: &Heard, members: &BTreeMap<String, std::result::Result<IpAddr, String>>) -> Result<InstanceView> {
     if heard.sessions == 0 {
         let why = "it has no BGP session that stands, so what it does not hear says nothing";
         return Err(ProviderError::Unexpected(why.into()));

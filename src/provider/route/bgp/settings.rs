@@ -130,7 +130,8 @@ impl Kind for Settings {
         let blind = InstanceShape { blind: true, ..InstanceShape::default() };
         let driven = places.iter().filter(|p| self.announcer(&p.node).is_some());
         let driven = driven.map(|p| (own(&p.node), InstanceShape { only: Some(p.node.clone()), ..blind.clone() }));
-        let asked = self.observers.iter().map(|o| (o.name.clone(), InstanceShape { role: Role::Follower, ..blind.clone() }));
+        let asked =
+            self.observers.iter().map(|o| (o.name.clone(), InstanceShape { role: Role::Follower, ..blind.clone() }));
         driven.chain(asked).collect()
     }
 
@@ -160,7 +161,9 @@ impl Settings {
         let node = &place.node;
         let announcer = self.announcer(node).ok_or_else(|| format!("{node} has no announcer"))?;
         let said = place.fill(&announcer.next_hop);
-        said.parse().map_err(|_| format!("{node} has no address by which its paths are known: set its `address`, or `next-hop`"))
+        said.parse().map_err(|_| {
+            format!("{node} has no address by which its paths are known: set its `address`, or `next-hop`")
+        })
     }
 }
 
@@ -176,7 +179,9 @@ impl Daemon {
     fn is_template(&self) -> bool {
         match self {
             Self::Bird { socket } => socket.contains('{'),
-            Self::Frr { host, vty_socket } => vty_socket.contains('{') || host.as_ref().is_some_and(|h| h.contains('{')),
+            Self::Frr { host, vty_socket } => {
+                vty_socket.contains('{') || host.as_ref().is_some_and(|h| h.contains('{'))
+            }
         }
     }
 
@@ -244,7 +249,11 @@ fn check(one: &Announcer, r: &Reader<'_>, about: &About<'_>, grace: bool, proble
             r.here().report(problems, message, "the operator prepares the mark; Tidegate only switches it on");
         }
         (Some(_), false) => {
-            r.spot(marks).report(problems, "nothing marks the prefix without `graceful-shutdown`", "set it, or leave this out");
+            r.spot(marks).report(
+                problems,
+                "nothing marks the prefix without `graceful-shutdown`",
+                "set it, or leave this out",
+            );
         }
         _ => {}
     }

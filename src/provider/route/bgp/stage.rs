@@ -48,7 +48,9 @@ pub(super) fn towards<'a, S>(
         (Desired::FreshCheck, _) => Move::Stay,
         (Desired::Serving { weight: 1.. }, Stage::Announced) => Move::Stay,
         (Desired::Serving { weight: 1.. }, _) => Move::Announce,
-        (Desired::Drained | Desired::Closed | Desired::Serving { .. }, Stage::Announced) if grace.is_some() => Move::Mark,
+        (Desired::Drained | Desired::Closed | Desired::Serving { .. }, Stage::Announced) if grace.is_some() => {
+            Move::Mark
+        }
         (Desired::Drained | Desired::Closed | Desired::Serving { .. }, Stage::Announced) => Move::Withdraw,
         (Desired::Drained | Desired::Closed | Desired::Serving { .. }, Stage::Marked) => match (grace, marked) {
             (Some(grace), None) if !grace.is_zero() => Move::Stay,

@@ -7,11 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use super::reply::{self, Reply, code};
 use crate::{
     config::settings::Endpoint,
-    provider::{
-        ProviderError, Result,
-        access::Stream,
-        route::kind::Tools,
-    },
+    provider::{ProviderError, Result, access::Stream, route::kind::Tools},
 };
 
 /// Longest reply that is read: some 30,000 paths to one prefix.
@@ -32,7 +28,9 @@ impl Control {
         let stream = match socket {
             Endpoint::Unix { path } => tools.local.connect_unix("", path).await?,
             Endpoint::Ssh { host, path } => tools.access.connect_unix(host, Path::new(path)).await?,
-            Endpoint::Tcp { .. } => return Err(ProviderError::Refused(format!("{place}: BIRD has no TCP control socket"))),
+            Endpoint::Tcp { .. } => {
+                return Err(ProviderError::Refused(format!("{place}: BIRD has no TCP control socket")));
+            }
         };
         let mut control = Self { stream: BufReader::new(stream), place };
         let greeting = control.reply().await?;

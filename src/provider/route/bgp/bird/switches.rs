@@ -100,7 +100,11 @@ impl Switches {
         }
         if self.enabled != enabled {
             let name = &self.protocol;
-            commands.push(if enabled { format!("enable '{name}'") } else { format!("disable '{name}' \"{WITHDRAWN}\"") });
+            commands.push(if enabled {
+                format!("enable '{name}'")
+            } else {
+                format!("disable '{name}' \"{WITHDRAWN}\"")
+            });
         }
         if let Some(graceful) = graceful.filter(|_| !marking) {
             commands.push(format!("disable '{}'", graceful.protocol));

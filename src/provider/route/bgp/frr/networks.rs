@@ -53,9 +53,10 @@ impl Writing {
             (Move::Mark, None) => refused(format!("there is no network statement for {}", self.prefix)),
             (Move::Announce, Some(statement)) if !self.is_marked(statement) => Ok(Vec::new()),
             // How it was announced is in the receipt, and nowhere else once the statement is gone.
-            (Move::Announce, _) => {
-                refused(format!("how {} was announced is not known here; only the drain's receipt says it", self.prefix))
-            }
+            (Move::Announce, _) => refused(format!(
+                "how {} was announced is not known here; only the drain's receipt says it",
+                self.prefix
+            )),
             (Move::PutBack(receipt), _) => self.put_back(now, receipt),
         }
     }
@@ -173,7 +174,12 @@ mod tests {
 
     #[test]
     fn a_receipt_is_one_statement_of_this_prefix() {
-        for text in ["network 192.0.2.81/32", "network 192.0.2.80/32\nno router bgp", "no router bgp 65001", "network 192.0.2.80/321"] {
+        for text in [
+            "network 192.0.2.81/32",
+            "network 192.0.2.80/32\nno router bgp",
+            "no router bgp 65001",
+            "network 192.0.2.80/321",
+        ] {
             assert!(refused(None, &Move::PutBack(&network(Some(text)))).contains("something else"), "{text}");
         }
     }

@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::provider::{
-    ProviderError, Result,
-    access::Output,
-    route::kind::Tools,
-};
+use crate::provider::{ProviderError, Result, access::Output, route::kind::Tools};
 
 /// bgpd on one host, as its vtysh reaches it.
 pub(super) struct Vtysh {
@@ -84,10 +80,10 @@ fn started(said: &str) -> Option<Started> {
     let (time, inode) = said.trim().split_once(' ')?;
     let seconds: i64 = time.split('.').next()?.parse().ok()?;
     let since = Timestamp::from_second(seconds).ok()?;
-    inode.bytes().all(|b| b.is_ascii_digit()).then(|| Started {
-        generation: format!("{time}/{inode}"),
-        since: format!("bgpd since {since}"),
-    })
+    inode
+        .bytes()
+        .all(|b| b.is_ascii_digit())
+        .then(|| Started { generation: format!("{time}/{inode}"), since: format!("bgpd since {since}") })
 }
 
 /// What a failed command said, in one line.
