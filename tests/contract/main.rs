@@ -1,21 +1,15 @@
 //! The contract suite: what every provider promises, asked of each of them. A new provider is one line here.
 //!
-<<<<<<< HEAD
-//! HAProxy, NGINX and sshd are real processes on loopback, started and ended by the tests; Pacemaker is its own tools on a
-=======
-//! HAProxy, BIND and sshd are real processes on loopback, started and ended by the tests; Pacemaker is its own tools on a
->>>>>>> main
+//! HAProxy, NGINX, BIND, BIRD, FRR and sshd are real processes, started and ended by the tests; Pacemaker is its own tools on a
 //! CIB in a file. Where one is not installed its tests say `NOT RUN` and pass.
 
 mod backend;
+mod bgp;
 mod cluster;
 mod dns;
 mod haproxy;
 mod named;
-<<<<<<< HEAD
 mod nginx;
-=======
->>>>>>> main
 mod pacemaker;
 mod process;
 mod route;
