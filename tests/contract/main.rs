@@ -12,6 +12,7 @@ mod named;
 mod nginx;
 mod pacemaker;
 mod process;
+mod renamed;
 mod route;
 mod ssh;
 
@@ -53,7 +54,6 @@ async fn haproxy_over_ssh_keeps_the_contract() {
 }
 
 #[tokio::test]
-<<<<<<< HEAD
 async fn nginx_keeps_the_contract() {
     let Some(edge) = nginx::Edge::start("").await else { return };
     route::keeps_the_contract(edge.route()).await;
@@ -63,7 +63,9 @@ async fn nginx_keeps_the_contract() {
 async fn nginx_over_ssh_keeps_the_contract() {
     let (Some(edge), Some(sshd)) = (nginx::Edge::start("").await, ssh::Sshd::start().await) else { return };
     route::keeps_the_contract(edge.route_over("node-01", sshd.access())).await;
-=======
+}
+
+#[tokio::test]
 async fn dns_keeps_the_contract() {
     let Some(primary) = named::Primary::start().await else { return };
     route::keeps(dns::addresses(&primary), route::Promises { weights: false, keeps_weight: false }).await;
@@ -73,7 +75,6 @@ async fn dns_keeps_the_contract() {
 async fn dns_with_weights_keeps_the_contract() {
     let Some(primary) = named::Primary::start().await else { return };
     route::keeps(dns::services(&primary), route::Promises { weights: true, keeps_weight: false }).await;
->>>>>>> main
 }
 
 #[tokio::test]
