@@ -23,14 +23,15 @@ fn collector(port: u16) -> String {
     )
 }
 
-/// A BIRD on node-01's address that announces to the collector.
+/// A BIRD on node-01's address that announces to the collector. bgpd takes no next hop in 127.0.0.0/8, so the path is
+/// known by its peer here.
 fn announcer(port: u16) -> String {
     format!(
         "log stderr all;\nrouter id 10.0.0.1;\nprotocol device {{ }}\n\
          protocol static anycast {{ ipv4; route 192.0.2.80/32 blackhole; }}\n\
          protocol bgp upstream {{ local 127.0.0.11 port {port} as 65001; neighbor 127.0.0.100 port {port} as 65100;\n \
          strict bind; multihop; connect delay time 1; connect retry time 1;\n \
-         ipv4 {{ import none; export where source = RTS_STATIC; next hop self; }}; }}\n"
+         ipv4 {{ import none; export where source = RTS_STATIC; next hop address 198.51.100.11; }}; }}\n"
     )
 }
 

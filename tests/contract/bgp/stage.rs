@@ -227,7 +227,7 @@ fn announcer(port: u16) -> String {
 /// FRR on node-02: the prefix with a route-map of its own, and one that marks it.
 fn bgpd(port: u16) -> String {
     format!(
-        "hostname node-02\nlog stdout\nrouter bgp 65002\n bgp router-id 10.0.0.2\n no bgp ebgp-requires-policy\n \
+        "hostname node-02\nlog stdout\nbgp route-map delay-timer 1\nrouter bgp 65002\n bgp router-id 10.0.0.2\n no bgp ebgp-requires-policy\n \
          no bgp network import-check\n neighbor 127.0.0.1 remote-as 65000\n neighbor 127.0.0.1 port {port}\n \
          neighbor 127.0.0.1 update-source 127.0.0.12\n neighbor 127.0.0.1 ebgp-multihop 3\n \
          neighbor 127.0.0.1 disable-connected-check\n neighbor 127.0.0.1 timers connect 1\n \
