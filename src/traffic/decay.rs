@@ -38,7 +38,7 @@ const MOST: usize = 256;
 
 /// What can be said of the end of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "kebab-case")]
+#[serde(tag = "ends", rename_all = "kebab-case")]
 pub enum Verdict {
     /// At the present rate, the last one is gone within half a minute.
     Soon {
@@ -119,8 +119,7 @@ impl Series {
     /// What can be said now; nothing where too little was seen, or where none is left.
     pub fn verdict(&self) -> Option<Verdict> {
         let newest = self.newest.filter(|s| s.left > 0)?;
-        let samples: Vec<Sample> =
-            self.kept.iter().copied().filter(|s| s.at < newest.at).chain(Some(newest)).collect();
+        let samples: Vec<Sample> = self.kept.iter().copied().filter(|s| s.at < newest.at).chain(Some(newest)).collect();
         let first = samples.first()?;
         let window = WINDOW.max(age(newest.at, first.at) / 2);
         let begin = samples.iter().rposition(|s| age(newest.at, s.at) >= window).unwrap_or(0);

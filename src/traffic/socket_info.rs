@@ -32,7 +32,7 @@ fn read(peer: SocketAddr, info: &str) -> Result<Straggler> {
         value.map(str::parse).transpose().map_err(odd)
     };
     let counts = number("segs_in")?.is_some() || number("segs_out")?.is_some();
-    let bytes = |name: &str| Ok(number(name)?.or(counts.then_some(0)));
+    let bytes = |name: &str| number(name).map(|n| n.or(counts.then_some(0)));
     let idle = match (number("lastsnd")?, number("lastrcv")?) {
         (Some(sent), Some(received)) => Some(Duration::from_millis(sent.min(received))),
         _ => None,

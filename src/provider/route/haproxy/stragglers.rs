@@ -84,8 +84,7 @@ impl Haproxy {
 
     pub(super) async fn cut(&self, instance: &Instance, server: &str, id: &str) -> Result<()> {
         self.member(server)?;
-        let name =
-            Name::parse(id).ok_or_else(|| ProviderError::Refused(format!("{id:?} is no name of a session")))?;
+        let name = Name::parse(id).ok_or_else(|| ProviderError::Refused(format!("{id:?} is no name of a session")))?;
         let current = self.current(&instance.socket).await?;
         if name.pid != current && !self.old_workers(instance).await?.1.contains(&name.pid) {
             return Ok(());
@@ -112,7 +111,6 @@ impl Haproxy {
 
 /// The process that answered.
 fn process(answer: &str) -> Result<u64> {
-    parse::pid(answer).ok_or_else(|| {
-        ProviderError::Unexpected(format!("'show info' names no Pid: {}", first_words(answer)))
-    })
+    parse::pid(answer)
+        .ok_or_else(|| ProviderError::Unexpected(format!("'show info' names no Pid: {}", first_words(answer))))
 }

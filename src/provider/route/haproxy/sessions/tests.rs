@@ -41,7 +41,8 @@ fn only_the_sessions_of_the_server_are_listed() {
 #[test]
 fn a_session_that_cannot_be_read_is_an_error() {
     assert!(sessions("Permission denied\n\n", "app", "node-01").is_err(), "a refusal is no empty list");
-    for broken in [LIST.replace("age=1m5s", "age=1x"), LIST.replace("0x55e172fb4b90", "0xzz"), LIST.replace("src=", "s=")]
+    for broken in
+        [LIST.replace("age=1m5s", "age=1x"), LIST.replace("0x55e172fb4b90", "0xzz"), LIST.replace("src=", "s=")]
     {
         assert!(sessions(&broken, "app", "node-01").is_err(), "{broken}");
     }
@@ -50,9 +51,10 @@ fn a_session_that_cannot_be_read_is_an_error() {
 #[test]
 fn an_age_is_read_in_every_form_that_haproxy_writes() {
     let seconds = |text: &str| time(text).map(|t| t.as_secs());
-    assert_eq!(["0s", "59m58s", "1h", "1h5s", "2d3h", "2d5m"].map(seconds).map(Option::unwrap_or_default), [
-        0, 3_598, 3_600, 3_605, 183_600, 173_100
-    ]);
+    assert_eq!(
+        ["0s", "59m58s", "1h", "1h5s", "2d3h", "2d5m"].map(seconds).map(Option::unwrap_or_default),
+        [0, 3_598, 3_600, 3_605, 183_600, 173_100]
+    );
     assert!(["", "?", "5", "s", "1s2", "99999999999999999999d"].iter().all(|text| time(text).is_none()));
 }
 
