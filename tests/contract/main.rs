@@ -6,6 +6,7 @@
 mod backend;
 mod cluster;
 mod dns;
+mod dns_servers;
 mod haproxy;
 mod named;
 mod pacemaker;

@@ -106,23 +106,20 @@ impl Dns {
         self.settings.servers.iter().chain(&self.settings.secondaries)
     }
 
-    /// Where an instance is. Names that only the zone knows are looked up once, and again while they have no address.
+    /// Where an instance is. Names that only the zone knows are looked up once, and again where nobody answers there.
     async fn places(&self, instance: &InstanceName) -> Result<Vec<SocketAddr>> {
         if let Some(server) = self.configured().find(|server| &server.name == instance) {
             return server.addresses(self.limit).await;
         }
-        let known = |found: &BTreeMap<InstanceName, Found>| {
-            found.get(instance).map(|f| f.addresses.clone()).filter(|addresses| !addresses.is_empty())
+        let known = lock(&self.found).get(instance).cloned();
+        let found = match known {
+            Some(found) => found,
+            None => {
+                let unknown = || ProviderError::Refused(format!("the zone {} has no server {instance}", self.zone));
+                self.find().await?.remove(instance).ok_or_else(unknown)?
+            }
         };
-        if let Some(addresses) = known(&lock(&self.found)) {
-            return Ok(addresses);
-        }
-        let found = self.find().await?;
-        match (known(&found), found.contains_key(instance)) {
-            (Some(addresses), _) => Ok(addresses),
-            (None, true) => Err(ProviderError::Unreachable(format!("{instance} cannot be looked up"))),
-            (None, false) => Err(ProviderError::Refused(format!("the zone {} has no server {instance}", self.zone))),
-        }
+        if found.addresses.is_empty() { found.server.addresses(self.limit).await } else { Ok(found.addresses) }
     }
 
     /// Asks the first configured server that answers for the zone's servers.
@@ -213,7 +210,11 @@ impl RouteProvider for Dns {
 
     async fn observe(&self, instance: &InstanceName) -> Result<InstanceView> {
         let places = self.places(instance).await?;
-        let readings = try_join_all(places.iter().map(|address| self.read_at(*address))).await?;
+        let readings = try_join_all(places.iter().map(|address| self.read_at(*address))).await;
+        if matches!(readings, Err(ProviderError::Unreachable(_))) {
+            lock(&self.found).remove(instance);
+        }
+        let readings = readings?;
         let serials: Vec<String> = readings.iter().map(|reading| reading.soa.serial.to_string()).collect();
         let version = format!("serial {}", serials.join(" and "));
         let (first, others) =
@@ -249,5 +250,10 @@ impl RouteProvider for Dns {
     async fn close_connections(&self, instance: &InstanceName, server: &str) -> Result<()> {
         self.places(instance).await?;
         self.entry(server).map(drop)
+    }
+
+    async fn elsewhere(&self) -> Vec<(String, Result<Vec<String>>)> {
+        let answers = self.resolvers().await;
+        answers.into_iter().map(|(server, served)| (server.name.to_string(), served.map(|s| s.texts()))).collect()
     }
 }

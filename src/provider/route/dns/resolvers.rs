@@ -25,6 +25,15 @@ pub struct Served {
     pub left: Option<Duration>,
 }
 
+impl Served {
+    /// What it gives out, and for how long yet.
+    pub(super) fn texts(&self) -> Vec<String> {
+        let texts = self.nodes.iter().map(NodeName::to_string).chain(self.others.iter().cloned());
+        let left = self.left.filter(|_| self.nodes.len() + self.others.len() > 0);
+        texts.chain(left.map(|left| format!("for up to {} s", left.as_secs()))).collect()
+    }
+}
+
 impl Dns {
     /// Asks each configured resolver, all at once, each within the route's time limit.
     pub async fn resolvers(&self) -> Vec<(Server, Result<Served>)> {
