@@ -215,27 +215,17 @@ impl RouteProvider for Dns {
             lock(&self.found).remove(instance);
         }
         let readings = readings?;
-        let serials: Vec<String> = readings.iter().map(|reading| reading.soa.serial.to_string()).collect();
-        let version = format!("serial {}", serials.join(" and "));
-        let (first, others) =
-            readings.split_first().ok_or_else(|| ProviderError::Unreachable(format!("{instance} has no address")))?;
-        if let Some((other, at)) = others.iter().zip(&places[1..]).find(|(other, _)| other.set != first.set) {
-            return Err(ProviderError::Unexpected(format!(
-                "its machines do not agree ({version}): {} has {}, {at} has {}",
-                places[0],
-                first.set.shown(),
-                other.set.shown()
-            )));
-        }
+        let read: Vec<(SocketAddr, Reading)> = places.into_iter().zip(readings).collect();
+        let (set, version) = message::agreed(&read).map_err(ProviderError::Unexpected)?;
         let kind = self.settings.kind;
         let mut warnings = Vec::new();
         if instance == self.driven() {
-            let receipts = self.entries.iter().map(|e| (e.node.to_string(), first.set.receipt(kind, e)));
+            let receipts = self.entries.iter().map(|e| (e.node.to_string(), set.receipt(kind, e)));
             lock(&self.seen).extend(receipts);
-            warnings = self.warnings(&first.set).await;
+            warnings = self.warnings(set).await;
         }
         let generation = format!("zone {}", names::plain(&self.zone));
-        let members = first.set.members(kind, &self.entries);
+        let members = set.members(kind, &self.entries);
         Ok(InstanceView { generation, version: Some(version), members, warnings })
     }
 
