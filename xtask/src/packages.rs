@@ -31,7 +31,7 @@ pub(crate) const fn need(program: &'static str, package: &'static str, why: &'st
 }
 
 /// What the tests of the providers drive: real programs, in folders and on sockets of their own.
-pub const FOR_TESTS: [Need; 9] = [
+pub const FOR_TESTS: [Need; 10] = [
     Need {
         units: &["haproxy.service"],
         ..need("haproxy", "haproxy", "the HAProxy provider is held against a real one")
@@ -43,6 +43,10 @@ pub const FOR_TESTS: [Need; 9] = [
     Need {
         units: &["ssh.service"],
         ..need("sshd", "openssh-server", "other machines are reached through a real sshd")
+    },
+    Need {
+        units: &["nginx.service"],
+        ..need("nginx", "nginx-light", "the NGINX provider is held against a real one")
     },
     Need { units: &["named.service"], ..need("named", "bind9", "the DNS provider is held against a real BIND") },
     need("nsupdate", "bind9-dnsutils", "another hand changes a zone while the DNS provider does"),

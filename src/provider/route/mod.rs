@@ -13,7 +13,11 @@ use crate::{
 
 pub mod dns;
 pub mod haproxy;
+pub mod instances;
 pub(crate) mod kind;
+mod machine;
+pub mod nginx;
+mod outgoing;
 
 use kind::{About, Kind};
 pub use kind::{BALANCER, Tools};
@@ -88,4 +92,6 @@ registry! {
     Dns => dns,
     /// HAProxy's runtime API.
     Haproxy => haproxy,
+    /// NGINX's include file.
+    Nginx => nginx,
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::layout::{Host, Layout, Role};
-use super::route::{announcer, dns, edge, envoy, nginx, router};
+use super::route::{Proxy, announcer, dns, edge, envoy, nginx, router};
 use super::shell::write;
 use super::{Lab, Options, shell};
 
@@ -56,9 +56,14 @@ pub(crate) fn duties(layout: &Layout, host: &Host, options: &Options) -> Result<
     if !options.routes {
         return Ok(Vec::new());
     }
+    let runs = |proxy: Proxy| options.proxies.contains(&proxy);
     Ok(match host.role {
-        Role::Node => announcer::duties(host, options.announcer).into_iter().chain(edge::duty(host)).collect(),
-        Role::Balancer => vec![nginx::duty(&options.nginx), envoy::duty(host, &options.envoy)],
+        Role::Node => {
+            announcer::duties(host, options.announcer).into_iter().chain(edge::duty(host, runs(Proxy::Edge))).collect()
+        }
+        Role::Balancer => {
+            vec![nginx::duty(&options.nginx, runs(Proxy::Nginx)), envoy::duty(host, &options.envoy, runs(Proxy::Envoy))]
+        }
         Role::NameServer => vec![dns::duty(layout, host)?],
         Role::Router => router::duties(host),
         Role::Namespace => Vec::new(),
@@ -131,7 +136,10 @@ fn afresh(duties: &[Duty]) -> String {
         }
     }
     // Each program was started often enough today to look like one that crashes.
-    line(format!("systemctl daemon-reload; systemctl reset-failed; systemctl start{}", units(true)));
+    line("systemctl daemon-reload; systemctl reset-failed".to_owned());
+    if duties.iter().any(|duty| duty.runs) {
+        line(format!("systemctl start{}", units(true)));
+    }
     script
 }
 

@@ -46,12 +46,12 @@ pub use config::TidegateConfig;
 pub use haproxy::Haproxy;
 pub(crate) use layout::cache_root;
 pub use layout::{APP_PORT, HOSTS, Host, JETTY_PORT, Layout, Role, find, hosts, machines, present};
-pub use logs::{AppRequest, LbRequest};
+pub use logs::{AppRequest, Forwarded, LbRequest, Notice, PathChange, Query, ZoneUpdate};
 pub(crate) use product::target_folder;
 pub use product::tidegate;
 pub use route::{
     ANYCAST_APP, ANYCAST_EDGE, Announcer, EDGES, ENVOY_ADMIN_PORT, ENVOY_ENDPOINTS, ENVOY_PORT, Envoy, NGINX_PORT,
-    NGINX_SERVERS, Nginx, Path as BgpPath, TTL, ZONE,
+    NGINX_SERVERS, Nginx, Path as BgpPath, Proxy, TTL, ZONE,
 };
 pub(crate) use shell::{Answer, run};
 pub use status::{BalancerStatus, HostStatus, Status};
@@ -72,6 +72,8 @@ pub struct Options {
     pub routes: bool,
     /// What announces the anycast addresses.
     pub announcer: Announcer,
+    /// Which load balancers run in a lab with routes.
+    pub proxies: Vec<Proxy>,
     /// NGINX's settings.
     pub nginx: Nginx,
     /// Envoy's settings.
@@ -86,6 +88,7 @@ impl Default for Options {
             haproxy: Haproxy::default(),
             routes: false,
             announcer: Announcer::default(),
+            proxies: vec![Proxy::Haproxy],
             nginx: Nginx::default(),
             envoy: Envoy::default(),
         }

@@ -26,11 +26,11 @@ pub struct Served {
 }
 
 impl Served {
-    /// What it gives out, and for how long yet.
-    pub(super) fn texts(&self) -> Vec<String> {
-        let texts = self.nodes.iter().map(NodeName::to_string).chain(self.others.iter().cloned());
-        let left = self.left.filter(|_| self.nodes.len() + self.others.len() > 0);
-        texts.chain(left.map(|left| format!("for up to {} s", left.as_secs()))).collect()
+    /// Nodes and strange records, with how long they will be answered.
+    pub fn words(&self) -> Vec<String> {
+        let left = self.left.map_or(String::new(), |left| format!(" for {} s", left.as_secs()));
+        let nodes = self.nodes.iter().map(ToString::to_string);
+        nodes.chain(self.others.iter().cloned()).map(|name| format!("{name}{left}")).collect()
     }
 }
 

@@ -1,7 +1,8 @@
 //! The announcers of the anycast addresses: BIRD or FRR on every node, one at a time.
 //!
 //! Each prefix comes from a statement of its own (BIRD's static protocol, FRR's `network`), so that one can be withdrawn
-//! while the session stays up. A prefix with the community of graceful shutdown (RFC 8326) is told with it.
+//! while the session stays up. Beside each is what marks it for a graceful shutdown (RFC 8326): in BIRD a second static
+//! protocol (`…_leaving`), disabled, in FRR the route-map `LEAVING`.
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -69,7 +70,11 @@ pub(crate) fn duties(host: &Host, announcer: Announcer) -> Vec<Duty> {
 
 fn bird(host: &Host) -> String {
     let statics = lines(prefixes(host), |(name, address)| {
-        format!("protocol static {name} {{\n    ipv4;\n    route {address}/32 blackhole;\n}}")
+        format!(
+            "protocol static {name} {{\n    ipv4;\n    route {address}/32 blackhole;\n}}\n\n\
+             protocol static {name}_leaving {{\n    disabled;\n    ipv4 {{\n        preference 210;\n        \
+             import filter {{ bgp_community.add((65535, 0)); accept; }};\n    }};\n    route {address}/32 blackhole;\n}}\n"
+        )
     });
     format!(
         r#"# Made by `cargo xtask lab`; see xtask/src/lab/route/announcer.rs.
@@ -126,6 +131,11 @@ router bgp {NODES_AS}
  !
  address-family ipv4 unicast
 {networks} exit-address-family
+exit
+!
+route-map LEAVING permit 10
+ set community graceful-shutdown
+exit
 !
 ",
         name = host.name,
@@ -177,7 +187,7 @@ impl Lab {
         for node in hosts(Role::Node) {
             for (_, address) in prefixes(node) {
                 let paths = self.paths(address)?;
-                if !paths.iter().any(|path| path.node == node.name) {
+                if !paths.iter().any(|path| path.node == node.name && path.used) {
                     return Ok(Answer::NotYet(format!("the router has no path to {address} over {}", node.name)));
                 }
             }

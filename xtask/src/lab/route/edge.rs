@@ -11,12 +11,12 @@ use crate::lab::layout::Host;
 pub const EDGES: [&str; 2] = ["node-1", "node-2"];
 
 /// HAProxy on a node, where it has one.
-pub(crate) fn duty(host: &Host) -> Option<Duty> {
+pub(crate) fn duty(host: &Host, runs: bool) -> Option<Duty> {
     // Quick checks: it is up before the application is, and would call every node down for long.
     let haproxy = Haproxy { inter: "1s".to_owned(), ..Haproxy::default() };
     EDGES.contains(&host.name).then(|| Duty {
         unit: "haproxy.service",
-        runs: true,
+        runs,
         files: vec![File::new("etc/haproxy/haproxy.cfg", haproxy.render(host, false))],
         logs: vec![("var/log/haproxy/access.log", "root")],
         memory: "/var/lib/haproxy/server-state",

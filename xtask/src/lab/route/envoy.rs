@@ -39,10 +39,10 @@ impl Default for Envoy {
 }
 
 /// Envoy on a load balancer.
-pub(crate) fn duty(host: &Host, envoy: &Envoy) -> Duty {
+pub(crate) fn duty(host: &Host, envoy: &Envoy, runs: bool) -> Duty {
     Duty {
         unit: "envoy.service",
-        runs: true,
+        runs,
         files: vec![
             File::new("etc/systemd/system/envoy.service", include_str!("../../../files/envoy.service")),
             File::new("etc/envoy/envoy.yaml", envoy.render(host)),

@@ -33,13 +33,13 @@ impl Default for Nginx {
 }
 
 /// NGINX on a load balancer.
-pub(crate) fn duty(nginx: &Nginx) -> Duty {
+pub(crate) fn duty(nginx: &Nginx, runs: bool) -> Duty {
     let servers = lines(hosts(Role::Node), |node| {
         format!("server {}:{APP_PORT} weight={} max_fails=0;", node.address, nginx.weight)
     });
     Duty {
         unit: "nginx.service",
-        runs: true,
+        runs,
         files: vec![
             File::new("etc/nginx/nginx.conf", nginx.render()),
             File::new(NGINX_SERVERS.trim_start_matches('/'), servers),

@@ -20,7 +20,7 @@ use super::dns::{LOGGING, ZONE};
 pub struct Path {
     /// The node that announced it.
     pub node: String,
-    /// Whether clients are sent there: it is the best path, or as good as the best.
+    /// Whether clients are sent there: the kernel has it among the equal paths.
     pub used: bool,
     /// Its attributes (`BGP.as_path`, `BGP.community`…), one a line.
     pub attributes: Vec<String>,
@@ -145,11 +145,15 @@ pub(crate) fn mark(node: &Host) -> u8 {
 impl Lab {
     /// The router's paths to an anycast address, in the order of the nodes.
     pub fn paths(&self, address: &str) -> Result<Vec<Path>> {
-        let text = self.shell("router", &format!("birdc show route all for {address}"))?;
-        let mut paths = parse(&text);
+        let script = format!("birdc show route all for {address}; echo KERNEL; ip route show {address}");
+        let text = self.shell("router", &script)?;
+        let (bird, kernel) = text.split_once("KERNEL").context("the router said nothing of its kernel")?;
+        let mut paths = parse(bird);
         for path in &mut paths {
             let node = hosts(Role::Node).find(|node| protocol(node) == path.node);
-            path.node = node.with_context(|| format!("the router has a path from {}", path.node))?.name.to_owned();
+            let node = node.with_context(|| format!("the router has a path from {}", path.node))?;
+            path.node = node.name.to_owned();
+            path.used = kernel.contains(&format!("via {} ", node.address));
         }
         paths.sort_by(|one, other| one.node.cmp(&other.node));
         Ok(paths)
@@ -174,27 +178,34 @@ impl Lab {
 /// Reads `birdc show route all for ADDRESS`: a line a path, its attributes indented below.
 fn parse(text: &str) -> Vec<Path> {
     let mut paths: Vec<Path> = Vec::new();
-    let mut best = None;
     for line in text.lines() {
-        let session = line.split_once('[').and_then(|(_, rest)| rest.split(' ').next());
+        let session = line.split_once("unicast [").and_then(|(_, rest)| rest.split(' ').next());
         match (session, paths.last_mut()) {
-            (Some(session), _) if line.contains("unicast") => {
-                paths.push(Path { node: session.to_owned(), used: line.contains("] * "), attributes: Vec::new() });
+            (Some(session), _) => {
+                paths.push(Path { node: session.to_owned(), used: false, attributes: Vec::new() });
             }
-            (_, Some(path)) if line.trim_start().starts_with("BGP.") => path.attributes.push(line.trim().to_owned()),
+            (None, Some(path)) if line.trim_start().starts_with("BGP.") => path.attributes.push(line.trim().to_owned()),
             _ => {}
         }
     }
-    // Paths with equal attributes are merged; their order among themselves does not matter to clients.
-    let key = |path: &Path| -> Vec<String> {
-        let kept = ["BGP.local_pref", "BGP.as_path", "BGP.origin", "BGP.med"];
-        path.attributes.iter().filter(|line| kept.iter().any(|name| line.starts_with(name))).cloned().collect()
-    };
-    for path in paths.iter().filter(|path| path.used) {
-        best = Some(key(path));
-    }
-    for path in &mut paths {
-        path.used = Some(key(path)) == best;
-    }
     paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn paths_come_with_their_attributes() {
+        let text = "BIRD 2.0.12 ready.\nTable master4:\n\
+                    10.78.0.1/32         unicast [node_1 2026-11-21 09:55:38.794] * (100) [AS65010i]\n\
+                    \tvia 10.77.0.11 on eth0\n\tType: BGP univ\n\tBGP.as_path: 65010\n\
+                    \x20                    unicast [node_3 2026-11-21 09:55:38.794] (100) [AS65010i]\n\
+                    \tvia 10.77.0.13 on eth0\n\tBGP.local_pref: 0\n\tBGP.community: (65535,0)\n";
+        let paths = parse(text);
+        let nodes: Vec<&str> = paths.iter().map(|path| path.node.as_str()).collect();
+        assert_eq!(nodes, ["node_1", "node_3"]);
+        assert_eq!(paths[1].attributes, ["BGP.local_pref: 0", "BGP.community: (65535,0)"]);
+        assert_eq!(parse("BIRD 2.0.12 ready.\nNetwork not found\n"), []);
+    }
 }
