@@ -11,6 +11,7 @@ use crate::{
     provider::RouteProvider,
 };
 
+pub mod bgp;
 pub mod dns;
 pub mod haproxy;
 pub mod instances;
@@ -88,6 +89,8 @@ macro_rules! registry {
 }
 
 registry! {
+    /// A prefix, announced by BIRD or FRR.
+    Bgp => bgp,
     /// DNS, by dynamic update.
     Dns => dns,
     /// HAProxy's runtime API.
