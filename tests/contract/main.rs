@@ -7,6 +7,7 @@ mod backend;
 mod bgp;
 mod cluster;
 mod dns;
+mod dns_servers;
 mod haproxy;
 mod named;
 mod nginx;
