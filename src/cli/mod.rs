@@ -26,6 +26,7 @@ mod serve;
 mod show;
 mod status;
 mod table;
+mod window;
 mod world;
 
 pub use args::Cli;
@@ -73,6 +74,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Abort(args) => abort::command(&global, out, args).await,
         Command::History(args) => history::command(&global, out, args).await,
         Command::Show(args) => show::command(&global, out, args).await,
+        Command::Window(args) => window::command(&global, out, args).await,
         Command::Serve(args) => serve::command(&global, out, args).await,
         Command::Completions(args) => completions::command(out, &args),
         Command::Man(args) => man::command(out, &args),

@@ -32,7 +32,10 @@ pub async fn keeps_the_contract(route: Route) {
 /// What a route of such a kind can promise of it.
 pub async fn keeps(route: Route, promises: Promises) {
     let before = member(&route, SERVER).await;
-    assert!(before.takes_clients() && (before.weight > 1 || !promises.weights), "the suite begins with a serving member");
+    assert!(
+        before.takes_clients() && (before.weight > 1 || !promises.weights),
+        "the suite begins with a serving member"
+    );
     observing_changes_nothing(&route).await;
     a_drain_is_undone_exactly(&route, promises).await;
     each_state_applied_twice_is_applied_once(&route).await;
@@ -120,8 +123,12 @@ async fn a_drain_is_undone_exactly(route: &Route, promises: Promises) {
 
 async fn each_state_applied_twice_is_applied_once(route: &Route) {
     let before = member(route, SERVER).await;
-    let states =
-        [Desired::Drained, Desired::FreshCheck, Desired::Serving { weight: (before.weight / 2).max(1) }, back_to(&before)];
+    let states = [
+        Desired::Drained,
+        Desired::FreshCheck,
+        Desired::Serving { weight: (before.weight / 2).max(1) },
+        back_to(&before),
+    ];
     for desired in states {
         apply(route, &desired).await;
         let once = member(route, SERVER).await;

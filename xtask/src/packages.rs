@@ -31,7 +31,7 @@ pub(crate) const fn need(program: &'static str, package: &'static str, why: &'st
 }
 
 /// What the tests of the providers drive: real programs, in folders and on sockets of their own.
-pub const FOR_TESTS: [Need; 9] = [
+pub const FOR_TESTS: [Need; 12] = [
     Need {
         units: &["haproxy.service"],
         ..need("haproxy", "haproxy", "the HAProxy provider is held against a real one")
@@ -44,6 +44,9 @@ pub const FOR_TESTS: [Need; 9] = [
         units: &["ssh.service"],
         ..need("sshd", "openssh-server", "other machines are reached through a real sshd")
     },
+    Need { units: &["bird.service"], ..need("bird", "bird2", "prefixes are withdrawn from a real BIRD") },
+    Need { units: &["frr.service"], ..need("vtysh", "frr", "prefixes are withdrawn from a real bgpd") },
+    Need { units: &["nginx.service"], ..need("nginx", "nginx-light", "the NGINX provider is held against a real one") },
     Need { units: &["named.service"], ..need("named", "bind9", "the DNS provider is held against a real BIND") },
     need("nsupdate", "bind9-dnsutils", "another hand changes a zone while the DNS provider does"),
     need("ssh", "openssh-client", "other machines are reached through the real ssh"),

@@ -245,6 +245,20 @@ impl RouteProvider for Dns {
         self.change_member(self.entry(server)?, desired).await
     }
 
+    async fn elsewhere(&self) -> Vec<(String, Result<Vec<String>>)> {
+        let said = self.resolvers().await.into_iter();
+        said.map(|(server, served)| (format!("resolver {}", server.name), served.map(|s| s.words()))).collect()
+    }
+
+    async fn window(&self, open: bool) -> Result<Option<Duration>> {
+        let (Some(usual), Some(during)) = (self.settings.ttl, self.settings.ttl_during_maintenance) else {
+            return Ok(None);
+        };
+        let (from, to) = if open { (usual, during) } else { (during, usual) };
+        self.set_ttl(from, to).await?;
+        Ok(Some(Duration::from_secs(to.into())))
+    }
+
     /// A record holds no connection, so there is none to cut.
     async fn close_connections(&self, instance: &InstanceName, server: &str) -> Result<()> {
         self.places(instance).await?;

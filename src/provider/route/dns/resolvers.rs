@@ -25,6 +25,15 @@ pub struct Served {
     pub left: Option<Duration>,
 }
 
+impl Served {
+    /// Nodes and strange records, with how long they will be answered.
+    pub fn words(&self) -> Vec<String> {
+        let left = self.left.map_or(String::new(), |left| format!(" for {} s", left.as_secs()));
+        let nodes = self.nodes.iter().map(ToString::to_string);
+        nodes.chain(self.others.iter().cloned()).map(|name| format!("{name}{left}")).collect()
+    }
+}
+
 impl Dns {
     /// Asks each configured resolver, all at once, each within the route's time limit.
     pub async fn resolvers(&self) -> Vec<(Server, Result<Served>)> {
