@@ -12,6 +12,7 @@ use crate::{
 };
 
 pub mod dns;
+pub mod exec;
 pub mod haproxy;
 pub mod instances;
 pub(crate) mod kind;
@@ -90,6 +91,8 @@ macro_rules! registry {
 registry! {
     /// DNS, by dynamic update.
     Dns => dns,
+    /// A program of the operator's own.
+    Exec => exec,
     /// HAProxy's runtime API.
     Haproxy => haproxy,
     /// NGINX's include file.
