@@ -8,6 +8,7 @@ mod bgp;
 mod cluster;
 mod dns;
 mod dns_servers;
+mod exec;
 mod haproxy;
 mod named;
 mod nginx;
@@ -76,6 +77,24 @@ async fn dns_keeps_the_contract() {
 async fn dns_with_weights_keeps_the_contract() {
     let Some(primary) = named::Primary::start().await else { return };
     route::keeps(dns::services(&primary), route::Promises { weights: true, keeps_weight: false }).await;
+}
+
+#[tokio::test]
+async fn exec_keeps_the_contract() {
+    let Some(cloud) = exec::Cloud::start().await else { return };
+    route::keeps_the_contract(cloud.route()).await;
+}
+
+#[tokio::test]
+async fn exec_over_ssh_keeps_the_contract() {
+    let (Some(cloud), Some(sshd)) = (exec::Cloud::start().await, ssh::Sshd::start().await) else { return };
+    route::keeps_the_contract(cloud.route_over(Some("node-01"), sshd.access())).await;
+}
+
+#[tokio::test]
+async fn exec_with_ipvs_keeps_the_contract() {
+    let Some(ipvs) = exec::Ipvs::start(false) else { return };
+    route::keeps(ipvs.emptied().route(), route::Promises { weights: true, keeps_weight: false }).await;
 }
 
 #[tokio::test]

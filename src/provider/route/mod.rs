@@ -13,6 +13,7 @@ use crate::{
 
 pub mod bgp;
 pub mod dns;
+pub mod exec;
 pub mod haproxy;
 pub mod instances;
 pub(crate) mod kind;
@@ -93,6 +94,8 @@ registry! {
     Bgp => bgp,
     /// DNS, by dynamic update.
     Dns => dns,
+    /// A program of the operator's own.
+    Exec => exec,
     /// HAProxy's runtime API.
     Haproxy => haproxy,
     /// NGINX's include file.
