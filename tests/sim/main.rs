@@ -4,8 +4,10 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "a test may fail loudly")]
 
+mod clients;
 mod crash;
 mod edges;
+mod lasting;
 mod scenarios;
 mod world;
 
