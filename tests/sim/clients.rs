@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use tidegate::model::{Straggler, Stragglers};
 
-use crate::world::{Admin, LBS, Sim};
+use crate::world::{Admin, Broken, LBS, Sim, excused};
 
 /// One session at a load balancer, in milliseconds of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +70,10 @@ impl Sim {
                 client.answered += 1;
                 let session = self.session(self.now + 20);
                 self.lbs[lb].servers.get_mut(&client.home).into_iter().for_each(|s| s.sessions.push(session));
-            } else {
+            } else if !excused(&self.faults, self.watched_since, lb, &self.lbs[lb], self.now) {
                 self.lost += 1;
+                let what = format!("{} ms: a client that is bound to {} met nobody there", self.now, client.home);
+                self.broken.push(Broken(what));
             }
             self.bound[n] = client;
         }

@@ -487,10 +487,10 @@ impl Sim {
                 Admin::Drain => Admission::Draining,
                 Admin::Maint => Admission::Out,
             },
-            health: if s.up && !s.unchecked_yet {
-                Health::Passing
-            } else {
-                Health::Failing { reason: if s.unchecked_yet { "INI" } else { "L7STS/503" }.into() }
+            health: match s.admin {
+                Admin::Maint => Health::Failing { reason: "MAINT".into() },
+                _ if s.up && !s.unchecked_yet => Health::Passing,
+                _ => Health::Failing { reason: if s.unchecked_yet { "INI" } else { "L7STS/503" }.into() },
             },
             weight: s.weight,
             sessions: s.sessions.len() as u64,
@@ -525,7 +525,7 @@ impl Sim {
 
 /// A load balancer that reloads sends clients to a drained node until somebody sees it: four seconds (calls are lost)
 /// after the reload, after a program watches, or after the load balancer can be reached again.
-fn excused(faults: &Faults, watched: Option<u64>, number: usize, lb: &Lb, now: u64) -> bool {
+pub fn excused(faults: &Faults, watched: Option<u64>, number: usize, lb: &Lb, now: u64) -> bool {
     let Some(at) = lb.reloaded_at else { return false };
     let Some(watched) = watched else { return true };
     let at = at.max(watched);
