@@ -1,17 +1,19 @@
 //! The contract suite: what every provider promises, asked of each of them. A new provider is one line here.
 //!
-//! HAProxy, NGINX, BIND, BIRD, FRR and sshd are real processes, started and ended by the tests; Pacemaker is its own tools on a
-//! CIB in a file. Where one is not installed its tests say `NOT RUN` and pass.
+//! HAProxy, NGINX, BIND and sshd are real processes on loopback, started and ended by the tests; Pacemaker is its own
+//! tools on a CIB in a file. Where one is not installed its tests say `NOT RUN` and pass.
 
 mod backend;
 mod bgp;
 mod cluster;
 mod dns;
+mod envoy;
 mod haproxy;
 mod named;
 mod nginx;
 mod pacemaker;
 mod process;
+mod renamed;
 mod route;
 mod ssh;
 
@@ -53,7 +55,6 @@ async fn haproxy_over_ssh_keeps_the_contract() {
 }
 
 #[tokio::test]
-<<<<<<< HEAD
 async fn nginx_keeps_the_contract() {
     let Some(edge) = nginx::Edge::start("").await else { return };
     route::keeps_the_contract(edge.route()).await;
@@ -63,7 +64,9 @@ async fn nginx_keeps_the_contract() {
 async fn nginx_over_ssh_keeps_the_contract() {
     let (Some(edge), Some(sshd)) = (nginx::Edge::start("").await, ssh::Sshd::start().await) else { return };
     route::keeps_the_contract(edge.route_over("node-01", sshd.access())).await;
-=======
+}
+
+#[tokio::test]
 async fn dns_keeps_the_contract() {
     let Some(primary) = named::Primary::start().await else { return };
     route::keeps(dns::addresses(&primary), route::Promises { weights: false, keeps_weight: false }).await;
@@ -73,7 +76,24 @@ async fn dns_keeps_the_contract() {
 async fn dns_with_weights_keeps_the_contract() {
     let Some(primary) = named::Primary::start().await else { return };
     route::keeps(dns::services(&primary), route::Promises { weights: true, keeps_weight: false }).await;
->>>>>>> main
+}
+
+#[tokio::test]
+async fn envoy_keeps_the_contract() {
+    let Some(mesh) = envoy::Mesh::of_two().await else { return };
+    route::keeps_the_contract(mesh.route()).await;
+}
+
+#[tokio::test]
+async fn envoy_with_health_checks_keeps_the_contract() {
+    let Some(mesh) = envoy::Mesh::checking().await else { return };
+    route::keeps_the_contract(mesh.route()).await;
+}
+
+#[tokio::test]
+async fn envoy_over_ssh_keeps_the_contract() {
+    let (Some(mesh), Some(sshd)) = (envoy::Mesh::of_two().await, ssh::Sshd::start().await) else { return };
+    route::keeps_the_contract(mesh.route_over("node-01", sshd.access())).await;
 }
 
 #[tokio::test]

@@ -31,8 +31,8 @@ use tokio::{
 
 use crate::{
     backend::Backend,
-    named::Named,
     process::{Process, free_port, program},
+    renamed::Renamed,
     route::{apply, eventually, fails_in_time, instance, member, view},
 };
 
@@ -118,17 +118,17 @@ impl Edge {
 
     /// The route through the first include.
     pub fn route(&self) -> Route {
-        Named::new(Arc::new(self.nginx("app.conf", None, Arc::new(LocalAccess::new()))), &self.servers())
+        Renamed::new(Arc::new(self.nginx("app.conf", None, Arc::new(LocalAccess::new()))), &self.servers())
     }
 
     /// The same over SSH.
     pub fn route_over(&self, host: &str, access: Arc<dyn Access>) -> Route {
-        Named::new(Arc::new(self.nginx("app.conf", Some(host), access)), &self.servers())
+        Renamed::new(Arc::new(self.nginx("app.conf", Some(host), access)), &self.servers())
     }
 
     /// The route through the second include.
     fn other(&self) -> Route {
-        Named::new(Arc::new(self.nginx("other.conf", None, Arc::new(LocalAccess::new()))), &self.servers())
+        Renamed::new(Arc::new(self.nginx("other.conf", None, Arc::new(LocalAccess::new()))), &self.servers())
     }
 
     /// What an operator does by hand, and not in the same hundredth of a second in which the file was written.

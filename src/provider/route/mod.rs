@@ -13,6 +13,7 @@ use crate::{
 
 pub mod bgp;
 pub mod dns;
+pub mod envoy;
 pub mod haproxy;
 pub mod instances;
 pub(crate) mod kind;
@@ -93,6 +94,8 @@ registry! {
     Bgp => bgp,
     /// DNS, by dynamic update.
     Dns => dns,
+    /// Envoy's file of endpoints.
+    Envoy => envoy,
     /// HAProxy's runtime API.
     Haproxy => haproxy,
     /// NGINX's include file.
