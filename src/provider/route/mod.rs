@@ -13,6 +13,7 @@ use crate::{
 
 pub mod bgp;
 pub mod dns;
+pub mod envoy;
 pub mod exec;
 pub mod haproxy;
 pub mod instances;
@@ -94,6 +95,8 @@ registry! {
     Bgp => bgp,
     /// DNS, by dynamic update.
     Dns => dns,
+    /// Envoy's file of endpoints.
+    Envoy => envoy,
     /// A program of the operator's own.
     Exec => exec,
     /// HAProxy's runtime API.
