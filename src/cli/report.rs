@@ -6,15 +6,18 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::exit::{Code, Failure, Result};
+use super::{
+    exit::{Code, Failure, Result},
+    table::printable,
+};
 use crate::{
     journal::{Ending, Journal, Record, RunSummary},
-    model::{NodeName, RunId, observed::age},
+    model::{NodeName, RunId, observed::age, topology::Listener},
     observe::words,
     plan::{Plan, Purpose},
     run::{
         outlook,
-        state::{RunState, Status, StepState},
+        state::{Noted, RunState, Status, StepState},
         waiting::Short,
     },
 };
@@ -94,6 +97,17 @@ pub(super) struct RunReport {
     pub(super) next: String,
     pub(super) reassertions: u32,
     pub(super) opened_at: Timestamp,
+    /// Connections that do not leave, as they were last written down; none once the wait for them is over.
+    pub(super) stragglers: Vec<Left>,
+}
+
+/// What is left of one listener's connections.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Left {
+    #[serde(flatten)]
+    pub(super) listener: Listener,
+    #[serde(flatten)]
+    pub(super) noted: Noted,
 }
 
 impl RunReport {
@@ -127,6 +141,7 @@ impl RunReport {
             next,
             reassertions: state.reassertions,
             opened_at: reading.summary.opened_at,
+            stragglers: left(state),
         }
     }
 
@@ -167,8 +182,33 @@ impl RunReport {
             ("aborted", None) => format!("{what}: given up ({why}); nothing had been changed ({})", self.run),
             (result, _) => format!("{what}: {result}: {why} ({})", self.run),
         };
-        format!("{first}\n{}\n{}.", self.node_state, sentence(&self.next))
+        let stragglers: String = self.straggler_lines().iter().map(|line| format!("{line}\n")).collect();
+        format!("{first}\n{stragglers}{}\n{}.", self.node_state, sentence(&self.next))
     }
+
+    /// Who has not left, a few lines.
+    pub(super) fn straggler_lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for Left { listener, noted } in &self.stragglers {
+            let verdict = noted.verdict.map(|v| format!("; {v}")).unwrap_or_default();
+            let at = noted.at.strftime("%H:%M:%S UTC");
+            lines.push(format!("connections of {listener} left at {at}: {}{verdict}", noted.remaining));
+            let names: Vec<String> = noted.oldest.iter().map(|s| printable(&s.to_string())).collect();
+            lines.extend(words::few(&names, FEW));
+        }
+        lines
+    }
+}
+
+/// Connections that a report names; `--json` has all that were written down.
+const FEW: usize = 5;
+
+/// What is left while the run is not over: afterwards it is history.
+fn left(state: &RunState) -> Vec<Left> {
+    if matches!(state.status, Status::Ended { .. }) {
+        return Vec::new();
+    }
+    state.noted.iter().map(|(l, noted)| Left { listener: l.clone(), noted: noted.clone() }).collect()
 }
 
 /// Step names for machines: the plan's own, numbered from the second of a kind on.
@@ -221,6 +261,7 @@ mod tests {
             next: String::new(),
             reassertions: 0,
             opened_at: Timestamp::UNIX_EPOCH,
+            stragglers: Vec::new(),
         }
     }
 

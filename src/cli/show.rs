@@ -26,6 +26,9 @@ use crate::{
     },
 };
 
+/// Connections that are listed below an event, unless details are wanted.
+const FEW: usize = 8;
+
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
     #[command(flatten)]
@@ -92,6 +95,9 @@ fn time_line(plan: &Plan, opened_at: Timestamp, records: &[Record], detail: bool
         if weight < Weight::Detail || detail {
             let since = age(record.at, opened_at).as_secs_f64();
             let _ = writeln!(text, "  +{since:>9.3} s  {}", printable(&words));
+            for line in words::few(&words::stragglers(&record.event), if detail { usize::MAX } else { FEW }) {
+                let _ = writeln!(text, "  {:>12}  {}", "", printable(&line));
+            }
         }
     }
     text

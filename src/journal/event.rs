@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::settings::OnDeadline,
-    model::{Effect, InstanceName, Receipt, RouteId, RouteTarget, RunId, topology::Listener},
+    model::{Effect, InstanceName, Receipt, RouteId, RouteTarget, RunId, Straggler, topology::Listener},
+    traffic::decay::Verdict,
 };
 
 /// One fact about a run.
@@ -103,6 +104,41 @@ pub enum Event {
         remaining: u64,
         /// What the policy does about it.
         policy: OnDeadline,
+        /// Who they are: the oldest, at most [`MAX_NOTED`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<Straggler>,
+    },
+    /// What is known of the end of a wait, when that became known or changed.
+    Stragglers {
+        /// What they are connected to.
+        #[serde(flatten)]
+        listener: Listener,
+        /// Connections left.
+        remaining: u64,
+        /// When they will be gone.
+        verdict: Verdict,
+        /// Who they are: the oldest, at most [`MAX_NOTED`].
+        oldest: Vec<Straggler>,
+    },
+    /// The connections of a listener are about to be cut.
+    Cutting {
+        /// What they are connected to.
+        #[serde(flatten)]
+        listener: Listener,
+        /// How many each load balancer holds.
+        through: Vec<Held>,
+    },
+    /// They were cut, as far as they let themselves be cut.
+    Cut {
+        /// What they were connected to.
+        #[serde(flatten)]
+        listener: Listener,
+        /// How many are gone at each load balancer.
+        through: Vec<Held>,
+        /// How many were cut on the node itself.
+        sockets: u64,
+        /// How many are left all the same.
+        remaining: u64,
     },
     /// Traffic came back after a service counted as drained, before standby: the wait begins again.
     DrainLost {
@@ -175,6 +211,20 @@ impl std::fmt::Display for Drift {
             Self::Requests => "requests",
         })
     }
+}
+
+/// Stragglers that one record lists.
+pub const MAX_NOTED: usize = 64;
+
+/// Connections to the node at one instance of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The route.
+    pub route: RouteId,
+    /// The instance.
+    pub instance: InstanceName,
+    /// How many.
+    pub connections: u64,
 }
 
 /// What one instance of a route counted for the node.

@@ -24,7 +24,7 @@ pub mod memory;
 mod rules;
 pub mod sqlite;
 
-pub use event::{Counted, Drift, Ending, Event};
+pub use event::{Counted, Drift, Ending, Event, Held, MAX_NOTED};
 pub use holder::holder_id;
 
 /// One line of the journal.

@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Exact, InstanceName, NodeName, RouteId, RunId, UnitName, receipt::Before};
+use super::{Exact, InstanceName, NodeName, RouteId, RunId, Straggler, UnitName, receipt::Before};
 
 /// The state that one member should have on one instance of a route.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +62,17 @@ pub enum Effect {
         instance: InstanceName,
         /// The member, by the route's own name.
         server: String,
+    },
+    /// Cut single connections through one instance: those that are too old.
+    CloseOld {
+        /// The route.
+        route: RouteId,
+        /// The instance.
+        instance: InstanceName,
+        /// The member, by the route's own name.
+        server: String,
+        /// Which.
+        connections: Vec<Straggler>,
     },
     /// Cut connections on the node itself, which no load balancer can.
     CloseSockets {
@@ -134,8 +145,13 @@ impl fmt::Display for Effect {
             Self::CloseConnections { route, instance, server } => {
                 write!(f, "{instance} ({route}): cut the sessions of {server}")
             }
+            Self::CloseOld { route, instance, server, connections } => {
+                write!(f, "{instance} ({route}): cut {} of {server}, too old: ", counted(connections.len()))?;
+                list(f, connections.iter().map(|s| &s.peer))
+            }
             Self::CloseSockets { node, port, peers } => {
-                write!(f, "{node}: cut {} connections to port {port}", peers.len())
+                write!(f, "{node}: cut {} to port {port}: ", counted(peers.len()))?;
+                list(f, peers.iter())
             }
             Self::Standby { node, .. } => write!(f, "{node} into standby"),
             Self::Unstandby { node, .. } => write!(f, "{node} out of standby"),
@@ -143,4 +159,18 @@ impl fmt::Display for Effect {
             Self::StartUnit { node, unit } => write!(f, "start {unit} on {node}"),
         }
     }
+}
+
+fn counted(n: usize) -> String {
+    format!("{n} connection{}", if n == 1 { "" } else { "s" })
+}
+
+/// The first few, and how many more.
+fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: impl ExactSizeIterator<Item = T>) -> fmt::Result {
+    const FEW: usize = 4;
+    let more = items.len().saturating_sub(FEW);
+    for (n, item) in items.take(FEW).enumerate() {
+        write!(f, "{}{item}", if n == 0 { "" } else { ", " })?;
+    }
+    if more > 0 { write!(f, " and {more} more") } else { Ok(()) }
 }

@@ -8,13 +8,15 @@ pub mod observation;
 pub mod observed;
 pub mod receipt;
 pub mod route;
+pub mod straggler;
 pub mod topology;
 
 pub use action::{Desired, Effect, Ownership};
 pub use cluster::{CloneInstance, ClusterView, Member, Role};
 pub use ids::{EntrypointName, InstanceName, NodeName, RouteId, RunId, ServiceName, UnitName};
-pub use observation::{NodeView, Observation, Readiness, SocketsView, UnitView};
+pub use observation::{Holder, Listing, NodeView, Observation, Readiness, SocketsView, UnitView};
 pub use observed::Observed;
 pub use receipt::{Before, Receipt};
 pub use route::{Admission, Exact, Health, InstanceView, MemberView};
+pub use straggler::{Straggler, Stragglers};
 pub use topology::{RouteTarget, Topology};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterView, InstanceName, InstanceView, NodeName, Observed, RouteId, ServiceName, UnitName};
+use super::{ClusterView, InstanceName, InstanceView, NodeName, Observed, RouteId, ServiceName, Stragglers, UnitName};
 
 /// One look at all the systems. What was not asked for, or did not answer, is Unknown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,40 @@ pub struct Observation {
     pub routes: BTreeMap<RouteId, BTreeMap<InstanceName, Observed<InstanceView>>>,
     /// Every node by itself.
     pub nodes: BTreeMap<NodeName, NodeView>,
+    /// Connections one by one, where they were asked for: at load balancers, and on nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stragglers: Vec<Listing>,
+}
+
+/// The connections at one place, one by one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Listing {
+    /// Where they are.
+    pub held: Holder,
+    /// Them. `None` where that kind of place cannot list them.
+    pub seen: Observed<Option<Stragglers>>,
+}
+
+/// Who holds connections to a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "held", rename_all = "kebab-case")]
+pub enum Holder {
+    /// One instance of a route, for one member.
+    Instance {
+        /// The route.
+        route: RouteId,
+        /// The instance.
+        instance: InstanceName,
+        /// The member, by the route's own name.
+        server: String,
+    },
+    /// The node itself, at one port.
+    Node {
+        /// The node.
+        node: NodeName,
+        /// The port.
+        port: u16,
+    },
 }
 
 /// What was seen on one node.

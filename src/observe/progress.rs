@@ -25,6 +25,9 @@ use crate::{
 /// Least time between two lines about the same wait, and before the first one: most waits are over by then.
 const WAIT_LINE_EVERY: Duration = Duration::from_secs(1);
 
+/// Connections that are listed below an event.
+const FEW: usize = 4;
+
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
@@ -91,12 +94,19 @@ impl Progress {
         let (weight, text) = words::event(plan, &record.event);
         match self.look {
             Look::Silent => {}
-            Look::Lines { detail } if weight < Weight::Detail || detail => told.print(&text),
+            Look::Lines { detail } if weight < Weight::Detail || detail => {
+                told.print(&text);
+                let some = if detail { usize::MAX } else { FEW };
+                words::few(&words::stragglers(&record.event), some).iter().for_each(|line| told.print(line));
+            }
             Look::Lines { .. } => {}
             Look::Live => match (&record.event, weight) {
                 (Event::StepDone { step }, _) => told.print(&proven(plan, state, *step)),
                 (Event::Ended { ending: Ending::Done }, _) => {}
-                (_, Weight::News) => told.print(&paint(AnsiColor::Yellow, &format!("  ! {text}"))),
+                (event, Weight::News) => {
+                    told.print(&paint(AnsiColor::Yellow, &format!("  ! {text}")));
+                    words::few(&words::stragglers(event), FEW).iter().for_each(|line| told.print(line));
+                }
                 _ => {}
             },
         }
@@ -111,16 +121,29 @@ impl Told {
         }
     }
 
+    /// The moving line, with more lines below it where there is more to say.
+    fn move_on(&mut self, line: &str, details: &[String]) {
+        let bar = self.bar();
+        if bar.prefix().is_empty() != details.is_empty() {
+            bar.set_style(style(!details.is_empty()));
+        }
+        bar.set_prefix(details.join("\n"));
+        bar.set_message(line.to_owned());
+    }
+
     fn bar(&mut self) -> &ProgressBar {
         self.bar.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("  {spinner} {wide_msg}");
-            let bar = ProgressBar::new_spinner();
-            // The template is a constant of ours; the default style would do as well.
-            let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            let bar = ProgressBar::new_spinner().with_style(style(false));
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         })
     }
+}
+
+fn style(more: bool) -> ProgressStyle {
+    let template = if more { "  {spinner} {wide_msg}\n{prefix}" } else { "  {spinner} {wide_msg}" };
+    // The template is a constant of ours; the default style would do as well.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
 impl Watcher for Progress {
@@ -139,7 +162,7 @@ impl Watcher for Progress {
             && let Event::StepBegun { step } = &record.event
         {
             let name = words::step_name(plan, *step);
-            told.bar().set_message(name);
+            told.move_on(&name, &[]);
         }
     }
 
@@ -148,11 +171,12 @@ impl Watcher for Progress {
         let title = state.current().and_then(|step| plan.action(step)).map_or("", |a| a.title());
         match self.look {
             Look::Silent => {}
-            Look::Live => told.bar().set_message(format!("{title}: {}", words::waits(waits))),
+            Look::Live => told.move_on(&format!("{title}: {}", words::waits(waits)), &words::wait_details(waits)),
             Look::Lines { .. } => {
                 let essence = essence(waits);
                 if told.wait != essence && told.at.is_none_or(|at| at.elapsed() >= WAIT_LINE_EVERY) {
                     told.print(&format!("waiting: {}", words::waits(waits)));
+                    words::wait_details(waits).iter().for_each(|line| told.print(line));
                     (told.wait, told.at) = (essence, Some(Instant::now()));
                 }
             }
@@ -162,17 +186,26 @@ impl Watcher for Progress {
 
 /// What of a wait is worth a new line: everything but the time that is left.
 fn essence(waits: &[Waiting]) -> String {
-    let mut waits = waits.to_vec();
+    let (mut waits, mut verdict) = (waits.to_vec(), String::new());
     for wait in &mut waits {
-        if let Waiting::Connections { left, .. }
-        | Waiting::Settling { left, .. }
+        if let Waiting::Connections(connected) = wait {
+            // Ages, bytes and estimates move all the time; the kind of the verdict is news.
+            connected.left = Duration::ZERO;
+            verdict.push_str(connected.verdict.map_or("", |v| v.word()));
+            connected.verdict = None;
+        }
+        if let Waiting::Settling { came, .. } = wait {
+            *came = came.map(|_| Duration::ZERO);
+        }
+        if let Waiting::Settling { left, .. }
+        | Waiting::Cutting { left, .. }
         | Waiting::Ramp { left, .. }
         | Waiting::BackedOff { left, .. } = wait
         {
             *left = Duration::ZERO;
         }
     }
-    words::waits(&waits)
+    words::waits(&waits) + &verdict
 }
 
 fn proven(plan: &Plan, state: &RunState, step: usize) -> String {
@@ -192,22 +225,39 @@ fn paint(colour: AnsiColor, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{NodeName, ServiceName, topology::Listener};
+    use crate::{
+        model::{NodeName, ServiceName, topology::Listener},
+        run::connected::Connected,
+        traffic::decay::Verdict,
+    };
 
-    fn connections(total: u64, left: u64) -> Waiting {
-        Waiting::Connections {
+    fn connections(total: u64, left: u64) -> Connected {
+        Connected {
             node: NodeName::new("node-02"),
             listener: Listener::of(&ServiceName::new("app")),
             total,
             sessions: Vec::new(),
             unexplained: Vec::new(),
+            direct: 0,
+            oldest: Vec::new(),
+            verdict: None,
+            unlisted: Vec::new(),
             left: Duration::from_secs(left),
         }
     }
 
+    fn essence_of(connected: Connected) -> String {
+        essence(&[Waiting::Connections(connected)])
+    }
+
     #[test]
     fn only_time_that_passes_is_no_news() {
-        assert_eq!(essence(&[connections(3, 40)]), essence(&[connections(3, 39)]));
-        assert_ne!(essence(&[connections(3, 40)]), essence(&[connections(2, 40)]));
+        let before = essence_of(connections(3, 40));
+        assert_eq!(before, essence_of(connections(3, 39)));
+        assert_ne!(before, essence_of(connections(2, 40)));
+        let never = |seconds| Some(Verdict::Never { since: Duration::from_secs(seconds) });
+        let judged = essence_of(Connected { verdict: never(60), ..connections(3, 40) });
+        assert_ne!(before, judged, "a verdict is news");
+        assert_eq!(judged, essence_of(Connected { verdict: never(61), ..connections(3, 40) }));
     }
 }

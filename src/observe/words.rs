@@ -1,8 +1,8 @@
 //! The journal's events in words, the same for live progress, `show` and logs.
 
 use crate::{
-    journal::{Ending, Event},
-    model::{Before, Receipt},
+    journal::{Ending, Event, Held},
+    model::{Before, Effect, Receipt},
     plan::{Action, Plan, steps::policy_words},
     run::{state::Status, waiting::Waiting},
 };
@@ -25,6 +25,9 @@ pub fn event(plan: &Plan, event: &Event) -> (Weight, String) {
         Event::StepBegun { step } => (Weight::Step, format!("{} begins", step_name(plan, *step))),
         Event::StepDone { step } => (Weight::Step, format!("{} proven", step_name(plan, *step))),
         Event::Intended { effect, .. } => (Weight::Detail, format!("about to change: {effect}")),
+        Event::Accepted { effect: effect @ (Effect::CloseOld { .. } | Effect::CloseSockets { .. }), .. } => {
+            (Weight::News, effect.to_string())
+        }
         Event::Accepted { effect, .. } => (Weight::Detail, format!("accepted: {effect}")),
         Event::Acknowledged { effect, .. } => (Weight::Detail, format!("read back: {effect}")),
         Event::NotAccepted { effect, error, .. } => (Weight::News, format!("not accepted: {effect}: {error}")),
@@ -43,10 +46,25 @@ pub fn event(plan: &Plan, event: &Event) -> (Weight, String) {
         Event::Drained { listener } => {
             (Weight::Detail, format!("{listener} has no connections left on {}", plan.node()))
         }
-        Event::DeadlineReached { listener, remaining, policy } => (
+        Event::DeadlineReached { listener, remaining, policy, .. } => (
             Weight::News,
             format!("deadline reached with {remaining} connections of {listener} left: {}", policy_words(*policy)),
         ),
+        Event::Stragglers { listener, remaining, verdict, .. } => {
+            (Weight::News, format!("{remaining} connection{} of {listener} left; {verdict}", plural(*remaining)))
+        }
+        Event::Cutting { listener, through } => (
+            Weight::Detail,
+            format!("about to cut the connections of {listener}: {}", held(through).trim_end_matches(", ")),
+        ),
+        Event::Cut { listener, through, sockets: 0, remaining: 0 } if through.iter().all(|h| h.connections == 0) => {
+            (Weight::News, format!("no connection of {listener} was there to be cut"))
+        }
+        Event::Cut { listener, through, sockets, remaining } => {
+            let left = if *remaining == 0 { "none is left".to_owned() } else { format!("{remaining} are left") };
+            let on_node = format!("{sockets} on {} itself", plan.node());
+            (Weight::News, format!("connections of {listener} cut: {}{on_node}; {left}", held(through)))
+        }
         Event::DrainLost { listener, residual, .. } => {
             (Weight::News, format!("{residual} connections of {listener} came back: the wait begins again"))
         }
@@ -60,6 +78,33 @@ pub fn event(plan: &Plan, event: &Event) -> (Weight, String) {
         Event::AbortRequested { by } => (Weight::News, format!("abort asked for by {by}")),
         Event::Ended { ending } => (Weight::News, format!("ended: {}", self::ending(ending))),
     }
+}
+
+/// The stragglers that an event lists, a line each.
+pub fn stragglers(event: &Event) -> Vec<String> {
+    match event {
+        Event::DeadlineReached { left, .. } => left.iter().map(ToString::to_string).collect(),
+        Event::Stragglers { oldest, .. } => oldest.iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// At most so many lines, indented, and how many more there are.
+pub fn few(lines: &[String], most: usize) -> Vec<String> {
+    let mut shown: Vec<String> = lines.iter().take(most).map(|line| format!("    {line}")).collect();
+    if lines.len() > shown.len() {
+        shown.push(format!("    and {} more", lines.len() - shown.len()));
+    }
+    shown
+}
+
+fn plural(n: u64) -> &'static str {
+    if n == 1 { "" } else { "s" }
+}
+
+/// `25 through lb-01, 24 through lb-02, `.
+fn held(through: &[Held]) -> String {
+    through.iter().map(|held| format!("{} through {}, ", held.connections, held.instance)).collect()
 }
 
 /// `2 of 4, connections drained`.
@@ -96,6 +141,11 @@ pub fn status_word(status: &Status, executor_alive: bool) -> &'static str {
 /// What is missing, in one line.
 pub fn waits(waits: &[Waiting]) -> String {
     waits.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// More about what is missing, a line each, indented.
+pub fn wait_details(waits: &[Waiting]) -> Vec<String> {
+    waits.iter().flat_map(Waiting::details).map(|line| format!("    {line}")).collect()
 }
 
 fn percent(plan: &Plan, step: usize, stage: usize) -> String {

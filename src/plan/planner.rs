@@ -291,6 +291,14 @@ fn readmissions(
 
 fn warnings(request: &Request, basis: &Basis<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
+    let drained = basis.settings.services.iter().filter(|_| request.purpose == Purpose::Drain);
+    for service in drained.filter(|s| s.sessions.affinity != Affinity::None && s.connections.max_age.is_some()) {
+        warnings.push(format!(
+            "{}: clients are bound to a node, so no load balancer that lets them in is told to cut one for its age; \
+             it would be back at once",
+            service.name
+        ));
+    }
     for (_, tier) in basis.topology.targets(&request.node) {
         for target in tier {
             let view =

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use crate::{
     model::{
         ClusterView, Desired, InstanceName, InstanceView, NodeName, Readiness, RouteId, RunId, ServiceName,
-        SocketsView, UnitName, UnitView, action::Ownership, topology::InstanceShape,
+        SocketsView, Straggler, Stragglers, UnitName, UnitView, action::Ownership, topology::InstanceShape,
     },
     run::proof::StandbyPermit,
 };
@@ -77,6 +77,17 @@ pub trait RouteProvider: Send + Sync {
 
     /// Cuts what is still connected to a member through one instance.
     async fn close_connections(&self, instance: &InstanceName, server: &str) -> Result<()>;
+
+    /// The connections of clients that are on a member now, through one instance: all counted, the oldest listed.
+    /// `None` where this kind of route cannot list them. It may cost the instance more than `observe` does.
+    async fn stragglers(&self, _instance: &InstanceName, _server: &str) -> Result<Option<Stragglers>> {
+        Ok(None)
+    }
+
+    /// Cuts exactly the connection that `stragglers` listed with this id; one that is gone already is no error.
+    async fn close_one(&self, _instance: &InstanceName, _server: &str, _id: &str) -> Result<()> {
+        Err(ProviderError::Refused(format!("{} cannot cut single connections", self.id())))
+    }
 }
 
 /// The cluster manager.
@@ -111,6 +122,12 @@ pub trait UnitControl: Send + Sync {
 pub trait NodeTraffic: Send + Sync {
     /// Established connections whose local port is `port`.
     async fn sockets(&self, node: &NodeName, port: u16) -> Result<SocketsView>;
+
+    /// More about the connections between `port` and these peers, as far as the node tells: those that are gone
+    /// already are missing, and ages are not known there.
+    async fn details(&self, _node: &NodeName, _port: u16, peers: &[SocketAddr]) -> Result<Vec<Straggler>> {
+        Ok(peers.iter().map(Straggler::direct).collect())
+    }
 
     /// Cuts the connections between `port` and these peers; those that are gone already are no error.
     async fn close(&self, node: &NodeName, port: u16, peers: &[SocketAddr]) -> Result<()>;

@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, future::join_all, stream};
 
 use super::{decide::Act, decide::Situation, gate::standby_permit};
 use crate::{
     model::{Effect, NodeName, UnitName},
     provider::{ProviderError, Result, World},
 };
+
+/// Connections that are cut at the same time at one instance: load balancers take few orders at once.
+const CUTS_AT_ONCE: usize = 4;
 
 /// Carries out the effects of one decision and gives back each one's answer, in order. Never stops half-way: it is
 /// not to be dropped before it is ready.
@@ -25,6 +28,12 @@ async fn one(world: &World, s: &Situation<'_>, effect: &Effect) -> Result<()> {
         }
         Effect::CloseConnections { route, instance, server } => {
             within(limit, world.route(route)?.close_connections(instance, server)).await
+        }
+        Effect::CloseOld { route, instance, server, connections } => {
+            let provider = world.route(route)?;
+            let cuts = connections.iter().map(|s| provider.close_one(instance, server, &s.id));
+            let cuts = stream::iter(cuts).buffer_unordered(CUTS_AT_ONCE);
+            within(limit, cuts.fold(Ok(()), |all: Result<()>, one| async { all.and(one) })).await
         }
         Effect::CloseSockets { node, port, peers } => within(limit, world.traffic.close(node, *port, peers)).await,
         Effect::Standby { owner, .. } => {

@@ -14,7 +14,7 @@ use super::{
     state::{Misfit, RunState, Status},
     streaks::Streaks,
     waiting::Waiting,
-    wants::{Wants, pause, wants},
+    wants::{Wants, listings, pause, wants},
 };
 use crate::{
     config::Settings,
@@ -218,7 +218,8 @@ impl Execution<'_> {
         loop {
             self.renew().await?;
             self.notice_abort().await?;
-            let wants = wants(&self.plan, &self.state, &self.engine.topology);
+            let mut wants = wants(&self.plan, &self.state, &self.engine.topology);
+            wants.listings = listings(&self.plan, &self.state, &self.streaks, self.engine.world.clock.now());
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(Finish::Paused),
@@ -322,7 +323,7 @@ impl Execution<'_> {
         self.engine.watcher.waiting(&self.run, &self.plan, &self.state, waits, seen);
         let ends_in = waits.iter().filter_map(|w| match w {
             Waiting::Settling { left, .. } | Waiting::Ramp { left, .. } => Some(*left),
-            Waiting::Connections { total, left, .. } if *total > 0 && *left < Duration::from_secs(1) => Some(*left),
+            Waiting::Connections(c) if c.total > 0 && c.left < Duration::from_secs(1) => Some(c.left),
             _ => None,
         });
         let now = self.engine.world.clock.now();

@@ -1,6 +1,7 @@
 //! The run's own gate: the last look before standby, and the only place where a [`StandbyPermit`] is made.
 
 use super::{
+    connected::Connected,
     look::Look,
     proof::{Release, StandbyPermit},
     state::RunState,
@@ -50,14 +51,9 @@ pub fn standby_permit(
                         (Some(release @ Release::Drained), Ok(left)) if left.total == 0 => {
                             releases.push((wait.listener.clone(), release.clone()));
                         }
-                        (_, Ok(left)) => missing.push(Waiting::Connections {
-                            node: wait.node.clone(),
-                            listener: wait.listener.clone(),
-                            total: left.total,
-                            sessions: left.by_instance,
-                            unexplained: left.unexplained,
-                            left: wait.policy.deadline,
-                        }),
+                        (_, Ok(left)) => {
+                            missing.push(Waiting::Connections(Connected::plain(wait, left, wait.policy.deadline)));
+                        }
                     }
                 }
             }

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::waiting::Waiting;
 use crate::{
     model::{
-        Admission, ClusterView, Desired, Effect, Health, InstanceName, InstanceView, MemberView, NodeName, Observation,
-        Observed, Readiness, RouteId, RouteTarget, ServiceName, SocketsView, UnitName, UnitView, observed::age,
-        topology::Role,
+        Admission, ClusterView, Desired, Effect, Health, Holder, InstanceName, InstanceView, MemberView, NodeName,
+        Observation, Observed, Readiness, RouteId, RouteTarget, ServiceName, SocketsView, Stragglers, UnitName,
+        UnitView, observed::age, topology::Role,
     },
     plan::steps::ConnectionWait,
     traffic::residual::{LbShare, Residual, residual},
@@ -109,6 +109,17 @@ impl<'a> Look<'a> {
         Ok(residual(self.sockets(&wait.node, wait.port)?, &shares))
     }
 
+    /// The connections at one place, one by one, with the time of the list. Nothing where nobody listed them, or could:
+    /// then the reason.
+    pub fn stragglers(&self, held: &Holder) -> Option<Result<(&'a Stragglers, Timestamp), &'a str>> {
+        let seen = &self.seen.stragglers.iter().find(|listing| listing.held == *held)?.seen;
+        match seen {
+            Observed::Known { value: Some(list), at } if age(self.now, *at) <= self.max_age => Some(Ok((list, *at))),
+            Observed::Known { .. } => None,
+            Observed::Unknown { reason } => Some(Err(reason)),
+        }
+    }
+
     /// Whether nothing sends new clients of this service to the node.
     pub fn all_drained(&self, wait: &ConnectionWait) -> bool {
         wait.through.iter().all(|t| self.member(&t.target).is_ok_and(|m| m.admission != Admission::Serving))
@@ -129,7 +140,9 @@ impl<'a> Look<'a> {
                 shows_desired(member, desired, attempted.map(|at| age(self.now, at)))
             }
             // Nothing to read back by itself: the wait for connections looks at what is left.
-            Effect::CloseConnections { .. } | Effect::CloseSockets { .. } => attempted.is_some(),
+            Effect::CloseConnections { .. } | Effect::CloseOld { .. } | Effect::CloseSockets { .. } => {
+                attempted.is_some()
+            }
             Effect::Standby { node, owner } => {
                 let cluster = self.cluster()?;
                 cluster

@@ -6,7 +6,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::wants::Wants;
+use super::{listings::Listings, wants::Wants};
 use crate::{
     config::Settings,
     model::{
@@ -32,12 +32,13 @@ pub struct Observer {
     world: World,
     settings: Arc<Settings>,
     seen: Observation,
+    listings: Listings,
 }
 
 impl Observer {
     /// An observer that has seen nothing yet.
     pub fn new(world: World, settings: Arc<Settings>) -> Self {
-        Self { world, settings, seen: Observation::default() }
+        Self { world, settings, seen: Observation::default(), listings: Listings::default() }
     }
 
     /// Goes on from what somebody else saw.
@@ -60,11 +61,14 @@ impl Observer {
 
     /// Looks at what is wanted. Dropping it in the middle loses the answers and nothing else.
     pub async fn refresh(&mut self, topology: &Topology, wants: &Wants) {
+        let now = self.world.clock.now();
+        self.listings.ask(&self.world, self.settings.run.call_timeout, &wants.listings, now);
         let questions = self.questions(topology, wants);
         let answers = join_all(questions).await;
         for (answer, at) in answers {
             self.keep(answer, at);
         }
+        self.listings.collect(&mut self.seen.stragglers, self.world.clock.now(), self.settings.max_age());
     }
 
     fn questions<'a>(&'a self, topology: &'a Topology, wants: &Wants) -> Vec<Question<'a>> {

@@ -9,9 +9,10 @@ use serde::Serialize;
 use super::proof::Release;
 use crate::{
     config::settings::OnDeadline,
-    journal::{Counted, Ending, Event, Record},
-    model::{Effect, Receipt, RouteTarget, topology::Listener},
+    journal::{Counted, Ending, Event, Held, Record},
+    model::{Effect, Receipt, RouteTarget, Straggler, topology::Listener},
     plan::Plan,
+    traffic::decay::Verdict,
 };
 
 /// Where a run stands.
@@ -27,6 +28,10 @@ pub struct RunState {
     pub attempts: Vec<Attempt>,
     /// How the wait for each service's connections ended.
     pub releases: BTreeMap<Listener, Release>,
+    /// What was last written down of connections that do not leave.
+    pub noted: BTreeMap<Listener, Noted>,
+    /// Connections that are being cut, or were.
+    pub cuts: BTreeMap<Listener, Cut>,
     /// Members that another hand put back, and what was seen there.
     pub overruled: BTreeMap<RouteTarget, String>,
     /// Members that a person said to take out again.
@@ -116,6 +121,30 @@ pub enum Outcome {
     Acknowledged,
 }
 
+/// Connections that do not leave, as they were written down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Noted {
+    /// When.
+    pub at: Timestamp,
+    /// How many were left.
+    pub remaining: u64,
+    /// When they will be gone, where that is known.
+    pub verdict: Option<Verdict>,
+    /// The oldest of them.
+    pub oldest: Vec<Straggler>,
+}
+
+/// Connections that are cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// When it began.
+    pub at: Timestamp,
+    /// How many each load balancer held then.
+    pub through: Vec<Held>,
+    /// Whether it is over.
+    pub over: bool,
+}
+
 /// A ramp.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ramp {
@@ -149,6 +178,8 @@ impl RunState {
             receipts: Vec::new(),
             attempts: Vec::new(),
             releases: BTreeMap::new(),
+            noted: BTreeMap::new(),
+            cuts: BTreeMap::new(),
             overruled: BTreeMap::new(),
             insisted: BTreeSet::new(),
             ramps: BTreeMap::new(),
@@ -226,9 +257,22 @@ impl RunState {
             }
             (_, Event::Drifted { .. }) => self.drifts += 1,
             (Status::Active, Event::Drained { listener }) => {
+                self.noted.remove(listener);
                 self.releases.insert(listener.clone(), Release::Drained);
             }
-            (Status::Active, Event::DeadlineReached { listener, remaining, policy }) => {
+            (Status::Active, Event::Stragglers { listener, remaining, verdict, oldest }) => {
+                self.note(listener, at, *remaining, Some(*verdict), oldest);
+            }
+            (Status::Active, Event::Cutting { listener, through }) => {
+                self.cuts.insert(listener.clone(), Cut { at, through: through.clone(), over: false });
+            }
+            (Status::Active, Event::Cut { listener, .. }) => {
+                self.noted.remove(listener);
+                self.cuts.entry(listener.clone()).or_insert(Cut { at, through: Vec::new(), over: true }).over = true;
+            }
+            (Status::Active, Event::DeadlineReached { listener, remaining, policy, left }) => {
+                let verdict = self.noted.get(listener).and_then(|n| n.verdict);
+                self.note(listener, at, *remaining, verdict, left);
                 if *policy == OnDeadline::Close {
                     self.releases.insert(listener.clone(), Release::DeadlineReached { remaining: *remaining });
                 }
@@ -287,6 +331,17 @@ impl RunState {
         }
     }
 
+    fn note(
+        &mut self,
+        listener: &Listener,
+        at: Timestamp,
+        remaining: u64,
+        verdict: Option<Verdict>,
+        oldest: &[Straggler],
+    ) {
+        self.noted.insert(listener.clone(), Noted { at, remaining, verdict, oldest: oldest.to_vec() });
+    }
+
     fn intend(&mut self, step: usize, effect: &Effect, at: Timestamp) {
         match self.attempts.iter_mut().find(|a| a.step == step && &a.effect == effect) {
             Some(attempt) => {
@@ -320,6 +375,7 @@ impl RunState {
     /// The steps from the wait for connections on are open again.
     fn reopen_drain(&mut self, wait: Option<usize>, listener: &Listener, at: Timestamp) {
         self.releases.remove(listener);
+        self.cuts.remove(listener);
         // Journals of old name no step: it was the one before.
         let wait = wait.or_else(|| self.current().and_then(|step| step.checked_sub(1)));
         if let Some(wait) = wait {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::look::Look;
+use super::{lasting::Lasting, look::Look};
 use crate::{
     model::{Readiness, RouteTarget, ServiceName, topology::Listener},
     plan::{Action, Plan, steps::ConnectionWait},
@@ -15,7 +15,8 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Streaks {
     quiet: BTreeMap<Listener, Timestamp>,
-    counted: BTreeMap<RouteTarget, u64>,
+    counted: BTreeMap<(Listener, RouteTarget), u64>,
+    lasting: BTreeMap<Listener, Lasting>,
     ready: BTreeMap<ServiceName, Ready>,
 }
 
@@ -38,6 +39,7 @@ impl Streaks {
                 Action::AwaitConnections { services } => {
                     for wait in services {
                         let came = self.came(look, wait);
+                        self.lasting.entry(wait.listener.clone()).or_default().absorb(look, wait, came);
                         let quiet = !came && look.residual(wait).is_ok_and(|r| r.total == 0) && look.all_drained(wait);
                         if quiet {
                             self.quiet.entry(wait.listener.clone()).or_insert(look.now);
@@ -62,9 +64,11 @@ impl Streaks {
         let mut came = false;
         for through in &wait.through {
             let Ok(member) = look.member(&through.target) else { continue };
-            let before = self.counted.insert(through.target.clone(), member.requests_total);
-            // Fewer than before: another process counts.
-            came |= before.is_some_and(|before| member.requests_total > before);
+            let key = (wait.listener.clone(), through.target.clone());
+            let now = member.requests_total;
+            // Fewer than before: another process counts, and from zero.
+            came |=
+                self.counted.insert(key, now).is_some_and(|before| if now < before { now > 0 } else { now > before });
         }
         came
     }
@@ -87,6 +91,11 @@ impl Streaks {
                 self.ready.remove(service);
             }
         }
+    }
+
+    /// What is remembered of a listener's connections.
+    pub fn lasting(&self, listener: &Listener) -> Option<&Lasting> {
+        self.lasting.get(listener)
     }
 
     /// How long a service has had no residual traffic.

@@ -1,9 +1,10 @@
 //! What a run waits for: one variant a missing fact, each with what it takes to be over.
 
-use std::{fmt, net::SocketAddr, time::Duration};
+use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
+use super::connected::Connected;
 use crate::{
     model::{InstanceName, NodeName, RouteId, ServiceName, UnitName, topology::Listener},
     plan::gates::Gate,
@@ -49,19 +50,17 @@ pub enum Waiting {
         gate: Gate,
     },
     /// Residual traffic.
-    Connections {
+    Connections(Connected),
+    /// Connections are cut and not gone yet.
+    Cutting {
         /// The node.
         node: NodeName,
-        /// What its clients are connected to.
+        /// What they are connected to.
         #[serde(flatten)]
         listener: Listener,
-        /// All of it.
+        /// How many are still there.
         total: u64,
-        /// Sessions at each load balancer.
-        sessions: Vec<(InstanceName, u64)>,
-        /// Sockets on the node that no load balancer's idle pool explains; at most [`MAX_LISTED`].
-        unexplained: Vec<SocketAddr>,
-        /// Time to the deadline.
+        /// Time until the run goes on all the same.
         left: Duration,
     },
     /// No residual traffic, not for long enough.
@@ -71,6 +70,8 @@ pub enum Waiting {
         listener: Listener,
         /// How long it must last still.
         left: Duration,
+        /// How long ago the last client came, where one did.
+        came: Option<Duration>,
     },
     /// An instance that is never written does not show the change yet.
     Follower {
@@ -176,10 +177,19 @@ impl fmt::Display for Waiting {
             Self::Acknowledgement { effect } => write!(f, "not yet seen: {effect}"),
             Self::Retry { effect, error, tries } => write!(f, "{effect}: {error} ({tries} tries so far)"),
             Self::Gate { gate } => write!(f, "{}", gate.detail),
-            Self::Connections { .. } => self.write_connections(f),
-            Self::Settling { listener, left } => {
+            Self::Connections(connected) => connected.fmt(f),
+            Self::Cutting { node, listener, total, left } => {
+                write!(f, "{total} connections of {listener} on {node} are cut and not gone; {} more", Short(*left))
+            }
+            Self::Settling { listener, left, came: None } => {
                 write!(f, "{listener} has no connections left; {} more to be sure", Short(*left))
             }
+            Self::Settling { listener, left, came: Some(ago) } => write!(
+                f,
+                "{listener} has no connections left, and a client came {} ago; {} more to be sure",
+                Short(*ago),
+                Short(*left)
+            ),
             Self::Follower { instance, route, server, serving, version, driven } => {
                 let shows = if *serving { "does not show" } else { "still shows" };
                 write!(f, "{instance} ({route}) {shows} {server}")?;
@@ -217,18 +227,12 @@ impl fmt::Display for Waiting {
 }
 
 impl Waiting {
-    fn write_connections(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Connections { node, listener, total, sessions, unexplained, left } = self else { return Ok(()) };
-        write!(f, "{node} still has {total} connection{} of {listener}", if *total == 1 { "" } else { "s" })?;
-        let busy: Vec<String> =
-            sessions.iter().filter(|(_, n)| *n > 0).map(|(instance, n)| format!("{n} through {instance}")).collect();
-        if !busy.is_empty() {
-            write!(f, ": {}", busy.join(", "))?;
-        } else if !unexplained.is_empty() {
-            let peers: Vec<String> = unexplained.iter().map(ToString::to_string).collect();
-            write!(f, " that no load balancer explains: {}", peers.join(", "))?;
+    /// More about it, a line each, where one line is not enough.
+    pub fn details(&self) -> Vec<String> {
+        match self {
+            Self::Connections(connected) => connected.details(),
+            _ => Vec::new(),
         }
-        write!(f, "; {} to the deadline", Short(*left))
     }
 }
 

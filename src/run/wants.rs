@@ -1,10 +1,12 @@
 //! What each step needs to see, and how often: enough to decide, no more than the systems should be asked.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
-use super::state::RunState;
+use jiff::Timestamp;
+
+use super::{state::RunState, streaks::Streaks};
 use crate::{
-    model::{NodeName, Topology, observed::age},
+    model::{Holder, NodeName, Topology, observed::age},
     plan::{Action, Plan, Purpose},
 };
 
@@ -21,6 +23,19 @@ pub struct Wants {
     pub units: BTreeSet<NodeName>,
     /// Readiness of these nodes, as often as each service's interval says.
     pub ready: BTreeSet<NodeName>,
+    /// Connections one by one. Nothing waits for these answers: they are there when they are there.
+    pub listings: Vec<Wanted>,
+}
+
+/// A list of connections that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Who holds them.
+    pub held: Holder,
+    /// Which sockets, on a node.
+    pub peers: Vec<SocketAddr>,
+    /// Age from which a list is asked for again.
+    pub staleness: Duration,
 }
 
 impl Wants {
@@ -33,6 +48,7 @@ impl Wants {
             sockets: nodes.iter().chain(&topology.outside).cloned().collect(),
             units: nodes.clone(),
             ready: nodes,
+            listings: Vec::new(),
         }
     }
 }
@@ -77,16 +93,44 @@ pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
     wants
 }
 
+/// The lists that a wait for connections is worth: only while something is left, after a moment (most are gone by then),
+/// and seldom, since a list costs a load balancer more than a count. Close to the deadline a fresh one is wanted once,
+/// for the journal.
+pub fn listings(plan: &Plan, state: &RunState, streaks: &Streaks, now: Timestamp) -> Vec<Wanted> {
+    let Some(Action::AwaitConnections { services }) = state.current().and_then(|step| plan.action(step)) else {
+        return Vec::new();
+    };
+    let mut wanted = Vec::new();
+    for wait in services.iter().filter(|w| !state.releases.contains_key(&w.listener)) {
+        let Some(lasting) = streaks.lasting(&wait.listener) else { continue };
+        let left = wait.policy.deadline.saturating_sub(age(now, state.armed_at));
+        let last_chance = left <= LAST_CHANCE;
+        if !last_chance && lasting.busy_for(now).is_none_or(|busy| busy < A_MOMENT) {
+            continue;
+        }
+        let staleness = if last_chance { JUST_NOW } else { SELDOM };
+        wanted.extend(lasting.holders().iter().map(|(held, peers)| Wanted {
+            held: held.clone(),
+            peers: peers.clone(),
+            staleness,
+        }));
+    }
+    wanted
+}
+
+/// Time that connections get before anybody asks who they are.
+const A_MOMENT: Duration = Duration::from_secs(1);
+/// Least time between two lists.
+const SELDOM: Duration = Duration::from_secs(2);
+/// Time before the deadline from which on one more list is asked for: more than there is between two looks.
+const LAST_CHANCE: Duration = Duration::from_millis(1200);
+/// Age up to which a list is good enough for the deadline.
+const JUST_NOW: Duration = Duration::from_secs(1);
+
 /// Time until the next look: tight at first, since most waits are short; up to a second when a wait gets long, since
 /// nobody should be asked ten times a second for ten minutes. Close to its end a wait is tight again. A stop or a start
 /// usually ends within three seconds, and a cluster that did not change answers cheaply: it is asked more often.
-pub fn pause(
-    plan: &Plan,
-    state: &RunState,
-    poll: Duration,
-    ends_in: Option<Duration>,
-    now: jiff::Timestamp,
-) -> Duration {
+pub fn pause(plan: &Plan, state: &RunState, poll: Duration, ends_in: Option<Duration>, now: Timestamp) -> Duration {
     let waited = age(now, state.armed_at);
     let action = state.current().and_then(|step| plan.action(step));
     let verifies = matches!(action, Some(Action::VerifyStopped { .. } | Action::VerifyStarted { .. }));

@@ -1,4 +1,6 @@
 //! What is connected: sockets on the nodes, and what of them is traffic.
 
+pub mod decay;
 pub mod residual;
+mod socket_info;
 pub mod sockets;

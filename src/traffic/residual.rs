@@ -38,6 +38,9 @@ pub struct Residual {
     pub by_instance: Vec<(InstanceName, u64)>,
     /// Sockets that neither a session nor an idle pool explains, by their far end.
     pub unexplained: Vec<SocketAddr>,
+    /// Those of them that are surely no load balancer's: where one has three sockets and explains two, nobody knows
+    /// which the third is.
+    pub certain: Vec<SocketAddr>,
 }
 
 /// Puts the views together. IPv4 addresses mapped into IPv6 are the same as plain ones.
@@ -54,11 +57,15 @@ pub fn residual(sockets: &SocketsView, lbs: &[LbShare]) -> Residual {
             !explained
         });
     }
+    let certain =
+        |peer: &&SocketAddr| !lbs.iter().any(|lb| (lb.idle, lb.sessions) != (0, 0) && could_be_from(lb, peer.ip()));
+    let certain = left.iter().filter(certain).copied().collect();
     let sessions = lbs.iter().fold(0_u64, |sum, lb| sum.saturating_add(lb.sessions));
     Residual {
         total: sessions.saturating_add(u64::try_from(left.len()).unwrap_or(u64::MAX)),
         by_instance: lbs.iter().filter(|lb| lb.sessions > 0).map(|lb| (lb.instance.clone(), lb.sessions)).collect(),
         unexplained: left,
+        certain,
     }
 }
 
@@ -102,6 +109,16 @@ mod tests {
         let left = residual(&peers(&["10.0.0.9:4000"]), &[lb("lb-01", &["10.0.0.1"], 0, 5)]);
         assert_eq!(left.unexplained, peers(&["10.0.0.9:4000"]).peers);
         assert_eq!(left.total, 1);
+    }
+
+    #[test]
+    fn what_may_be_a_load_balancers_is_not_certain() {
+        let seen = peers(&["10.0.0.1:1", "10.0.0.1:2", "10.0.0.9:3"]);
+        let left = residual(&seen, &[lb("lb-01", &["10.0.0.1"], 1, 0)]);
+        assert_eq!((left.unexplained.len(), left.certain), (2, peers(&["10.0.0.9:3"]).peers));
+        // One that holds nothing has nothing that could be meant; one that connects from anywhere may have all.
+        assert_eq!(residual(&seen, &[lb("lb-01", &["10.0.0.1"], 0, 0)]).certain.len(), 3);
+        assert!(residual(&seen, &[lb("lb-01", &[], 1, 0)]).certain.is_empty());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    model::{NodeName, SocketsView},
+    model::{NodeName, SocketsView, Straggler},
     provider::{NodeTraffic, ProviderError, Result, access::Access},
 };
 
@@ -45,6 +45,22 @@ impl NodeTraffic for Sockets {
         Ok(SocketsView { peers: peers? })
     }
 
+    async fn details(&self, node: &NodeName, port: u16, peers: &[SocketAddr]) -> Result<Vec<Straggler>> {
+        if peers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let host = self.hosts.get(node).map_or(node.as_str(), String::as_str);
+        let filter = format!("( sport = :{port} ) and ( {} )", far_ends(peers));
+        let said = self.access.run(host, &["ss", "-Htni", "state", "established", &filter], self.limit).await?;
+        match said.code {
+            Some(0) => super::socket_info::details(&said.stdout, port),
+            _ => {
+                let why = said.stderr.lines().next().unwrap_or("no reason given");
+                Err(ProviderError::Unexpected(format!("ss -i on {node} failed: {why}")))
+            }
+        }
+    }
+
     /// The kernel closes them with a reset to both ends; `ss -K` needs the right to administer the network.
     async fn close(&self, node: &NodeName, port: u16, peers: &[SocketAddr]) -> Result<()> {
         if peers.is_empty() {
@@ -73,7 +89,7 @@ pub(crate) fn far_ends(peers: &[SocketAddr]) -> String {
 }
 
 /// The far end in one line: `Recv-Q Send-Q Local:Port Peer:Port`.
-fn peer(line: &str, port: u16) -> Result<SocketAddr> {
+pub(super) fn peer(line: &str, port: u16) -> Result<SocketAddr> {
     let odd = || ProviderError::Unexpected(format!("ss said: {line}"));
     let words: Vec<&str> = line.split_whitespace().collect();
     let [received, sent, local, peer] = words[..] else { return Err(odd()) };
@@ -143,10 +159,18 @@ mod tests {
         let sockets = Sockets::new(Arc::new(LocalAccess::new()), BTreeMap::new(), Duration::from_secs(5));
         let node = NodeName::new("here");
         assert_eq!(sockets.sockets(&node, port).await, Ok(SocketsView::default()));
-        let client = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
+        let mut client = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
         let (server, _) = listener.accept().await.expect("a connection");
         let seen = sockets.sockets(&node, port).await.expect("sockets");
-        assert_eq!(seen.peers, vec![client.local_addr().expect("an address")]);
+        let peer = client.local_addr().expect("an address");
+        assert_eq!(seen.peers, vec![peer]);
+        tokio::io::AsyncWriteExt::write_all(&mut client, b"five!").await.expect("written");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let gone: SocketAddr = "127.0.0.1:1".parse().expect("an address");
+        let details = sockets.details(&node, port, &[peer, gone]).await.expect("details");
+        let seen: Vec<_> = details.iter().map(|s| (s.peer.clone(), s.received, s.sent)).collect();
+        assert_eq!(seen, [(peer.to_string(), Some(5), Some(0))]);
+        assert!(details[0].idle.is_some_and(|idle| (20..5000).contains(&idle.as_millis())), "{details:?}");
         drop((client, server));
         assert_eq!(sockets.sockets(&node, port).await, Ok(SocketsView::default()));
     }

@@ -46,10 +46,7 @@ pub const FOR_TESTS: [Need; 12] = [
     },
     Need { units: &["bird.service"], ..need("bird", "bird2", "prefixes are withdrawn from a real BIRD") },
     Need { units: &["frr.service"], ..need("vtysh", "frr", "prefixes are withdrawn from a real bgpd") },
-    Need {
-        units: &["nginx.service"],
-        ..need("nginx", "nginx-light", "the NGINX provider is held against a real one")
-    },
+    Need { units: &["nginx.service"], ..need("nginx", "nginx-light", "the NGINX provider is held against a real one") },
     Need { units: &["named.service"], ..need("named", "bind9", "the DNS provider is held against a real BIND") },
     need("nsupdate", "bind9-dnsutils", "another hand changes a zone while the DNS provider does"),
     need("ssh", "openssh-client", "other machines are reached through the real ssh"),

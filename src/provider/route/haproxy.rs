@@ -26,7 +26,7 @@ use tokio::{
 
 use crate::{
     config::settings::Endpoint,
-    model::{Desired, InstanceName, InstanceView, RouteId},
+    model::{Desired, InstanceName, InstanceView, RouteId, Stragglers},
     provider::{
         ProviderError, Result, RouteProvider,
         access::{Access, Stream},
@@ -34,7 +34,9 @@ use crate::{
 };
 
 mod parse;
+mod sessions;
 mod settings;
+mod stragglers;
 
 pub use settings::{Instance, Settings};
 
@@ -151,8 +153,9 @@ impl Haproxy {
     /// everything that is said of a server ("Proxy is disabled.").
     async fn cut_old(&self, instance: &Instance, pid: u64, server: &str) -> Result<()> {
         let Some(answer) = self.ask_old(instance, pid, "show sess").await? else { return Ok(()) };
-        for some in parse::sessions(&answer, &self.backend, server).chunks(SESSIONS_A_LINE) {
-            let cut: Vec<String> = some.iter().map(|id| format!("shutdown session {id}")).collect();
+        let held = sessions::sessions(&answer, &self.backend, server).map_err(ProviderError::Unexpected)?;
+        for some in held.chunks(SESSIONS_A_LINE) {
+            let cut: Vec<String> = some.iter().map(|s| format!("shutdown session {}", s.pointer)).collect();
             let next = format!(";@!{pid} ");
             let Some(answer) = self.ask_old(instance, pid, &cut.join(&next)).await? else { return Ok(()) };
             let gone = |line: &str| line.is_empty() || line.starts_with("No such session") || line.starts_with(GONE);
@@ -233,6 +236,14 @@ impl RouteProvider for Haproxy {
         self.change(&instance.socket, std::slice::from_ref(&cut)).await?;
         let (_, old) = self.old_workers(instance).await?;
         try_join_all(old.iter().map(|pid| self.cut_old(instance, *pid, server))).await.map(drop)
+    }
+
+    async fn stragglers(&self, instance: &InstanceName, server: &str) -> Result<Option<Stragglers>> {
+        self.list(self.instance(instance)?, server).await.map(Some)
+    }
+
+    async fn close_one(&self, instance: &InstanceName, server: &str, id: &str) -> Result<()> {
+        self.cut(self.instance(instance)?, server, id).await
     }
 }
 

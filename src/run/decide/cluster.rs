@@ -44,7 +44,7 @@ pub(super) fn standby(s: &Situation<'_>, step: usize) -> Progress {
         Ok(_) => progress,
         Err(missing) => {
             let lost = missing.iter().find_map(|w| match w {
-                Waiting::Connections { listener, total, .. } => Some((listener.clone(), *total)),
+                Waiting::Connections(c) => Some((c.listener.clone(), c.total)),
                 _ => None,
             });
             match lost {

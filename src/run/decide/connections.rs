@@ -4,27 +4,28 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Decision, Progress, Situation, routes};
+use super::{Decision, Progress, Situation, cut, old};
 use crate::{
     config::settings::{Affinity, OnDeadline},
     journal::Event,
-    model::{Effect, observed::age},
+    model::observed::age,
     plan::{
         Action,
         steps::{ConnectionWait, Through},
     },
     run::{
+        connected::{self, Connected},
         proof::Release,
-        state::{Attempt, Outcome, StepState},
-        waiting::{MAX_LISTED, Short, Waiting},
+        state::StepState,
+        waiting::{Short, Waiting},
     },
     traffic::residual::Residual,
 };
 
-/// Time that cut connections get to disappear before the run goes on without them.
-const CLOSING_TIME: Duration = Duration::from_secs(5);
-/// Sockets that are cut on a node with one command.
-const MAX_CUT: usize = 256;
+/// Least time between two records about the end of the same wait.
+const NOTE_EVERY: Duration = Duration::from_secs(30);
+/// A client that comes this long after the wait began is no left-over of the time before.
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// Waits for every service of the node.
 pub(super) fn wait(s: &Situation<'_>, step: usize, services: &[ConnectionWait]) -> Decision {
@@ -32,8 +33,8 @@ pub(super) fn wait(s: &Situation<'_>, step: usize, services: &[ConnectionWait]) 
     for service in services {
         match s.state.releases.get(&service.listener) {
             Some(Release::Drained) => {}
-            Some(Release::DeadlineReached { .. }) => progress.merge(close(s, step, service)),
-            None => match wait_one(s, service) {
+            Some(Release::DeadlineReached { .. }) => progress.merge(cut::close(s, step, service)),
+            None => match wait_one(s, step, service) {
                 Decision::Go(more) => progress.merge(more),
                 other => return other,
             },
@@ -42,35 +43,64 @@ pub(super) fn wait(s: &Situation<'_>, step: usize, services: &[ConnectionWait]) 
     Decision::Go(progress)
 }
 
-fn wait_one(s: &Situation<'_>, wait: &ConnectionWait) -> Decision {
+fn wait_one(s: &Situation<'_>, step: usize, wait: &ConnectionWait) -> Decision {
     let waited = age(s.look.now, s.state.armed_at);
     let left = match s.look.residual(wait) {
         Ok(left) => left,
         // How many are left is unknown: no policy may act on that.
         Err(waiting) => return Decision::Go(Progress::wait(waiting)),
     };
+    let policy = &wait.policy;
     let remembered = remembered(s, wait);
+    let quiet = s.streaks.quiet_for(&wait.listener, s.look.now).unwrap_or_default();
     let still_some = left.total > 0 || remembered.is_some();
-    if still_some && waited >= wait.policy.deadline {
-        return deadline(wait, &left, remembered);
+    // What began to settle before the deadline may end it; who is not quiet by then has clients that come and go.
+    let restless = quiet < policy.settle && waited >= policy.deadline + policy.settle;
+    if still_some && waited >= policy.deadline || restless {
+        return deadline(s, wait, &left, remembered);
     }
-    let to_deadline = wait.policy.deadline.saturating_sub(waited);
+    let to_deadline = policy.deadline.saturating_sub(waited);
     if left.total > 0 {
-        return Decision::Go(Progress::wait(still(wait, left, to_deadline)));
+        let mut progress = match remembered {
+            // Who remembers the way would come right back.
+            Some(_) => Progress::default(),
+            None => old::cut(s, step, wait, &left),
+        };
+        let connected = Connected::of(&s.look, s.streaks, wait, left, to_deadline);
+        progress.records.extend(note(s, &connected, waited));
+        progress.waits.push(Waiting::Connections(connected));
+        return Decision::Go(progress);
     }
     if let Some((through, time)) = remembered {
         let (instance, server) = (through.target.instance.clone(), through.target.server.clone());
         return Decision::Go(Progress::wait(Waiting::Remembered { instance, server, left: time }));
     }
-    let quiet = s.streaks.quiet_for(&wait.listener, s.look.now).unwrap_or_default();
-    Decision::Go(if quiet >= wait.policy.settle {
-        Progress::record(Event::Drained { listener: wait.listener.clone() })
+    let listener = wait.listener.clone();
+    Decision::Go(if quiet >= policy.settle {
+        Progress::record(Event::Drained { listener })
     } else {
-        Progress::wait(Waiting::Settling {
-            listener: wait.listener.clone(),
-            left: wait.policy.settle.saturating_sub(quiet),
-        })
+        let came = came(s, wait, waited);
+        Progress::wait(Waiting::Settling { listener, left: policy.settle.saturating_sub(quiet), came })
     })
+}
+
+/// What became known of the end, or changed; seldom, and the seldomer the longer it takes.
+fn note(s: &Situation<'_>, connected: &Connected, waited: Duration) -> Option<Event> {
+    let verdict = connected.verdict?;
+    if let Some(noted) = s.state.noted.get(&connected.listener) {
+        let same = noted.verdict.is_some_and(|before| before.word() == verdict.word());
+        if same || age(s.look.now, noted.at) < NOTE_EVERY.max(waited / 10) {
+            return None;
+        }
+    }
+    let (listener, oldest) = (connected.listener.clone(), connected.oldest.clone());
+    Some(Event::Stragglers { listener, remaining: connected.total, verdict, oldest })
+}
+
+/// How long ago the last client came to the drained node.
+fn came(s: &Situation<'_>, wait: &ConnectionWait, waited: Duration) -> Option<Duration> {
+    let ago = s.streaks.lasting(&wait.listener)?.came(s.look.now)?;
+    (ago + A_MOMENT < waited).then_some(ago)
 }
 
 /// The way that clients remember longest, and for how long: a record's TTL, counted from when every server had
@@ -94,16 +124,25 @@ fn out_since(s: &Situation<'_>, through: &Through) -> Option<Timestamp> {
     Some(again.map_or(*at, |again| again.max(*at)))
 }
 
-fn deadline(wait: &ConnectionWait, left: &Residual, remembered: Option<(&Through, Duration)>) -> Decision {
+fn deadline(
+    s: &Situation<'_>,
+    wait: &ConnectionWait,
+    left: &Residual,
+    remembered: Option<(&Through, Duration)>,
+) -> Decision {
     let policy = wait.policy.on_deadline;
+    let (oldest, _) = connected::oldest(&s.look, s.streaks, wait, left);
     let listener = wait.listener.clone();
-    let records = vec![Event::DeadlineReached { listener, remaining: left.total, policy }];
-    let after = Short(wait.policy.deadline);
+    let records = vec![Event::DeadlineReached { listener, remaining: left.total, policy, left: oldest }];
+    let after = Short(age(s.look.now, s.state.armed_at).min(wait.policy.deadline));
     let why = match remembered {
-        Some((through, time)) if left.total == 0 => {
+        _ if left.total > 0 => {
+            format!("{} still has {} connections of {} after {after}", wait.node, left.total, wait.listener)
+        }
+        Some((through, time)) => {
             format!("answers with {} may still be remembered for {} after {after}", through.target.server, Short(time))
         }
-        _ => format!("{} still has {} connections of {} after {after}", wait.node, left.total, wait.listener),
+        None => format!("clients of {} keep coming to {} after {after}", wait.listener, wait.node),
     };
     match policy {
         OnDeadline::Hold => Decision::Hold { records, why },
@@ -112,85 +151,17 @@ fn deadline(wait: &ConnectionWait, left: &Residual, remembered: Option<(&Through
     }
 }
 
-pub(super) fn still(wait: &ConnectionWait, left: Residual, time: Duration) -> Waiting {
-    let mut unexplained = left.unexplained;
-    unexplained.truncate(MAX_LISTED);
-    Waiting::Connections {
-        node: wait.node.clone(),
-        listener: wait.listener.clone(),
-        total: left.total,
-        sessions: left.by_instance,
-        unexplained,
-        left: time,
-    }
-}
-
-/// Cuts what is left at every load balancer, then gives it a moment to be gone.
-fn close(s: &Situation<'_>, step: usize, wait: &ConnectionWait) -> Progress {
-    let mut progress = Progress::default();
-    // Clients that are bound to the node would be back at once: they are sent elsewhere first.
-    for through in wait.through.iter().filter(|t| t.target.role.is_driven()) {
-        let bound = s.look.member(&through.target).is_ok_and(|m| m.admits_bound);
-        if bound && is_bound(s, wait) {
-            let target = &through.target;
-            progress.merge(routes::close(s, step, std::slice::from_ref(target)));
-        }
-    }
-    if !progress.is_proven() {
-        return progress;
-    }
-    let mut cut_at = None;
-    for through in wait.through.iter().filter(|t| t.target.role.is_driven()) {
-        let effect = Effect::CloseConnections {
-            route: through.target.route.clone(),
-            instance: through.target.instance.clone(),
-            server: through.target.server.clone(),
-        };
-        cut_at =
-            cut_at.max(s.state.attempt(step, &effect).filter(|a| a.outcome == Outcome::Acknowledged).map(|a| a.at));
-        progress.merge(s.pursue(step, effect, None));
-    }
-    if !progress.is_proven() {
-        return progress;
-    }
-    match (s.look.residual(wait), cut_at) {
-        (Err(waiting), _) => Progress::wait(waiting),
-        (Ok(left), at) if left.total > 0 && at.is_none_or(|at| age(s.look.now, at) < CLOSING_TIME) => {
-            cut_sockets(s, step, wait, left, cut_at)
-        }
-        (Ok(_), _) => Progress::default(),
-    }
-}
-
-fn is_bound(s: &Situation<'_>, wait: &ConnectionWait) -> bool {
+/// Whether clients of the listener are bound to a node.
+pub(super) fn is_bound(s: &Situation<'_>, wait: &ConnectionWait) -> bool {
     s.settings.service(&wait.listener.service).is_some_and(|service| service.sessions.affinity != Affinity::None)
 }
 
-/// What no load balancer holds is cut on the node itself, then all gets a moment to be gone.
-fn cut_sockets(
-    s: &Situation<'_>,
-    step: usize,
-    wait: &ConnectionWait,
-    left: Residual,
-    cut_at: Option<Timestamp>,
-) -> Progress {
-    let port = wait.port;
-    let earlier =
-        |a: &&Attempt| a.step == step && matches!(&a.effect, Effect::CloseSockets { port: p, .. } if *p == port);
-    let first = s.state.attempts.iter().filter(earlier).map(|a| a.at).min();
-    if first.is_some_and(|at| age(s.look.now, at) >= CLOSING_TIME) {
-        return Progress::default();
-    }
-    let mut peers = left.unexplained.clone();
-    peers.sort_unstable();
-    peers.truncate(MAX_CUT);
-    let mut progress = Progress::default();
-    if !peers.is_empty() {
-        progress = s.pursue(step, Effect::CloseSockets { node: wait.node.clone(), port, peers }, None);
-    }
-    if progress.is_proven() {
-        let since = cut_at.or(first).map_or(Duration::ZERO, |at| age(s.look.now, at));
-        progress.waits.push(still(wait, left, CLOSING_TIME.saturating_sub(since)));
-    }
-    progress
+/// Whether a load balancer lets clients in that are bound to the node, and the service has such.
+pub(super) fn lets_bound_in(s: &Situation<'_>, wait: &ConnectionWait, through: &Through) -> bool {
+    is_bound(s, wait) && s.look.member(&through.target).is_ok_and(|member| member.admits_bound)
+}
+
+/// The load balancers that hold connections and take orders.
+pub(super) fn balancers(wait: &ConnectionWait) -> impl Iterator<Item = &Through> {
+    wait.through.iter().filter(|t| t.target.role.is_driven() && !t.blind)
 }

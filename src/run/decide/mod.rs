@@ -6,6 +6,8 @@
 
 mod cluster;
 mod connections;
+mod cut;
+mod old;
 mod pursue;
 mod readmit;
 mod routes;

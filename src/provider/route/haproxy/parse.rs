@@ -137,15 +137,24 @@ pub(super) fn forced_and_weight(exact: &Exact) -> Option<(u32, u32)> {
     (forced & !(FORCED_MAINT | FORCED_DRAIN) == 0).then_some((forced, weight))
 }
 
+/// One value of `show info`.
+fn info<'a>(answer: &'a str, key: &str) -> Option<&'a str> {
+    answer.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(str::trim)
+}
+
+/// The process that answered `show info`.
+pub(super) fn pid(answer: &str) -> Option<u64> {
+    info(answer, "Pid")?.parse().ok()
+}
+
 /// Reads one whole answer about `backend`.
 pub(super) fn snapshot(answer: &str, backend: &str) -> Result<Snapshot, String> {
     if answer.lines().any(|line| line == "No such proxy." || line == "Can't find backend.") {
         return Err(format!("there is no backend {backend}"));
     }
-    let info = |key: &str| answer.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(str::trim);
-    let pid = info("Pid").and_then(|pid| pid.parse().ok()).ok_or("'show info' names no Pid")?;
+    let pid = pid(answer).ok_or("'show info' names no Pid")?;
     // A process id can come again after a restart (in a container it always does), so the start belongs to it.
-    let generation = match info("Start_time_sec") {
+    let generation = match info(answer, "Start_time_sec") {
         Some(start) => format!("{pid}@{start}"),
         None => format!("{pid}"),
     };
@@ -226,14 +235,6 @@ pub(super) fn workers(answer: &str) -> Result<(Vec<u64>, Vec<u64>), String> {
         Some(_) => Ok((current, old)),
         None => Err(format!("no list of workers in 'show proc': {}", first_words(answer))),
     }
-}
-
-/// The ids of the sessions on one server, from `show sess`.
-pub(super) fn sessions<'a>(answer: &'a str, backend: &str, server: &str) -> Vec<&'a str> {
-    let (backend, server) = (format!("be={backend}"), format!("srv={server}"));
-    let on_server = |line: &&str| line.split(' ').any(|w| w == backend) && line.split(' ').any(|w| w == server);
-    let id = |line: &'a str| line.split_once(':').map(|(id, _)| id).filter(|id| id.starts_with("0x"));
-    answer.lines().filter(on_server).filter_map(id).collect()
 }
 
 /// The beginning of an answer, for an error message.

@@ -149,13 +149,3 @@ fn a_receipt_of_another_kind_is_not_understood() {
     assert_eq!(forced_and_weight(&Exact(json!({ "weight": 7 }))), None);
     assert_eq!(forced_and_weight(&Exact(json!("drain"))), None);
 }
-
-#[test]
-fn sessions_are_found_by_their_server() {
-    let answer = "0x561b: proto=tcpv4 src=127.0.0.1:47568 fe=f be=app srv=n1 ts=00 epoch=0 age=2s\n\
-                  0x83da: proto=sockpair src=unix:4 fe=GLOBAL be=<NONE> srv=<none> ts=00\n\
-                  0x7f31: proto=tcpv4 src=127.0.0.1:47584 fe=f be=app srv=n12 ts=00\n\
-                  0x7f32: proto=tcpv4 src=127.0.0.1:47584 fe=f be=app2 srv=n1 ts=00\n\n";
-    assert_eq!(sessions(answer, "app", "n1"), ["0x561b"]);
-    assert!(sessions("Permission denied\n", "app", "n1").is_empty());
-}
