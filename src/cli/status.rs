@@ -252,9 +252,9 @@ fn text(status: &Status) -> String {
         let executor = run.executor.as_deref().unwrap_or("nobody executes it");
         let (report, what) = (&run.report, &run.what);
         let _ = writeln!(text, "\nRun {} is {} ({executor})\n  {what}", report.run, report.result);
-        report.straggler_lines().iter().for_each(|line| {
+        for line in report.straggler_lines() {
             let _ = writeln!(text, "  {line}");
-        });
+        }
         let _ = writeln!(text, "  {}\n  {}", report.node_state, report.next);
     }
     for (title, lines) in &[("Unknown", &status.unknown), ("Warnings", &status.warnings)] {

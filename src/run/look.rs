@@ -172,6 +172,8 @@ fn shows_desired(member: &MemberView, desired: &Desired, attempted: Option<Durat
         Desired::Serving { weight } => member.admission == Admission::Serving && member.weight == *weight,
         Desired::Exactly { exact } => &member.exact == exact,
         // A check that passed again within moments of the reset is fresh as well: the state changed after it.
+        // Where nothing is checked, none can pass: HAProxy's maintenance counts as failing and ends by itself never.
+        Desired::FreshCheck if member.admission == Admission::Out => member.health == Health::Unchecked,
         Desired::FreshCheck => match (&member.health, member.since_change, attempted) {
             (Health::Passing, Some(change), Some(ago)) => change <= ago,
             (Health::Passing, ..) => false,

@@ -8,8 +8,8 @@
 //!
 //! Three things make such a rate wrong, and each has its answer:
 //! * Short requests leave first, long streams stay. So only the later half of the time counts (a minute at least); and
-//!   where nobody has left for so long that the rate would make it a chance of one in twenty, the rate is taken from
-//!   that silence.
+//!   where nobody has left for so long that the rate would make it a chance of one in twenty, nothing is said until that
+//!   silence is a minute long, and then the rate is taken from the silence.
 //! * New clients hide those that leave. So nothing before the last arrival counts, and where they keep arriving there
 //!   is no rate: that is a verdict of its own.
 //! * Few samples say nothing, and then nothing is said.
@@ -29,6 +29,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 const ENOUGH: u64 = 3;
 /// A silence this many mean departures long has a chance of one in twenty.
 const SILENCE: f64 = 3.0;
+/// A silence up to which a rate is believed early.
+const EARLY_SILENCE: f64 = 1.0;
 /// An end within this time is soon.
 const SOON: Duration = Duration::from_secs(30);
 /// Time between two samples that are kept, to begin with.
@@ -134,7 +136,10 @@ impl Series {
         match seen.gone {
             0 if span(steady) >= window => Some(Verdict::Never { since: unchanged(&samples) }),
             0 => None,
-            gone if gone >= ENOUGH || span(steady) >= WINDOW => Some(estimate(newest.left, &seen)),
+            _ if span(steady) >= WINDOW && (seen.is_believed() || unchanged(&samples) >= WINDOW) => {
+                Some(estimate(newest.left, &seen))
+            }
+            gone if gone >= ENOUGH && seen.goes_on() => Some(estimate(newest.left, &seen)),
             _ => None,
         }
     }
@@ -163,10 +168,21 @@ impl Seen {
         seen
     }
 
+    /// Whether they still leave about as they did: the short ones may all be gone, and the rest may stay.
+    fn goes_on(&self) -> bool {
+        self.gone as f64 * self.silence <= EARLY_SILENCE * self.exposure
+    }
+
+    /// Whether the silence since the last departure may be chance. One or two departures are a rate only where they
+    /// are not long ago.
+    fn is_believed(&self) -> bool {
+        let silent = self.silence / self.exposure;
+        self.gone as f64 * silent <= SILENCE && (self.gone >= ENOUGH || silent <= 0.5)
+    }
+
     /// Departures a second of one connection.
     fn rate(&self) -> f64 {
-        let rate = self.gone as f64 / self.exposure;
-        if rate * self.silence > SILENCE { 1.0 / self.silence } else { rate }
+        if self.is_believed() { self.gone as f64 / self.exposure } else { 1.0 / self.silence }
     }
 }
 

@@ -87,7 +87,7 @@ impl Primary {
         let port = free_port();
         let config = format!(
             "{}include \"{at}/drain.key\"; include \"{at}/guest.key\";\n\
-             zone \"lab.example\" {{ type primary; file \"lab.db\"; allow-update {{ key drain; }}; notify explicit; {also} {clause} }};\n",
+             zone \"lab.example\" {{ type primary; file \"lab.db\"; update-policy {{ grant drain zonesub ANY; grant guest name app.lab.example A; }}; notify explicit; {also} {clause} }};\n",
             options(at, port),
             at = at.display(),
         );
@@ -101,7 +101,8 @@ impl Primary {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// A key file: `drain` is right; `secret`, `name` and `algorithm` are wrong in that; `guest` may change nothing.
+    /// A key file: `drain` is right; `secret`, `name` and `algorithm` are wrong in that; `guest` may change the addresses of `app` and nothing
+    /// else.
     pub fn key(&self, name: &str) -> PathBuf {
         self.directory.path().join(format!("{name}.key"))
     }

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use tidegate::{
     model::{
         ClusterView, Desired, InstanceName, InstanceView, NodeName, Ownership, Readiness, RouteId, RunId, ServiceName,
-        SocketsView, UnitName, UnitView,
+        SocketsView, Stragglers, UnitName, UnitView,
     },
     provider::{Clock, ClusterControl, NodeTraffic, Prober, ProviderError, Result, RouteProvider, UnitControl, World},
     run::proof::{Release, StandbyPermit},
@@ -170,6 +170,27 @@ impl RouteProvider for Edge {
         })
         .await
     }
+
+    async fn stragglers(&self, instance: &InstanceName, server: &str) -> Result<Option<Stragglers>> {
+        let lb = self.lb(instance)?;
+        let time = {
+            let mut sim = self.sim();
+            sim.lists += 1;
+            sim.list_time
+        };
+        sleep(Duration::from_millis(time)).await;
+        self.read(|sim| Ok(sim.stragglers(lb, server))).await
+    }
+
+    async fn close_one(&self, instance: &InstanceName, server: &str, id: &str) -> Result<()> {
+        let lb = self.lb(instance)?;
+        let (server, id) = (server.to_owned(), id.to_owned());
+        self.write(move |sim| {
+            sim.cut_session(lb, &server, &id);
+            Ok(())
+        })
+        .await
+    }
 }
 
 fn words(desired: &Desired) -> String {
@@ -265,14 +286,20 @@ impl NodeTraffic for Edge {
             let peers = list
                 .into_iter()
                 .map(|(lb, port)| SocketAddr::from(([10, 0, 0, 101 + u8::try_from(lb).unwrap_or(0)], port)));
-            let peers: BTreeSet<SocketAddr> = peers.collect();
+            let direct = if node.as_str() == crate::NODE { sim.direct.clone() } else { vec![] };
+            let peers: BTreeSet<SocketAddr> = peers.chain(direct).collect();
             Ok(SocketsView { peers: peers.into_iter().collect() })
         })
         .await
     }
 
-    async fn close(&self, node: &NodeName, _port: u16, _peers: &[SocketAddr]) -> Result<()> {
-        Err(ProviderError::Refused(format!("every socket of {node} is a load balancer's")))
+    async fn close(&self, node: &NodeName, _port: u16, peers: &[SocketAddr]) -> Result<()> {
+        let (node, peers) = (node.clone(), peers.to_vec());
+        self.write(move |sim| match sim.cut_direct(&peers) {
+            true => Ok(()),
+            false => Err(ProviderError::Refused(format!("every socket of {node} is a load balancer's"))),
+        })
+        .await
     }
 }
 

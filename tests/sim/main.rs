@@ -4,13 +4,16 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "a test may fail loudly")]
 
+mod clients;
 mod crash;
 mod edges;
+mod lasting;
 mod scenarios;
 mod world;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use clients::Bound;
 use crash::{At, Mortal};
 use edges::Edge;
 use tidegate::{
@@ -320,9 +323,15 @@ pub fn on_virtual_time<T>(scenario: impl Future<Output = T>) -> T {
 async fn one_seed(seed: u64) -> Result<(), String> {
     let mut rng = fastrand::Rng::with_seed(seed ^ 0x7469_6465);
     let faults = Faults::random(&mut rng);
-    let sim = Sim::new(seed, faults);
+    let mut sim = Sim::new(seed, faults);
     let weight = sim.lbs[0].servers[NODE].weight;
-    let mut stage = Stage::new(sim, settings());
+    let mut settings = settings();
+    if rng.u8(0..3) == 0 {
+        // Clients with a cookie that come more seldom than the drain needs to settle.
+        settings.services[0].sessions.affinity = cfg::Affinity::Cookie;
+        sim.bound = (0..rng.usize(1..4)).map(|_| Bound::to(NODE, rng.u64(1_500..6_000))).collect();
+    }
+    let mut stage = Stage::new(sim, settings);
     let mut crashes = rng.u32(0..4);
     let mut at = move || {
         if crashes == 0 {

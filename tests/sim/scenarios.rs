@@ -26,15 +26,11 @@ fn weight(stage: &Stage) -> u32 {
 }
 
 /// A client that stays for an hour of virtual time.
-fn long_request(stage: &Stage) {
-    let mut sim = stage.edge.sim();
-    let end = sim.now + 3_600_000;
-    if let Some(server) = sim.lbs[0].servers.get_mut(NODE) {
-        server.sessions.extend([end, end, end]);
-    }
+pub fn long_request(stage: &Stage) {
+    stage.edge.sim().stay(0, NODE, 3, 3_600_000);
 }
 
-async fn events(stage: &Stage) -> Vec<Event> {
+pub async fn events(stage: &Stage) -> Vec<Event> {
     let mut events = Vec::new();
     for run in stage.runs().await.iter().rev() {
         events.extend(stage.store.records(&run.run).await.unwrap().into_iter().map(|r| r.event));
@@ -42,7 +38,7 @@ async fn events(stage: &Stage) -> Vec<Event> {
     events
 }
 
-fn deadline_stage(policy: OnDeadline) -> Stage {
+pub fn deadline_stage(policy: OnDeadline) -> Stage {
     let mut settings = settings();
     settings.services[0].connections.deadline = Duration::from_secs(5);
     settings.services[0].connections.on_deadline = policy;

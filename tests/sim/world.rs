@@ -1,13 +1,15 @@
 //! The simulated world: three nodes, two load balancers with checks and clients, a cluster with Pacemaker's habits.
 //! It moves in steps of 20 ms of virtual time, from one seed, and counts every request that it loses.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use fastrand::Rng;
 use jiff::Timestamp;
 use tidegate::model::{
     Admission, CloneInstance, ClusterView, Exact, Health, InstanceView, Member, MemberView, NodeName, Ownership, Role,
 };
+
+use crate::clients::{Bound, Session};
 
 pub const STEP: u64 = 20;
 pub const SERVERS: [&str; 3] = ["node-1", "node-2", "node-3"];
@@ -78,7 +80,7 @@ pub struct Server {
     pub unchecked_yet: bool,
     streak: u32,
     changed: u64,
-    pub sessions: Vec<u64>,
+    pub sessions: Vec<Session>,
     pub idle: u64,
     pub requests: u64,
     pub errors: u64,
@@ -127,6 +129,15 @@ pub struct Sim {
     pub lost: u64,
     /// Sessions that a policy cut on purpose.
     pub cut: u64,
+    /// How old each of those was that were cut one by one.
+    pub cut_ages: Vec<u64>,
+    /// Clients with a cookie.
+    pub bound: Vec<Bound>,
+    /// Clients of the drained node that go around every load balancer.
+    pub direct: Vec<SocketAddr>,
+    /// How long a list of sessions takes, and how many were asked for.
+    pub list_time: u64,
+    pub lists: u64,
     pub broken: Vec<Broken>,
     /// Effects as they happened: the servers' own log.
     pub log: Vec<(u64, String)>,
@@ -134,6 +145,7 @@ pub struct Sim {
     pub watched_since: Option<u64>,
     past: Vec<ClusterView>,
     port: u16,
+    pub ids: u64,
 }
 
 impl Sim {
@@ -175,11 +187,17 @@ impl Sim {
             nodes: SERVERS.iter().map(|s| (NodeName::from(*s), node.clone())).collect(),
             lost: 0,
             cut: 0,
+            cut_ages: vec![],
+            bound: vec![],
+            direct: vec![],
+            list_time: 30,
+            lists: 0,
             broken: vec![],
             log: vec![],
             watched_since: None,
             past: vec![],
             port: 40_000,
+            ids: 0,
         }
     }
 
@@ -191,6 +209,7 @@ impl Sim {
             self.units();
             self.checks();
             self.traffic();
+            self.bound_clients();
             if self.now.is_multiple_of(100) {
                 let view = self.cluster_now();
                 self.past.push(view);
@@ -300,7 +319,7 @@ impl Sim {
             for name in SERVERS {
                 let Some(server) = self.lbs[lb].servers.get_mut(name) else { continue };
                 let before = server.sessions.len();
-                server.sessions.retain(|end| *end > now);
+                server.sessions.retain(|s| s.end > now);
                 server.idle = (server.idle + (before - server.sessions.len()) as u64).min(3);
             }
             for _ in 0..self.rng.usize(0..3) {
@@ -333,11 +352,12 @@ impl Sim {
         };
         let answered = self.runs(&name) && self.answers(&name);
         let end = self.now + self.rng.u64(20..self.faults.longest_session.max(21));
+        let session = self.session(end);
         let Some(server) = self.lbs[lb].servers.get_mut(&name) else { return };
         server.requests += 1;
         if answered {
             server.idle = server.idle.saturating_sub(1);
-            server.sessions.push(end);
+            server.sessions.push(session);
         } else {
             server.errors += 1;
             self.lost += u64::from(!excused);
@@ -378,6 +398,10 @@ impl Sim {
     pub fn health_down(&mut self, lb: usize, name: &str) {
         let now = self.now;
         if let Some(server) = self.lbs[lb].servers.get_mut(name) {
+            // In maintenance nothing is checked: the way to a check leads through drain.
+            if server.admin == Admin::Maint {
+                server.admin = Admin::Drain;
+            }
             (server.up, server.streak, server.changed) = (false, 0, now);
         }
     }
@@ -463,10 +487,10 @@ impl Sim {
                 Admin::Drain => Admission::Draining,
                 Admin::Maint => Admission::Out,
             },
-            health: if s.up && !s.unchecked_yet {
-                Health::Passing
-            } else {
-                Health::Failing { reason: if s.unchecked_yet { "INI" } else { "L7STS/503" }.into() }
+            health: match s.admin {
+                Admin::Maint => Health::Failing { reason: "MAINT".into() },
+                _ if s.up && !s.unchecked_yet => Health::Passing,
+                _ => Health::Failing { reason: if s.unchecked_yet { "INI" } else { "L7STS/503" }.into() },
             },
             weight: s.weight,
             sessions: s.sessions.len() as u64,
@@ -475,6 +499,7 @@ impl Sim {
             errors_total: s.errors,
             since_change: Some(Duration::from_secs((self.now - s.changed) / 1000)),
             exact: exact(s.admin, s.weight),
+            admits_bound: s.admin == Admin::Drain,
             ..MemberView::default()
         };
         InstanceView {
@@ -500,7 +525,7 @@ impl Sim {
 
 /// A load balancer that reloads sends clients to a drained node until somebody sees it: four seconds (calls are lost)
 /// after the reload, after a program watches, or after the load balancer can be reached again.
-fn excused(faults: &Faults, watched: Option<u64>, number: usize, lb: &Lb, now: u64) -> bool {
+pub fn excused(faults: &Faults, watched: Option<u64>, number: usize, lb: &Lb, now: u64) -> bool {
     let Some(at) = lb.reloaded_at else { return false };
     let Some(watched) = watched else { return true };
     let at = at.max(watched);

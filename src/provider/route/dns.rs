@@ -106,23 +106,20 @@ impl Dns {
         self.settings.servers.iter().chain(&self.settings.secondaries)
     }
 
-    /// Where an instance is. Names that only the zone knows are looked up once, and again while they have no address.
+    /// Where an instance is. Names that only the zone knows are looked up once, and again where nobody answers there.
     async fn places(&self, instance: &InstanceName) -> Result<Vec<SocketAddr>> {
         if let Some(server) = self.configured().find(|server| &server.name == instance) {
             return server.addresses(self.limit).await;
         }
-        let known = |found: &BTreeMap<InstanceName, Found>| {
-            found.get(instance).map(|f| f.addresses.clone()).filter(|addresses| !addresses.is_empty())
+        let known = lock(&self.found).get(instance).cloned();
+        let found = match known {
+            Some(found) => found,
+            None => {
+                let unknown = || ProviderError::Refused(format!("the zone {} has no server {instance}", self.zone));
+                self.find().await?.remove(instance).ok_or_else(unknown)?
+            }
         };
-        if let Some(addresses) = known(&lock(&self.found)) {
-            return Ok(addresses);
-        }
-        let found = self.find().await?;
-        match (known(&found), found.contains_key(instance)) {
-            (Some(addresses), _) => Ok(addresses),
-            (None, true) => Err(ProviderError::Unreachable(format!("{instance} cannot be looked up"))),
-            (None, false) => Err(ProviderError::Refused(format!("the zone {} has no server {instance}", self.zone))),
-        }
+        if found.addresses.is_empty() { found.server.addresses(self.limit).await } else { Ok(found.addresses) }
     }
 
     /// Asks the first configured server that answers for the zone's servers.
@@ -213,28 +210,22 @@ impl RouteProvider for Dns {
 
     async fn observe(&self, instance: &InstanceName) -> Result<InstanceView> {
         let places = self.places(instance).await?;
-        let readings = try_join_all(places.iter().map(|address| self.read_at(*address))).await?;
-        let serials: Vec<String> = readings.iter().map(|reading| reading.soa.serial.to_string()).collect();
-        let version = format!("serial {}", serials.join(" and "));
-        let (first, others) =
-            readings.split_first().ok_or_else(|| ProviderError::Unreachable(format!("{instance} has no address")))?;
-        if let Some((other, at)) = others.iter().zip(&places[1..]).find(|(other, _)| other.set != first.set) {
-            return Err(ProviderError::Unexpected(format!(
-                "its machines do not agree ({version}): {} has {}, {at} has {}",
-                places[0],
-                first.set.shown(),
-                other.set.shown()
-            )));
+        let readings = try_join_all(places.iter().map(|address| self.read_at(*address))).await;
+        if matches!(readings, Err(ProviderError::Unreachable(_))) {
+            lock(&self.found).remove(instance);
         }
+        let readings = readings?;
+        let read: Vec<(SocketAddr, Reading)> = places.into_iter().zip(readings).collect();
+        let (set, version) = message::agreed(&read).map_err(ProviderError::Unexpected)?;
         let kind = self.settings.kind;
         let mut warnings = Vec::new();
         if instance == self.driven() {
-            let receipts = self.entries.iter().map(|e| (e.node.to_string(), first.set.receipt(kind, e)));
+            let receipts = self.entries.iter().map(|e| (e.node.to_string(), set.receipt(kind, e)));
             lock(&self.seen).extend(receipts);
-            warnings = self.warnings(&first.set).await;
+            warnings = self.warnings(set).await;
         }
         let generation = format!("zone {}", names::plain(&self.zone));
-        let members = first.set.members(kind, &self.entries);
+        let members = set.members(kind, &self.entries);
         Ok(InstanceView { generation, version: Some(version), members, warnings })
     }
 

@@ -268,7 +268,7 @@ fn commands(member: &str, now: &Server, desired: &Desired) -> Result<Vec<String>
 
 /// Where checks run, whatever they said until now is void. In maintenance none run, so that is left for drain.
 fn fresh_check(member: &str, now: &Server) -> Result<Vec<String>> {
-    if let Some(tracked) = &now.tracked {
+    if let Some(tracked) = now.tracked.as_ref().filter(|_| now.forced() & FORCED_MAINT == 0) {
         let reason = format!("{member} follows the checks of {tracked}: ask for a fresh check there");
         return Err(ProviderError::Refused(reason));
     }

@@ -137,7 +137,10 @@ fn deadline(
     let after = Short(age(s.look.now, s.state.armed_at).min(wait.policy.deadline));
     let why = match remembered {
         _ if left.total > 0 => {
-            format!("{} still has {} connections of {} after {after}", wait.node, left.total, wait.listener)
+            let verdict = s.streaks.lasting(&wait.listener).and_then(|l| l.verdict());
+            let verdict = verdict.map(|v| format!("; {v}")).unwrap_or_default();
+            let (n, plural) = (left.total, if left.total == 1 { "" } else { "s" });
+            format!("{} still has {n} connection{plural} of {} after {after}{verdict}", wait.node, wait.listener)
         }
         Some((through, time)) => {
             format!("answers with {} may still be remembered for {} after {after}", through.target.server, Short(time))

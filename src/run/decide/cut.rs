@@ -126,7 +126,8 @@ fn over(s: &Situation<'_>, step: usize, wait: &ConnectionWait, cut: &Cut, left: 
         member.and_then(Result::ok).map_or(0, |member| member.sessions)
     };
     let gone = |held: &Held| Held { connections: held.connections.saturating_sub(still(held)), ..held.clone() };
-    let taken = socket_cuts(s, step, wait, cut.at).filter(|(a, _)| a.outcome == Outcome::Acknowledged);
+    let is_taken = |a: &Attempt| matches!(a.outcome, Outcome::Accepted | Outcome::Acknowledged);
+    let taken = socket_cuts(s, step, wait, cut.at).filter(|(a, _)| is_taken(a));
     let sockets: BTreeSet<_> =
         taken.flat_map(|(_, peers)| peers).filter(|peer| !left.unexplained.contains(peer)).collect();
     Event::Cut {

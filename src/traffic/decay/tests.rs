@@ -114,11 +114,14 @@ fn a_rare_departure_is_not_never_for_long() {
 /// A silence that the rate makes very unlikely is believed more than the rate.
 #[test]
 fn a_rate_that_has_ended_is_not_believed() {
-    let fast = (0..10).map(|t| 100 - 9 * t);
-    let seen = series(fast.chain(std::iter::repeat_n(10, 20)));
+    let fast = || (0..10).map(|t| 100 - 9 * t);
+    let early = series(fast().chain(std::iter::repeat_n(10, 20)));
+    assert_eq!(early.verdict(), None, "the short ones have left, and nobody knows the others yet");
+    // Two minutes in which they came down evenly, then 70 seconds in which none of ten left: 700 connection-seconds.
+    let even = (0..121).map(|t| 100 - 3 * t / 4);
+    let seen = series(even.chain(std::iter::repeat_n(10, 70)));
     let Some(said) = left(seen.verdict()) else { panic!("no verdict: {:?}", seen.verdict()) };
-    // Nine a second left of a hundred, and then nobody for twenty seconds: 200 connection-seconds of silence.
-    assert!((400.0..800.0).contains(&said), "{said}");
+    assert!((1_700.0..2_400.0).contains(&said), "{said}");
 }
 
 #[test]

@@ -99,7 +99,7 @@ pub(super) static KEYS: [Key; 11] = [
         "ttl-during-maintenance",
         Form::Duration(SECOND, WEEK),
         Need::Optional("the TTL is never changed"),
-        "The TTL ahead of a planned window.",
+        "The TTL ahead of a planned window; `ttl` says which one comes back after it.",
     ),
     key(
         "key-file",

@@ -4,6 +4,8 @@
 //! the one that was read (2.4.2), and that the zone has the serial that was read with it. The first guards the values;
 //! TTLs cannot be named in a prerequisite, and the serial guards those.
 
+use std::net::SocketAddr;
+
 use hickory_proto::{
     op::{Edns, Message, MessageType, OpCode, Query, ResponseCode},
     rr::{DNSClass, Name, RData, Record, RecordType, rdata::SOA},
@@ -98,6 +100,21 @@ pub(super) fn soa(answer: &Message, zone: &Name) -> Result<SOA, String> {
     found.ok_or_else(|| format!("it has no zone {zone}"))
 }
 
+/// What the machines behind one name hold, which must be the same, and the serials that they are at.
+pub(super) fn agreed(read: &[(SocketAddr, Reading)]) -> Result<(&RrSet, String), String> {
+    let serials: Vec<String> = read.iter().map(|(_, reading)| reading.soa.serial.to_string()).collect();
+    let version = format!("serial {}", serials.join(" and "));
+    let [(at, first), others @ ..] = read else { return Err("it has no address".into()) };
+    match others.iter().find(|(_, other)| other.set != first.set) {
+        None => Ok((&first.set, version)),
+        Some((there, other)) => Err(format!(
+            "its machines do not agree ({version}): {at} has {}, {there} has {}",
+            first.set.shown(),
+            other.set.shown()
+        )),
+    }
+}
+
 /// An update of one set, all or nothing.
 pub(super) fn update(
     zone: &Name,
@@ -145,3 +162,6 @@ pub(super) fn code(code: ResponseCode) -> String {
     };
     name.to_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use hickory_proto::rr::{Name, RData, RecordType};
 use serde::{Deserialize, Serialize};
 use tokio::{net::lookup_host, time::timeout};
@@ -106,40 +107,35 @@ pub(super) async fn of_zone(
     if hosts.is_empty() {
         return Err(ProviderError::Unexpected(format!("{}: the zone {zone} names no servers", line.server())));
     }
-    let mut places = BTreeSet::new();
-    for server in known {
-        // One that cannot be looked up is no other server than itself.
-        places.extend(server.addresses(limit).await.unwrap_or_default());
-    }
-    let mut found = BTreeMap::new();
+    // One that cannot be looked up is no other server than itself.
+    let places = join_all(known.iter().map(|server| server.addresses(limit))).await;
+    let places: BTreeSet<SocketAddr> = places.into_iter().flatten().flatten().collect();
+    let mut found = Vec::new();
     for host in hosts {
         let plain = names::plain(&host);
         if known.iter().any(|server| server.name.as_str() == plain || same_host(&server.host, &host)) {
             continue;
         }
-        let server = Server::at(plain, PORT, None);
-        let addresses = look_up(line, zone, &host, &server, limit).await.unwrap_or_default();
-        if addresses.is_empty() || !addresses.iter().all(|address| places.contains(address)) {
-            found.insert(server.name.clone(), Found { server, addresses });
-        }
+        let addresses = if zone.zone_of(&host) { within(line, &host).await } else { None };
+        found.push(Found { server: Server::at(plain, PORT, None), addresses: addresses.unwrap_or_default() });
     }
-    Ok(found)
+    let found = join_all(found.into_iter().map(|found| async move {
+        let addresses = match found.addresses.is_empty() {
+            true => found.server.addresses(limit).await.unwrap_or_default(),
+            false => found.addresses,
+        };
+        Found { addresses, ..found }
+    }));
+    let other = |found: &Found| found.addresses.is_empty() || !found.addresses.iter().all(|a| places.contains(a));
+    Ok(found.await.into_iter().filter(other).map(|found| (found.server.name.clone(), found)).collect())
 }
 
 fn same_host(text: &str, host: &Name) -> bool {
     names::full(text).is_ok_and(|name| name == *host)
 }
 
-async fn look_up(
-    line: &mut Line,
-    zone: &Name,
-    host: &Name,
-    server: &Server,
-    limit: Duration,
-) -> Result<Vec<SocketAddr>> {
-    if !zone.zone_of(host) {
-        return server.addresses(limit).await;
-    }
+/// The addresses of a name in the zone; `None` below a delegation, which is not this server's to know.
+async fn within(line: &mut Line, host: &Name) -> Option<Vec<SocketAddr>> {
     let mut found = BTreeSet::new();
     for kind in [RecordType::A, RecordType::AAAA] {
         let Ok(answer) = line.authority(&message::question(host, kind, false)).await else { continue };
@@ -151,11 +147,7 @@ async fn look_up(
         let addresses = answer.answers.iter().filter_map(|record| address(&record.data));
         found.extend(addresses.map(|address| SocketAddr::new(address, PORT)));
     }
-    // A name below a delegation is no longer this server's to know.
-    match some_version(found) {
-        Some(addresses) => Ok(addresses),
-        None => server.addresses(limit).await,
-    }
+    some_version(found)
 }
 
 #[cfg(test)]

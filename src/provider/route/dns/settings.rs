@@ -262,12 +262,14 @@ fn ttl(r: &Reader<'_>, key: &str, problems: &mut Problems) -> Option<Option<u32>
 
 fn ttl_below(r: &Reader<'_>, usual: Option<Option<u32>>, problems: &mut Problems) -> Option<Option<u32>> {
     let during = ttl(r, "ttl-during-maintenance", problems)?;
-    if let (Some(during), Some(Some(usual))) = (during, usual)
-        && during >= usual
-    {
-        let message = format!("the TTL during maintenance ({during} s) is no shorter than the usual one ({usual} s)");
-        r.spot("ttl-during-maintenance").report(problems, message, "");
-    }
+    let problem = match (during, usual) {
+        (Some(_), Some(None)) => "`ttl` is missing: nothing says which TTL is put back".to_owned(),
+        (Some(during), Some(Some(usual))) if during >= usual => {
+            format!("the TTL during maintenance ({during} s) is no shorter than the usual one ({usual} s)")
+        }
+        _ => return Some(during),
+    };
+    r.spot("ttl-during-maintenance").report(problems, problem, "");
     Some(during)
 }
 

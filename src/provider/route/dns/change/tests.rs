@@ -1,3 +1,5 @@
+//! The rules of a change, each as the records that go and come.
+
 use super::*;
 use crate::{model::Exact, provider::route::dns::names};
 

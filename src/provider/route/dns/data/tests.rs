@@ -1,3 +1,5 @@
+//! Records as people write them, as the wire has them, and whose they are.
+
 use super::*;
 
 fn zone() -> Name {

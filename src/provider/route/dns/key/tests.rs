@@ -1,3 +1,5 @@
+//! Key files as BIND and people write them, and those that must not be used.
+
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Members, receipts and what tells two states apart.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What the configuration makes of a route, and what it does not let through.
+
 use crate::config::{self, Settings as Whole};
 
 /// What the configuration makes of a route with these lines; the problems where it makes none.
@@ -80,6 +82,7 @@ fn what_contradicts_itself_is_reported() {
         (&format!("{usual}type = \"HTTPS\"\nrecord = \"1 . ipv4hint={{address}}\""), "tells no node from another"),
         (&format!("{usual}record = \"192.0.2.1\""), "a record with"),
         (&format!("{usual}ttl = \"1s500ms\""), "whole seconds"),
+        (&format!("{usual}ttl-during-maintenance = \"5s\""), "`ttl` is missing"),
         (&format!("{usual}ttl = \"30s\"\nttl-during-maintenance = \"30s\""), "no shorter than"),
         (&format!("{usual}nodes = [\"node-01\", \"node-03\"]"), "no node \\\"node-03\\\""),
     ] {

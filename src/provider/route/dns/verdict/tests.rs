@@ -1,3 +1,5 @@
+//! Answers to an update: signed and not, ours and not.
+
 use hickory_proto::{
     op::{MessageType, OpCode, Query},
     rr::{Name, RecordType, TSigResponseContext, rdata::tsig::TsigAlgorithm},
