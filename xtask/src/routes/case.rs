@@ -115,6 +115,7 @@ impl Case {
         let inner = self.proxies.iter().map(|proxy| match proxy {
             Proxy::Nginx => RouteText::Nginx,
             Proxy::Envoy => RouteText::Envoy,
+            Proxy::Haproxy if self.extra == OUTSIDE => RouteText::HaproxyOutside,
             haproxy => RouteText::Haproxy(*haproxy),
         });
         outer.into_iter().chain(inner).collect()

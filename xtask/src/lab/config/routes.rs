@@ -46,6 +46,8 @@ impl Entrance {
 pub enum RouteText {
     /// HAProxy on the load balancers, or on the nodes themselves.
     Haproxy(Proxy),
+    /// HAProxy on load balancers that can be drained themselves, from the names that lead to them.
+    HaproxyOutside,
     /// NGINX on the load balancers.
     Nginx,
     /// Envoy on the load balancers.
@@ -63,6 +65,7 @@ impl RouteText {
         let table = match self {
             Self::Haproxy(Proxy::Edge) => haproxy(&EDGES, true, ramp)?,
             Self::Haproxy(proxy) => haproxy(&proxy.machines(), false, ramp)?,
+            Self::HaproxyOutside => haproxy(&Proxy::Haproxy.machines(), true, ramp)?,
             Self::Nginx => nginx(ramp),
             Self::Envoy => envoy(ramp),
             Self::Dns(name, members) => dns(lab, name, members),
@@ -73,7 +76,7 @@ impl RouteText {
     }
 }
 
-/// `on_node`: each runs on the node of its name.
+/// `on_node`: each runs on a host, of its own name, that can be drained.
 fn haproxy(machines: &[&str], on_node: bool, ramp: &str) -> Result<String> {
     let mut text = format!("via = \"haproxy\"\nbackend = \"app\"\nserver = \"{{node}}\"\n{ramp}instances = [\n");
     for machine in machines {
