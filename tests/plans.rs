@@ -24,7 +24,7 @@ use tidegate::{
 const SEEN_AT: &str = "2026-03-01T12:00:00Z";
 
 /// Every gate that can say no; each has a case in which it does.
-const GATES: [&str; 13] = [
+const GATES: [&str; 14] = [
     "node-known",
     "other-run",
     "cluster-answers",
@@ -36,6 +36,7 @@ const GATES: [&str; 13] = [
     "instances",
     "route-answers",
     "last-route",
+    "fails-open",
     "capacity",
     "node-answers",
 ];

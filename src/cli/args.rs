@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, builder::styling};
 
 use super::{
     abort::AbortArgs, check::CheckArgs, completions::CompletionsArgs, history::HistoryArgs, load::LoadArgs,
-    man::ManArgs, show::ShowArgs,
+    man::ManArgs, serve::ServeArgs, show::ShowArgs, window::Window,
 };
 use crate::{demo::DemoArgs, model::NodeName};
 
@@ -43,6 +43,10 @@ With --json the last line of stdout is one JSON object; everything for people is
       {runs: [{run, purpose, node, operator, reason, result, opened_at, seconds}]}
   show
       {run, opened_at, ended_at, plan, records, receipts, steps, status, chain, report}
+  window
+      {result, routes: [{route, ttl_s, former_s}]}
+  serve
+      {result}; stopped, once it is told to
   check
       {ok, items: [{what, answer, detail}]}; answer is ok, warn or problem
   any error
@@ -160,6 +164,11 @@ pub(super) enum Command {
     History(HistoryArgs),
     /// Show one run: its plan, what happened, and the node's state
     Show(ShowArgs),
+    /// Shorten the TTLs of names ahead of a planned window, and put them back after it
+    #[command(subcommand)]
+    Window(Window),
+    /// Run the coordinator: keep out what is out, and export what is seen
+    Serve(ServeArgs),
     /// Watch a drain lose nothing, or (naive) lose plenty, on an embedded cluster
     Demo(DemoArgs),
     /// Send requests at a constant rate and report every failure

@@ -8,7 +8,7 @@ use std::{io::Write, path::PathBuf, process::ExitCode, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::drill::load::{self, Live, LoadPlan, LoadReport, Slow, Target};
+use crate::drill::load::{self, Live, LoadPlan, LoadReport, Lookup, Slow, Target};
 
 /// Send requests at a constant rate and report every failure.
 #[derive(Clone, Debug, clap::Args)]
@@ -25,6 +25,12 @@ pub struct LoadArgs {
     /// Share of requests on kept-alive connections, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub keep_alive: u8,
+    /// Send nothing more on a kept-alive connection that is older than this
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub connection_age: Option<Duration>,
+    /// When to look up the name in a URL
+    #[arg(long, value_enum, default_value_t)]
+    pub lookup: Lookup,
     /// Make one of so many requests a slow one
     #[arg(long, value_name = "N", requires = "slow_path", value_parser = clap::value_parser!(u32).range(1..))]
     pub slow_every: Option<u32>,
@@ -70,6 +76,8 @@ pub async fn command(args: LoadArgs) -> std::io::Result<ExitCode> {
         rate_per_s: args.rate,
         duration: args.duration,
         keep_alive_share: args.keep_alive,
+        max_connection_age: args.connection_age,
+        lookup: args.lookup,
         slow: args.slow_every.zip(args.slow_path).map(|(every, path)| Slow { every, path }),
         timeout: args.timeout,
         max_in_flight: args.max_in_flight.max(1),
@@ -148,7 +156,8 @@ fn words(report: &LoadReport) -> String {
         let _ = writeln!(text, "  failed, {kind}: {count}");
     }
     for failure in report.failures.iter().take(5) {
-        let _ = writeln!(text, "  {} {}: {}", failure.at, failure.target, failure.detail);
+        let led = failure.address.map(|address| format!(" ({address})")).unwrap_or_default();
+        let _ = writeln!(text, "  {} {}{led}: {}", failure.at, failure.target, failure.detail);
     }
     text
 }

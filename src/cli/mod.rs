@@ -22,9 +22,11 @@ pub mod out;
 mod plan;
 mod report;
 mod resume;
+mod serve;
 mod show;
 mod status;
 mod table;
+mod window;
 mod world;
 
 pub use args::Cli;
@@ -72,6 +74,8 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Abort(args) => abort::command(&global, out, args).await,
         Command::History(args) => history::command(&global, out, args).await,
         Command::Show(args) => show::command(&global, out, args).await,
+        Command::Window(args) => window::command(&global, out, args).await,
+        Command::Serve(args) => serve::command(&global, out, args).await,
         Command::Completions(args) => completions::command(out, &args),
         Command::Man(args) => man::command(out, &args),
         Command::Demo(args) => return own_code(out, demo::command(args).await),

@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+mod routes;
+
 use serde::Serialize;
 
 use super::{
@@ -14,10 +16,7 @@ use super::{
     table::{Table, printable},
 };
 use crate::{
-    model::{
-        Admission, CloneInstance, ClusterView, Health, InstanceName, InstanceView, Member, MemberView, NodeName,
-        Observed, Ownership, Readiness, RouteId, ServiceName,
-    },
+    model::{CloneInstance, ClusterView, Member, NodeName, Observed, Ownership, Readiness, ServiceName},
     observe::words,
     plan::{ledger, render},
     run::wants::Wants,
@@ -28,7 +27,9 @@ use crate::{
 struct Status {
     cluster: ClusterLine,
     nodes: Vec<NodeLine>,
-    routes: Vec<RouteLine>,
+    routes: Vec<routes::Line>,
+    /// What others answer that nobody waits for: public resolvers.
+    elsewhere: Vec<routes::Elsewhere>,
     run: Option<OpenRun>,
     /// What could not be seen, each with the reason.
     unknown: Vec<String>,
@@ -67,25 +68,6 @@ struct ServiceLine {
 }
 
 #[derive(Debug, Serialize)]
-struct RouteLine {
-    route: RouteId,
-    instance: InstanceName,
-    server: String,
-    node: Option<NodeName>,
-    admission: Admission,
-    health: Health,
-    weight: u32,
-    /// Its weight against the sum of those that take clients.
-    expected_share: f64,
-    /// Its requests against all since the process began; absent before the first one.
-    measured_share: Option<f64>,
-    sessions: u64,
-    idle: u64,
-    requests: u64,
-    errors: u64,
-}
-
-#[derive(Debug, Serialize)]
 struct OpenRun {
     #[serde(flatten)]
     report: RunReport,
@@ -100,7 +82,8 @@ pub(super) async fn command(global: &Global, out: Out) -> Result<Code> {
     let status = Status {
         cluster: cluster(&context, &survey),
         nodes: survey.topology.nodes.iter().map(|n| node(&survey, n)).collect(),
-        routes: routes(&survey),
+        routes: routes::lines(&survey, &routes::kept(&context, &survey).await?),
+        elsewhere: routes::elsewhere(&survey).await,
         run: open_run(&context, &survey).await?,
         unknown: unknown(&survey),
         warnings: warnings(&survey),
@@ -191,51 +174,6 @@ fn not_ready(seen: &Observed<Readiness>) -> Option<String> {
     }
 }
 
-fn routes(survey: &Survey) -> Vec<RouteLine> {
-    let mut lines = Vec::new();
-    for (route, instances) in &survey.seen.routes {
-        for (instance, view) in instances {
-            let Some(view) = view.value() else { continue };
-            lines.extend(view.members.iter().map(|(server, m)| line(survey, (route, instance), view, server, m)));
-        }
-    }
-    lines
-}
-
-fn line(
-    survey: &Survey,
-    (route, instance): (&RouteId, &InstanceName),
-    view: &InstanceView,
-    server: &str,
-    member: &MemberView,
-) -> RouteLine {
-    let shape = survey.topology.routes.iter().find(|r| &r.id == route);
-    let node = shape.and_then(|s| s.servers.iter().find(|(_, name)| *name == server)).map(|(node, _)| node.clone());
-    let weights: u64 = view.members.values().filter(|m| m.takes_clients()).map(|m| u64::from(m.weight)).sum();
-    let own = if member.takes_clients() { u64::from(member.weight) } else { 0 };
-    let all: u64 = view.members.values().map(|m| m.requests_total).sum();
-    RouteLine {
-        route: route.clone(),
-        instance: instance.clone(),
-        server: server.to_owned(),
-        node,
-        admission: member.admission,
-        health: member.health.clone(),
-        weight: member.weight,
-        expected_share: share(own, weights).unwrap_or(0.0),
-        measured_share: share(member.requests_total, all),
-        sessions: member.sessions,
-        idle: member.idle,
-        requests: member.requests_total,
-        errors: member.errors_total,
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share for display")]
-fn share(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| part as f64 / whole as f64)
-}
-
 async fn open_run(context: &Context, survey: &Survey) -> Result<Option<OpenRun>> {
     let Some(summary) = ledger::open(&survey.runs) else { return Ok(None) };
     let holder = context.journal.holder(survey.world.clock.now()).await?;
@@ -309,9 +247,7 @@ fn text(status: &Status) -> String {
         let why = printable(&owner.reason);
         let _ = writeln!(text, "{node} is held by {}: {why} ({})", owner.run, printable(&owner.operator));
     }
-    for route in route_names(&status.routes) {
-        let _ = write!(text, "\n{route}\n{}", route_table(status.routes.iter().filter(|l| &l.route == route)));
-    }
+    text.push_str(&routes::text(&status.routes, &status.elsewhere));
     if let Some(run) = &status.run {
         let executor = run.executor.as_deref().unwrap_or("nobody executes it");
         let (report, what) = (&run.report, &run.what);
@@ -350,41 +286,4 @@ fn cluster_text(cluster: &ClusterLine) -> String {
     }
     text.push('\n');
     text
-}
-
-fn route_names(lines: &[RouteLine]) -> Vec<&RouteId> {
-    let mut names: Vec<&RouteId> = lines.iter().map(|l| &l.route).collect();
-    names.dedup();
-    names
-}
-
-fn route_table<'a>(lines: impl Iterator<Item = &'a RouteLine>) -> Table {
-    let header = ["instance", "server", "admission", "health", "weight", "share", "had", "sessions", "idle", "errors"];
-    let mut table = Table::new(header).unbroken(3);
-    for l in lines {
-        let admission = match l.admission {
-            Admission::Serving => "serving",
-            Admission::Draining => "draining",
-            Admission::Out => "out",
-        };
-        let health = match &l.health {
-            Health::Passing => "passing".to_owned(),
-            Health::Failing { reason } => format!("failing: {reason}"),
-            Health::Unchecked => "unchecked".to_owned(),
-        };
-        let percent = |share: f64| format!("{:.1} %", share * 100.0);
-        table.row([
-            l.instance.as_str(),
-            &l.server,
-            admission,
-            &health,
-            &l.weight.to_string(),
-            &percent(l.expected_share),
-            &l.measured_share.map_or("-".to_owned(), percent),
-            &l.sessions.to_string(),
-            &l.idle.to_string(),
-            &l.errors.to_string(),
-        ]);
-    }
-    table
 }

@@ -145,9 +145,19 @@ impl Access for OnlyHere {
         self.0.run(host, argv, limit).await
     }
 
+    async fn feed(&self, host: &str, argv: &[&str], input: &[u8], limit: Duration) -> Result<Output> {
+        here_only(host)?;
+        self.0.feed(host, argv, input, limit).await
+    }
+
     async fn connect_unix(&self, host: &str, path: &Path) -> Result<Box<dyn Stream>> {
         here_only(host)?;
         self.0.connect_unix(host, path).await
+    }
+
+    async fn connect_tcp(&self, host: &str, address: &str) -> Result<Box<dyn Stream>> {
+        here_only(host)?;
+        self.0.connect_tcp(host, address).await
     }
 
     async fn system_bus(&self, host: &str) -> Result<zbus::Connection> {

@@ -75,6 +75,20 @@ pub(crate) static SERVER: Text = Text::new(
     "`{node}` stands for the node's name; without it every node would be the same server",
 );
 
+pub(crate) static MEMBER: Text = Text::new(
+    "a member's address with `{address}` or `{node}` in it",
+    "{address}:8080",
+    "^[A-Za-z0-9_.:\\[\\]-]*\\{(address|node)\\}[A-Za-z0-9_.:\\[\\]-]*$",
+    "`{address}` and `{node}` stand for the node's; without one every node would be the same member",
+);
+
+pub(crate) static ARGUMENT: Text = Text::new(
+    "a word of a command",
+    "nginx",
+    "^[^\\x00-\\x1f\\x7f]+$",
+    "one word an item: no shell splits or interprets them",
+);
+
 pub(crate) static ENDPOINT: Text = Text::new(
     "a socket",
     "unix:/run/haproxy/admin.sock",

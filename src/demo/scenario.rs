@@ -16,7 +16,7 @@ use super::{
     world::DemoWorld,
 };
 use crate::{
-    drill::load::{self, LoadPlan, LoadReport, Slow},
+    drill::load::{self, LoadPlan, LoadReport, Lookup, Slow},
     journal::JournalError,
     model::{MemberView, NodeName},
     plan::{Purpose, gates::Gate},
@@ -114,6 +114,8 @@ fn load_plan(world: &DemoWorld, script: Script) -> LoadPlan {
         rate_per_s: script.rate_per_s,
         duration: LIMIT,
         keep_alive_share: 50,
+        max_connection_age: None,
+        lookup: Lookup::Each,
         slow: Some(Slow { every: 20, path: "/slow?ms=300-800".to_owned() }),
         timeout: Duration::from_secs(5),
         max_in_flight: 512,

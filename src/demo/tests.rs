@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
-    drill::load::{self, FailureKind, Live, LoadPlan, LoadReport, Slow},
+    drill::load::{self, FailureKind, Live, LoadPlan, LoadReport, Lookup, Slow},
     model::{Admission, ClusterView, Desired, Exact, MemberView, NodeName, Ownership, Readiness, RunId},
     provider::ProviderError,
     run::proof::StandbyPermit,
@@ -41,6 +41,8 @@ fn load(world: &DemoWorld, millis: u64) -> LoadPlan {
         rate_per_s: 200,
         duration: ms(millis),
         keep_alive_share: 50,
+        max_connection_age: None,
+        lookup: Lookup::Each,
         slow: None,
         timeout: Duration::from_secs(3),
         max_in_flight: 256,

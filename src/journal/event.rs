@@ -79,6 +79,16 @@ pub enum Event {
         /// What was seen.
         saw: String,
     },
+    /// Seen while the node was out and nobody executed a run: something that should not be. The only fact that a run
+    /// takes after its end.
+    Drifted {
+        /// The member.
+        target: RouteTarget,
+        /// What was seen.
+        saw: String,
+        /// What is behind it.
+        drift: Drift,
+    },
     /// No residual traffic of this service for as long as configured.
     Drained {
         /// What its clients are connected to.
@@ -179,6 +189,28 @@ pub enum Event {
         /// How.
         ending: Ending,
     },
+}
+
+/// What is behind a drained member that gets clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Drift {
+    /// Another process than the one that acknowledged the drain: a reload or a restart forgot it. It is set again.
+    Forgotten,
+    /// The same process: somebody put it back on purpose. It is shown, and not fought over.
+    Overruled,
+    /// It is still drained, and requests reached it all the same.
+    Requests,
+}
+
+impl std::fmt::Display for Drift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Forgotten => "forgotten",
+            Self::Overruled => "overruled",
+            Self::Requests => "requests",
+        })
+    }
 }
 
 /// Stragglers that one record lists.

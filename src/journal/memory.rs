@@ -82,13 +82,17 @@ impl Run {
         self.ending = ending;
     }
 
+    fn ended_at(&self) -> Option<Timestamp> {
+        self.records.iter().rev().find(|r| matches!(r.event, Event::Ended { .. })).map(|r| r.at)
+    }
+
     fn summary(&self) -> RunSummary {
         RunSummary {
             run: self.id.clone(),
             opened_at: self.opened_at,
             plan: self.plan.clone(),
             ending: self.ending.clone(),
-            ended_at: self.ending.as_ref().and_then(|_| self.records.last().map(|r| r.at)),
+            ended_at: self.ending.as_ref().and_then(|_| self.ended_at()),
         }
     }
 }

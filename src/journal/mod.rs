@@ -5,7 +5,8 @@
 //! * `append` returns once the records are durable, or fails and has stored none of them;
 //! * only the holder of the newest fencing token appends: a stale executor is told [`JournalError::Fenced`];
 //! * an abort can be asked for by anybody, at any time, without the token;
-//! * a run is open until its first `Ended` record and takes nothing after it, but for `Acknowledged` after `Stuck`;
+//! * a run is open until its first `Ended` record and takes nothing after it, but for `Acknowledged` after `Stuck`,
+//!   and `Drifted` after `Done`;
 //!   a run that is open or stuck keeps others from being opened.
 
 use std::time::Duration;
@@ -23,7 +24,7 @@ pub mod memory;
 mod rules;
 pub mod sqlite;
 
-pub use event::{Counted, Ending, Event, Held, MAX_NOTED};
+pub use event::{Counted, Drift, Ending, Event, Held, MAX_NOTED};
 pub use holder::holder_id;
 
 /// One line of the journal.

@@ -1,6 +1,7 @@
 //! The rules that every store keeps in the same way. Pure, so that they are written once.
 //!
-//! A run is *open* until its first `Ended` record, and then takes nothing more, with one exception: a run that
+//! A run is *open* until its first `Ended` record, and then takes nothing more, with two exceptions: a run that
+//! ended `Done` takes `Drifted`: what was seen of the node that it left out. And one that
 //! ended `Stuck` takes `Acknowledged`, and until then it stands in the way of new runs like an open one. Nobody
 //! starts new work on top of an undo that failed without having said so.
 
@@ -28,6 +29,7 @@ fn admit_one(run: &RunId, ending: Option<Ending>, event: &Event) -> Result<Optio
     };
     let acknowledges = matches!(next, Some(Ending::Acknowledged { .. }));
     match &ending {
+        Some(Ending::Done) if matches!(event, Event::Drifted { .. }) => Ok(ending),
         None if acknowledges => Err(refused(run, "it is not stuck; there is nothing to acknowledge")),
         Some(Ending::Stuck { .. }) if acknowledges => Ok(next),
         None => Ok(next),

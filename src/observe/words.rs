@@ -39,6 +39,10 @@ pub fn event(plan: &Plan, event: &Event) -> (Weight, String) {
             let (server, instance, route) = (&target.server, &target.instance, &target.route);
             (Weight::News, format!("{server} at {instance} ({route}) was {saw} by another hand"))
         }
+        Event::Drifted { target, saw, drift } => {
+            let (server, instance, route) = (&target.server, &target.instance, &target.route);
+            (Weight::News, format!("{server} at {instance} ({route}), while out: {saw} ({drift})"))
+        }
         Event::Drained { listener } => {
             (Weight::Detail, format!("{listener} has no connections left on {}", plan.node()))
         }

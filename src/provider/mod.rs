@@ -58,6 +58,17 @@ pub trait RouteProvider: Send + Sync {
         Ok(BTreeMap::new())
     }
 
+    /// Shortens what clients remember of this route ahead of a planned window, or puts back what is usual. `None` where
+    /// nothing of the kind is configured. `Ok` means accepted; reading back shows it as `linger`.
+    async fn window(&self, _open: bool) -> Result<Option<Duration>> {
+        Ok(None)
+    }
+
+    /// What others answer now that nobody waits for, for people: public resolvers that remember.
+    async fn elsewhere(&self) -> Vec<(String, Result<Vec<String>>)> {
+        Vec::new()
+    }
+
     /// What one instance holds now, all members of it.
     async fn observe(&self, instance: &InstanceName) -> Result<InstanceView>;
 

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    decide::{Act, Decision, Progress, Situation, decide},
+    decide::{self, Act, Decision, Progress, Situation, decide},
     effects,
     look::Look,
     observer::Observer,
@@ -14,7 +14,7 @@ use super::{
     state::{Misfit, RunState, Status},
     streaks::Streaks,
     waiting::Waiting,
-    wants::{listings, pause, wants},
+    wants::{Wants, listings, pause, wants},
 };
 use crate::{
     config::Settings,
@@ -165,12 +165,25 @@ impl Engine {
         Ok(finished)
     }
 
-    async fn begin(&self, run: &RunId, lease: Lease, seen: Observation) -> Result<Execution<'_>, RunError> {
+    /// Keeps out what a held run has drained, until it reads back so or nothing more can be done, `looks` times at most.
+    /// The run stays held. Gives back how many members were set again, and the lease.
+    pub async fn tend(&self, run: &RunId, lease: Lease, looks: usize) -> Result<u32, RunError> {
+        let mut execution = self.load(run, lease, Observation::default()).await?;
+        let before = execution.state.reassertions;
+        let tended = execution.tend(looks).await;
+        self.journal.release(&execution.lease).await?;
+        tended.map(|()| execution.state.reassertions - before)
+    }
+
+    async fn load(&self, run: &RunId, lease: Lease, seen: Observation) -> Result<Execution<'_>, RunError> {
         let plan = self.journal.run(run).await?.plan;
         let state = RunState::fold(&plan, &self.journal.records(run).await?)?;
         let observer = Observer::new(self.world.clone(), self.settings.clone()).starting_from(seen);
-        let mut execution =
-            Execution { engine: self, run: run.clone(), plan, state, lease, observer, streaks: Streaks::default() };
+        Ok(Execution { engine: self, run: run.clone(), plan, state, lease, observer, streaks: Streaks::default() })
+    }
+
+    async fn begin(&self, run: &RunId, lease: Lease, seen: Observation) -> Result<Execution<'_>, RunError> {
+        let mut execution = self.load(run, lease, seen).await?;
         if !matches!(execution.state.status, Status::Ended { .. }) {
             execution.record(vec![Event::Taken { by: self.holder.clone() }]).await?;
         }
@@ -218,6 +231,29 @@ impl Execution<'_> {
                 None => {}
             }
         }
+    }
+
+    async fn tend(&mut self, looks: usize) -> Result<(), RunError> {
+        let wants = Wants { routes: true, ..Wants::default() };
+        for _ in 0..looks {
+            self.observer.refresh(&self.engine.topology, &wants).await;
+            let seen = self.observer.seen().clone();
+            let Progress { records, acts, waits } = decide::tend(&self.situation(self.look(&seen)));
+            let idle = records.is_empty() && acts.is_empty();
+            if !records.is_empty() {
+                self.record(records).await?;
+            }
+            if !acts.is_empty() {
+                self.act(&seen, acts).await?;
+            }
+            if idle && waits.is_empty() {
+                return Ok(());
+            }
+            if idle {
+                tokio::time::sleep(self.engine.settings.run.poll).await;
+            }
+        }
+        Ok(())
     }
 
     /// Decides on one observation until there is something to carry out or to wait for.

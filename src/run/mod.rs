@@ -3,6 +3,7 @@
 
 pub mod connected;
 pub mod decide;
+pub mod drift;
 pub mod effects;
 pub mod executor;
 pub mod gate;

@@ -40,6 +40,8 @@ pub struct RunState {
     pub ramps: BTreeMap<usize, Ramp>,
     /// When the present wait's time limits began to count: at the step's beginning, or when a held run was resumed.
     pub armed_at: Timestamp,
+    /// How often something was seen, while the node was out, that should not be.
+    pub drifts: u32,
     /// How often a target had to be set again after it was acknowledged.
     pub reassertions: u32,
 }
@@ -182,6 +184,7 @@ impl RunState {
             insisted: BTreeSet::new(),
             ramps: BTreeMap::new(),
             armed_at: plan.made_at,
+            drifts: 0,
             reassertions: 0,
         }
     }
@@ -227,28 +230,32 @@ impl RunState {
                 self.set_step(*step, StepState::Active { since: at });
                 self.armed_at = at;
             }
-            (Status::Active, Event::Intended { step, effect, receipt }) => {
+            // A run that is held still keeps out what it drained, so it may set that again.
+            (Status::Active | Status::Held { .. }, Event::Intended { step, effect, receipt }) => {
                 if let Some(receipt) = receipt {
                     self.keep(receipt);
                 }
                 self.intend(*step, effect, at);
             }
             (Status::Active, Event::AlreadySo { receipt, .. }) => self.keep(receipt),
-            (Status::Active, Event::Accepted { step, effect }) => self.outcome(*step, effect, Outcome::Accepted),
-            (Status::Active, Event::Acknowledged { step, effect, generation }) => {
+            (Status::Active | Status::Held { .. }, Event::Accepted { step, effect }) => {
+                self.outcome(*step, effect, Outcome::Accepted)
+            }
+            (Status::Active | Status::Held { .. }, Event::Acknowledged { step, effect, generation }) => {
                 self.outcome(*step, effect, Outcome::Acknowledged);
                 self.seen_by(*step, effect, generation);
             }
-            (Status::Active, Event::NotAccepted { step, effect, error }) => {
+            (Status::Active | Status::Held { .. }, Event::NotAccepted { step, effect, error }) => {
                 self.outcome(*step, effect, Outcome::Failed(error.clone()));
             }
-            (Status::Active, Event::Reasserted { target, .. }) => {
+            (Status::Active | Status::Held { .. }, Event::Reasserted { target, .. }) => {
                 self.reassertions += 1;
                 self.insisted.remove(target);
             }
-            (Status::Active, Event::Overruled { target, saw }) => {
+            (Status::Active | Status::Held { .. }, Event::Overruled { target, saw }) => {
                 self.overruled.insert(target.clone(), saw.clone());
             }
+            (_, Event::Drifted { .. }) => self.drifts += 1,
             (Status::Active, Event::Drained { listener }) => {
                 self.noted.remove(listener);
                 self.releases.insert(listener.clone(), Release::Drained);

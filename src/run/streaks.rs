@@ -67,7 +67,8 @@ impl Streaks {
             let key = (wait.listener.clone(), through.target.clone());
             let now = member.requests_total;
             // Fewer than before: another process counts, and from zero.
-            came |= self.counted.insert(key, now).is_some_and(|before| if now < before { now > 0 } else { now > before });
+            came |=
+                self.counted.insert(key, now).is_some_and(|before| if now < before { now > 0 } else { now > before });
         }
         came
     }

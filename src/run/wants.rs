@@ -130,13 +130,7 @@ const JUST_NOW: Duration = Duration::from_secs(1);
 /// Time until the next look: tight at first, since most waits are short; up to a second when a wait gets long, since
 /// nobody should be asked ten times a second for ten minutes. Close to its end a wait is tight again. A stop or a start
 /// usually ends within three seconds, and a cluster that did not change answers cheaply: it is asked more often.
-pub fn pause(
-    plan: &Plan,
-    state: &RunState,
-    poll: Duration,
-    ends_in: Option<Duration>,
-    now: Timestamp,
-) -> Duration {
+pub fn pause(plan: &Plan, state: &RunState, poll: Duration, ends_in: Option<Duration>, now: Timestamp) -> Duration {
     let waited = age(now, state.armed_at);
     let action = state.current().and_then(|step| plan.action(step));
     let verifies = matches!(action, Some(Action::VerifyStopped { .. } | Action::VerifyStarted { .. }));

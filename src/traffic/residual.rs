@@ -57,7 +57,8 @@ pub fn residual(sockets: &SocketsView, lbs: &[LbShare]) -> Residual {
             !explained
         });
     }
-    let certain = |peer: &&SocketAddr| !lbs.iter().any(|lb| (lb.idle, lb.sessions) != (0, 0) && could_be_from(lb, peer.ip()));
+    let certain =
+        |peer: &&SocketAddr| !lbs.iter().any(|lb| (lb.idle, lb.sessions) != (0, 0) && could_be_from(lb, peer.ip()));
     let certain = left.iter().filter(certain).copied().collect();
     let sessions = lbs.iter().fold(0_u64, |sum, lb| sum.saturating_add(lb.sessions));
     Residual {

@@ -80,7 +80,7 @@ impl NodeTraffic for Sockets {
 }
 
 /// A filter for these far ends, as IPv4 sockets and as IPv6 sockets that carry IPv4 show them.
-fn far_ends(peers: &[SocketAddr]) -> String {
+pub(crate) fn far_ends(peers: &[SocketAddr]) -> String {
     let forms = |peer: &SocketAddr| match peer.ip().to_canonical() {
         IpAddr::V4(ip) => format!("dst {ip}:{port} or dst [::ffff:{ip}]:{port}", port = peer.port()),
         IpAddr::V6(ip) => format!("dst [{ip}]:{}", peer.port()),
@@ -103,7 +103,7 @@ pub(super) fn peer(line: &str, port: u16) -> Result<SocketAddr> {
 }
 
 /// `10.0.0.1:80`, `10.0.0.1%eth0:80`, `[::1]:80`, `[fe80::1]%eth0:80`. IPv4 mapped into IPv6 is IPv4.
-fn address(text: &str) -> Option<SocketAddr> {
+pub(crate) fn address(text: &str) -> Option<SocketAddr> {
     let (host, port) = text.rsplit_once(':')?;
     let host = host.split_once('%').map_or(host, |(host, _interface)| host);
     let host = host.strip_prefix('[').map_or(Some(host), |host| host.strip_suffix(']'))?;

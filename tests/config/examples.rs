@@ -115,6 +115,21 @@ fn jetty_on_all_nodes() {
 }
 
 #[test]
+fn a_name_in_front_of_two_load_balancers() {
+    let settings = config::load(&repository("config/dns-in-front.toml")).unwrap_or_else(|r| panic!("{r}"));
+    let [dns, haproxy] = &settings.entrypoints[0].routes[..] else { panic!("two routes") };
+    assert_eq!((dns.id.as_str(), dns.tier, haproxy.tier), ("web/dns:app.example.com", 10, 20));
+    let Via::Dns(name) = &dns.via else { panic!("another kind of route") };
+    assert_eq!((name.name.as_str(), name.zone.as_str()), ("app.example.com.", "example.com."));
+    assert_eq!((name.ttl, name.ttl_during_maintenance), (Some(300), Some(30)));
+    let topology = settings.topology(&settings.cluster.members);
+    let [dns, haproxy] = &topology.routes[..] else { panic!("two routes") };
+    assert_eq!(dns.servers.keys().map(|n| n.as_str()).collect::<Vec<_>>(), ["lb-01", "lb-02"]);
+    assert_eq!(haproxy.servers.len(), 3);
+    assert!(dns.instances.values().all(|instance| instance.blind));
+}
+
+#[test]
 fn what_is_not_said_has_its_default() {
     let settings = load(&[SMALL]).unwrap_or_else(|r| panic!("{r}"));
     assert_eq!(settings.cluster.access, Access::Local);

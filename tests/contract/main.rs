@@ -1,13 +1,19 @@
 //! The contract suite: what every provider promises, asked of each of them. A new provider is one line here.
 //!
-//! HAProxy and sshd are real processes on loopback, started and ended by the tests; Pacemaker is its own tools on a
+//! HAProxy, NGINX, BIND, BIRD, FRR and sshd are real processes, started and ended by the tests; Pacemaker is its own tools on a
 //! CIB in a file. Where one is not installed its tests say `NOT RUN` and pass.
 
 mod backend;
+mod bgp;
 mod cluster;
+mod dns;
+mod dns_servers;
 mod haproxy;
+mod named;
+mod nginx;
 mod pacemaker;
 mod process;
+mod renamed;
 mod route;
 mod ssh;
 
@@ -46,6 +52,30 @@ async fn haproxy_with_a_master_keeps_the_contract() {
 async fn haproxy_over_ssh_keeps_the_contract() {
     let (Some(proxy), Some(sshd)) = (haproxy::Proxy::start("").await, ssh::Sshd::start().await) else { return };
     route::keeps_the_contract(Arc::new(proxy.route_over(proxy.ssh("node-01"), sshd.access()))).await;
+}
+
+#[tokio::test]
+async fn nginx_keeps_the_contract() {
+    let Some(edge) = nginx::Edge::start("").await else { return };
+    route::keeps_the_contract(edge.route()).await;
+}
+
+#[tokio::test]
+async fn nginx_over_ssh_keeps_the_contract() {
+    let (Some(edge), Some(sshd)) = (nginx::Edge::start("").await, ssh::Sshd::start().await) else { return };
+    route::keeps_the_contract(edge.route_over("node-01", sshd.access())).await;
+}
+
+#[tokio::test]
+async fn dns_keeps_the_contract() {
+    let Some(primary) = named::Primary::start().await else { return };
+    route::keeps(dns::addresses(&primary), route::Promises { weights: false, keeps_weight: false }).await;
+}
+
+#[tokio::test]
+async fn dns_with_weights_keeps_the_contract() {
+    let Some(primary) = named::Primary::start().await else { return };
+    route::keeps(dns::services(&primary), route::Promises { weights: true, keeps_weight: false }).await;
 }
 
 #[tokio::test]

@@ -17,9 +17,12 @@ impl Process {
         Self(command.stdin(Stdio::null()).stdout(log).stderr(copy).spawn().expect("the process"))
     }
 
+    pub fn id(&self) -> rustix::process::Pid {
+        i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a pid")
+    }
+
     pub fn signal(&self, signal: rustix::process::Signal) {
-        let pid = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
-        rustix::process::kill_process(pid, signal).expect("a signal");
+        rustix::process::kill_process(self.id(), signal).expect("a signal");
     }
 
     pub fn kill(&mut self) {

@@ -184,6 +184,48 @@ async fn arguments_output_and_exit_codes_arrive_as_they_are() {
 }
 
 #[tokio::test]
+async fn input_arrives_whole_over_a_new_connection_and_after_it_broke() {
+    let Some(sshd) = Sshd::start().await else { return };
+    let access = sshd.access();
+    let much = "it's 'quoted' \\ $HOME\n".repeat(20_000);
+    for _ in 0..2 {
+        let said = access.feed("node-01", &["cat"], much.as_bytes(), LIMIT).await.expect("output");
+        assert!(said.code == Some(0) && said.stdout == much, "{:?} with {} bytes", said.code, said.stdout.len());
+        let unread = access.feed("node-01", &["sh", "-c", "exit 3"], much.as_bytes(), LIMIT).await.expect("output");
+        assert_eq!(unread.code, Some(3));
+        sshd.kill_masters().await;
+    }
+}
+
+#[tokio::test]
+async fn a_port_of_the_other_machine_is_reached_through_it() {
+    let Some(sshd) = Sshd::start().await else { return };
+    let access = sshd.access();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let server = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).await.expect("read");
+            stream.write_all(&all).await.expect("written");
+        }
+    });
+    for text in [b"one".as_slice(), b"two"] {
+        let mut stream = access.connect_tcp("node-01", &address).await.expect("a connection");
+        stream.write_all(text).await.expect("written");
+        stream.shutdown().await.expect("closed for writing");
+        let mut back = Vec::new();
+        stream.read_to_end(&mut back).await.expect("read");
+        assert_eq!(back, text);
+    }
+    server.abort();
+    for odd in ["127.0.0.1:1:2:3", "-R:80", "127.0.0.1:0", "[::1:80", "a b:80"] {
+        let refused = access.connect_tcp("node-01", odd).await.map(|_| ());
+        assert!(matches!(refused, Err(ProviderError::Refused(_))), "{odd}: {refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn many_hosts_are_opened_side_by_side_and_then_cost_little() {
     let Some(sshd) = Sshd::start().await else { return };
     let access = sshd.access();

@@ -11,6 +11,7 @@ Paths
     /slow?ms=N     headers at once, then a body that trickles for N milliseconds
     /hold?s=N      nothing for N seconds, then 200
     /echo          the request's body
+    /ws            a WebSocket that says back what it is told
 Switches, files in /run/app, read on every request
     not-ready      /ready answers 503               fail     everything but /ready answers 500
     hang           connections are read, never answered
@@ -18,9 +19,12 @@ Switches, files in /run/app, read on every request
     stop-delay     (read at SIGTERM) seconds to linger, connections open, before the end
 Log, /var/log/app/access.log
     START-TIME PATH STATUS END-TIME CLIENT     times are epoch seconds with microseconds; status 000: cut by a stop
+    a WebSocket is one request, from its first to its last byte; 101: closed by both ends as it should be
     lines that begin with '#' tell of starts and stops
 """
 import asyncio
+import base64
+import hashlib
 import json
 import os
 import signal
@@ -61,6 +65,7 @@ class Connection(asyncio.Protocol):
     def __init__(self):
         self.buffer = b""
         self.request = None  # (start, path) while an answer is owed
+        self.websocket = False
         self.later = None
 
     def connection_made(self, transport):
@@ -77,7 +82,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data):
         self.buffer += data
-        if not self.request:
+        if self.websocket:
+            self.frames()
+        elif not self.request:
             self.next_request()
 
     def next_request(self):
@@ -86,7 +93,7 @@ class Connection(asyncio.Protocol):
             if end < 0:
                 return
             head = self.buffer[:end].split(b"\r\n")
-            length, close = 0, False
+            length, close, key = 0, False, None
             for line in head[1:]:
                 name, _, value = line.partition(b":")
                 name = name.lower()
@@ -94,6 +101,8 @@ class Connection(asyncio.Protocol):
                     length = int(value)
                 elif name == b"connection":
                     close = value.strip().lower() == b"close"
+                elif name == b"sec-websocket-key":
+                    key = value.strip()
             total = end + 4 + length
             if len(self.buffer) < total:
                 return
@@ -105,6 +114,8 @@ class Connection(asyncio.Protocol):
                 return
             self.close = close
             self.request = (time.time(), target)
+            if key and target.partition("?")[0] == "/ws":
+                return self.upgrade(key)
             self.answer(method, target, body)
 
     def answer(self, method, target, body):
@@ -133,6 +144,35 @@ class Connection(asyncio.Protocol):
         except ValueError:
             pass
         return self.reply(404, b"no such path\n", method)
+
+    def upgrade(self, key):
+        self.websocket = True
+        proof = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+        self.transport.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                             b"Sec-WebSocket-Accept: %s\r\nX-Node: %s\r\n\r\n" % (proof, NODE.encode()))
+        self.frames()
+
+    def frames(self):
+        while len(self.buffer) >= 6:
+            kind, length, at = self.buffer[0] & 15, self.buffer[1] & 127, 2
+            if length == 126:
+                length, at = int.from_bytes(self.buffer[2:4], "big"), 4
+            elif length == 127:
+                return self.transport.abort()  # nobody here sends that much
+            if len(self.buffer) < at + 4 + length:
+                return
+            mask, body = self.buffer[at:at + 4], self.buffer[at + 4:at + 4 + length]
+            self.buffer = self.buffer[at + 4 + length:]
+            body = bytes(byte ^ mask[n % 4] for n, byte in enumerate(body))
+            # A ping gets its pong, a close its close, and anything else comes back.
+            back = 10 if kind == 9 else kind
+            size = bytes([length]) if length < 126 else b"\x7e" + length.to_bytes(2, "big")
+            if kind == 8:
+                self.log(101)
+            if kind != 10:
+                self.transport.write(bytes([128 | back]) + size + body)
+            if kind == 8:
+                return self.transport.close()
 
     def head(self, status, kind, rest):
         keep = b"Connection: close\r\n" if self.close else b""

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod crash;
+pub mod envoy;
 pub mod harness;
 pub mod lab;
 pub mod packages;

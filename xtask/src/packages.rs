@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 /// A program that is needed, and where Debian has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// The program, as it is on the PATH.
+    /// The program, as it is on the PATH, or a file by its whole path.
     pub program: &'static str,
     /// Debian's package.
     pub package: &'static str,
@@ -26,12 +26,12 @@ pub struct Need {
     pub units: &'static [&'static str],
 }
 
-const fn need(program: &'static str, package: &'static str, why: &'static str) -> Need {
+pub(crate) const fn need(program: &'static str, package: &'static str, why: &'static str) -> Need {
     Need { program, package, why, units: &[] }
 }
 
 /// What the tests of the providers drive: real programs, in folders and on sockets of their own.
-pub const FOR_TESTS: [Need; 7] = [
+pub const FOR_TESTS: [Need; 12] = [
     Need {
         units: &["haproxy.service"],
         ..need("haproxy", "haproxy", "the HAProxy provider is held against a real one")
@@ -44,6 +44,11 @@ pub const FOR_TESTS: [Need; 7] = [
         units: &["ssh.service"],
         ..need("sshd", "openssh-server", "other machines are reached through a real sshd")
     },
+    Need { units: &["bird.service"], ..need("bird", "bird2", "prefixes are withdrawn from a real BIRD") },
+    Need { units: &["frr.service"], ..need("vtysh", "frr", "prefixes are withdrawn from a real bgpd") },
+    Need { units: &["nginx.service"], ..need("nginx", "nginx-light", "the NGINX provider is held against a real one") },
+    Need { units: &["named.service"], ..need("named", "bind9", "the DNS provider is held against a real BIND") },
+    need("nsupdate", "bind9-dnsutils", "another hand changes a zone while the DNS provider does"),
     need("ssh", "openssh-client", "other machines are reached through the real ssh"),
     need("ss", "iproute2", "the sockets of a node are read from the real ss"),
     need("dbus-daemon", "dbus-daemon", "systemd's bus is reached through a real one"),

@@ -5,10 +5,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -19,23 +16,38 @@ use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::{
-    net::{TcpStream, lookup_host},
+    net::TcpStream,
     time::{Instant, timeout},
 };
 
-use super::{FailureKind, Target};
+use super::{FailureKind, Lookup, Target, address::Addresses};
 
 /// Kept-alive connections that may wait for their next request.
 const MAX_IDLE: usize = 256;
 /// An idle connection older than this is not used again, so that a server's own idle time-out (rarely shorter)
 /// does not cut a request that is just being written.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
-/// How long an address of a name is used before it is looked up again; clients of a DNS route must follow it.
-const ADDRESS_AGE: Duration = Duration::from_secs(1);
 /// Bytes of an answer that are looked at for the node's name.
 const MAX_NODE_BODY: usize = 8 << 10;
 
 type Sender = http1::SendRequest<Empty<Bytes>>;
+
+/// How a client keeps its connections.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Habits {
+    /// When it looks up the target's name.
+    pub(super) lookup: Lookup,
+    /// A connection older than this gets no further request.
+    pub(super) max_age: Option<Duration>,
+}
+
+/// A connection that is kept alive.
+struct Kept {
+    sender: Sender,
+    address: SocketAddr,
+    opened: Instant,
+    idle_since: Instant,
+}
 
 /// What came of one request.
 #[derive(Debug)]
@@ -44,8 +56,17 @@ pub(super) struct Outcome {
     pub(super) answer: Result<Answer, (FailureKind, String)>,
     /// When that was known.
     pub(super) ended: Instant,
-    /// Whether a connection was opened for it.
+    /// The connection that it was sent on.
+    pub(super) connection: Connection,
+}
+
+/// The connection of one request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Connection {
+    /// Whether it was opened for this request.
     pub(super) opened: bool,
+    /// Where it led, as far as that was known.
+    pub(super) address: Option<SocketAddr>,
 }
 
 /// A whole answer.
@@ -60,19 +81,19 @@ pub(super) struct Answer {
 pub(super) struct Client {
     target: Target,
     authority: String,
-    idle: Mutex<Vec<(Sender, Instant)>>,
-    addresses: Mutex<(Vec<SocketAddr>, Option<Instant>)>,
-    turn: AtomicUsize,
+    max_age: Option<Duration>,
+    idle: Mutex<Vec<Kept>>,
+    addresses: Addresses,
 }
 
 impl Client {
-    pub(super) fn new(target: Target) -> Self {
+    pub(super) fn new(target: Target, habits: Habits) -> Self {
         Self {
             authority: target.authority(),
             target,
+            max_age: habits.max_age,
             idle: Mutex::default(),
-            addresses: Mutex::default(),
-            turn: AtomicUsize::new(0),
+            addresses: Addresses::new(habits.lookup),
         }
     }
 
@@ -82,33 +103,34 @@ impl Client {
 
     /// One request, one result, within `limit`.
     pub(super) async fn request(&self, path: &str, keep_alive: bool, limit: Duration) -> Outcome {
-        let mut opened = false;
-        let exchange = timeout(limit, self.exchange(path, keep_alive, &mut opened)).await;
+        let mut connection = Connection::default();
+        let exchange = timeout(limit, self.exchange(path, keep_alive, &mut connection)).await;
         let ended = Instant::now();
         let answer = match exchange {
-            Ok(Ok((answer, connection))) => {
-                if let Some(connection) = connection {
-                    self.put_back(connection).await;
+            Ok(Ok((answer, kept))) => {
+                if let Some(kept) = kept {
+                    self.put_back(kept).await;
                 }
                 Ok(answer)
             }
             Ok(Err(failure)) => Err(failure),
             Err(_) => Err((FailureKind::TimedOut, format!("no answer within {:.1} s", limit.as_secs_f64()))),
         };
-        Outcome { answer, ended, opened }
+        Outcome { answer, ended, connection }
     }
 
     async fn exchange(
         &self,
         path: &str,
         keep_alive: bool,
-        opened: &mut bool,
-    ) -> Result<(Answer, Option<Sender>), (FailureKind, String)> {
+        connection: &mut Connection,
+    ) -> Result<(Answer, Option<Kept>), (FailureKind, String)> {
         let mut request = self.ask(path, keep_alive)?;
         // Bounded: each turn either ends or uses up one idle connection.
-        while keep_alive && let Some(mut sender) = self.take_idle() {
-            match sender.try_send_request(request).await {
-                Ok(response) => return Ok((read(response).await?, Some(sender))),
+        while keep_alive && let Some(mut kept) = self.take_idle() {
+            connection.address = Some(kept.address);
+            match kept.sender.try_send_request(request).await {
+                Ok(response) => return Ok((read(response).await?, Some(kept))),
                 Err(mut error) => match error.take_message() {
                     // Closed while it was idle; nothing was written.
                     Some(unsent) => request = unsent,
@@ -116,11 +138,13 @@ impl Client {
                 },
             }
         }
-        *opened = true;
-        let mut sender = self.connect().await?;
-        let response = sender.send_request(request).await.map_err(|e| classify(&e))?;
+        *connection = Connection { opened: true, address: None };
+        let address = self.addresses.next(&self.target).await?;
+        connection.address = Some(address);
+        let mut kept = connect(address).await?;
+        let response = kept.sender.send_request(request).await.map_err(|e| classify(&e))?;
         let answer = read(response).await?;
-        Ok((answer, keep_alive.then_some(sender)))
+        Ok((answer, keep_alive.then_some(kept)))
     }
 
     fn ask(&self, path: &str, keep_alive: bool) -> Result<Request<Empty<Bytes>>, (FailureKind, String)> {
@@ -129,58 +153,38 @@ impl Client {
         request.body(Empty::new()).map_err(|e| (FailureKind::NotSent, e.to_string()))
     }
 
-    async fn connect(&self) -> Result<Sender, (FailureKind, String)> {
-        let addresses = self.addresses().await?;
-        let address = addresses[self.turn.fetch_add(1, Ordering::Relaxed) % addresses.len()];
-        let stream = TcpStream::connect(address).await.map_err(|e| connect_failure(&e))?;
-        // Small requests must not wait for each other's acknowledgement.
-        stream.set_nodelay(true).map_err(|e| connect_failure(&e))?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| classify(&e))?;
-        // Ends with its sender; what goes wrong on it reaches the request.
-        tokio::spawn(async move {
-            let _ = connection.await;
-        });
-        Ok(sender)
-    }
-
-    async fn addresses(&self) -> Result<Vec<SocketAddr>, (FailureKind, String)> {
-        if let Some(known) = self.known_addresses() {
-            return Ok(known);
-        }
-        let found: Vec<SocketAddr> = lookup_host((self.target.host(), self.target.port()))
-            .await
-            .map_err(|e| (FailureKind::NoAddress, e.to_string()))?
-            .collect();
-        if found.is_empty() {
-            return Err((FailureKind::NoAddress, format!("{} has no address", self.target.host())));
-        }
-        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = (found.clone(), Some(Instant::now()));
-        Ok(found)
-    }
-
-    fn known_addresses(&self) -> Option<Vec<SocketAddr>> {
-        let known = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = known.1.is_some_and(|at| at.elapsed() < ADDRESS_AGE);
-        fresh.then(|| known.0.clone())
-    }
-
-    fn take_idle(&self) -> Option<Sender> {
+    fn take_idle(&self) -> Option<Kept> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|(sender, since)| !sender.is_closed() && since.elapsed() < MAX_IDLE_AGE);
+        let too_old = |kept: &Kept| self.max_age.is_some_and(|limit| kept.opened.elapsed() >= limit);
+        idle.retain(|kept| !kept.sender.is_closed() && kept.idle_since.elapsed() < MAX_IDLE_AGE && !too_old(kept));
         // The one used last: the others grow old and go.
-        idle.pop().map(|(sender, _)| sender)
+        idle.pop()
     }
 
-    async fn put_back(&self, mut sender: Sender) {
+    async fn put_back(&self, mut kept: Kept) {
         // Ready again once the connection has taken note of the answer's end; never, if the server closes it.
-        if !matches!(timeout(Duration::from_millis(100), sender.ready()).await, Ok(Ok(()))) {
+        if !matches!(timeout(Duration::from_millis(100), kept.sender.ready()).await, Ok(Ok(()))) {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MAX_IDLE {
-            idle.push((sender, Instant::now()));
+            kept.idle_since = Instant::now();
+            idle.push(kept);
         }
     }
+}
+
+async fn connect(address: SocketAddr) -> Result<Kept, (FailureKind, String)> {
+    let stream = TcpStream::connect(address).await.map_err(|e| connect_failure(&e))?;
+    // Small requests must not wait for each other's acknowledgement.
+    stream.set_nodelay(true).map_err(|e| connect_failure(&e))?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| classify(&e))?;
+    // Ends with its sender; what goes wrong on it reaches the request.
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    let opened = Instant::now();
+    Ok(Kept { sender, address, opened, idle_since: opened })
 }
 
 /// Reads the whole answer; one that breaks off is no answer.

@@ -21,6 +21,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+mod address;
 mod client;
 mod live;
 mod record;
@@ -29,11 +30,12 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use address::Lookup;
 pub use live::{Live, LiveSnapshot};
 pub use report::{Failure, FailureKind, Latency, LoadReport, Second};
 pub use target::{BadTarget, Target};
 
-use client::Client;
+use client::{Client, Habits};
 use record::{Recorder, Sent};
 
 /// What to send.
@@ -47,6 +49,10 @@ pub struct LoadPlan {
     pub duration: Duration,
     /// Share of requests on kept-alive connections, in percent; the others open a connection of their own.
     pub keep_alive_share: u8,
+    /// A kept-alive connection older than this gets no further request; none: as long as it lives.
+    pub max_connection_age: Option<Duration>,
+    /// When the target's name is looked up.
+    pub lookup: Lookup,
     /// Some requests that take their time.
     pub slow: Option<Slow>,
     /// Time limit of one request, connecting included.
@@ -87,7 +93,8 @@ const TICK: Duration = Duration::from_millis(1);
 pub async fn run(plan: LoadPlan, cancel: CancellationToken, live: Live) -> LoadReport {
     let start = Instant::now();
     let recorder = Arc::new(Recorder::new(&plan, start, live));
-    let clients: Vec<Arc<Client>> = plan.targets.iter().map(|t| Arc::new(Client::new(t.clone()))).collect();
+    let habits = Habits { lookup: plan.lookup, max_age: plan.max_connection_age };
+    let clients: Vec<Arc<Client>> = plan.targets.iter().map(|t| Arc::new(Client::new(t.clone(), habits))).collect();
     let slots = Arc::new(Semaphore::new(plan.max_in_flight.max(1)));
     let give_up = start + plan.duration + plan.timeout;
     let requests = TaskTracker::new();

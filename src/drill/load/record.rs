@@ -84,11 +84,11 @@ impl Recorder {
     }
 
     pub(super) fn end(&self, sent: &Sent, target: &Target, path: &str, outcome: Outcome) {
-        let Outcome { answer, ended, opened } = outcome;
+        let Outcome { answer, ended, connection } = outcome;
         let since_start = ended.saturating_duration_since(self.start);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.requests += 1;
-        if opened {
+        if connection.opened {
             counts.opened += 1;
         } else {
             counts.reused += 1;
@@ -108,7 +108,8 @@ impl Recorder {
             Err((kind, detail)) => {
                 let at = self.timestamp(since_start);
                 let (target, path) = (target.to_string(), path.to_owned());
-                counts.failure(since_start, Failure { at, target, path, kind, detail, reused: !opened });
+                let (address, reused) = (connection.address, !connection.opened);
+                counts.failure(since_start, Failure { at, target, address, path, kind, detail, reused });
                 drop(counts);
                 self.live.failed(sent.slow);
             }

@@ -1,6 +1,6 @@
 //! What a load run found.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, time::Duration};
 
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
@@ -58,6 +58,9 @@ pub struct Failure {
     pub at: Timestamp,
     /// Where it went.
     pub target: String,
+    /// Where its connection led; none where no address was known yet.
+    #[serde(default)]
+    pub address: Option<SocketAddr>,
     /// What it asked for.
     pub path: String,
     /// What went wrong.

@@ -8,7 +8,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::*;
+use super::{address::Addresses, *};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{\"node\": \"n-1\"}";
 
@@ -82,6 +82,8 @@ fn plan(target: Target, rate_per_s: u32, millis: u64) -> LoadPlan {
         rate_per_s,
         duration: Duration::from_millis(millis),
         keep_alive_share: 50,
+        max_connection_age: None,
+        lookup: Lookup::Each,
         slow: None,
         timeout: Duration::from_secs(2),
         max_in_flight: 256,
@@ -133,6 +135,45 @@ async fn a_connection_closed_while_idle_is_no_failure() {
     let report = go(LoadPlan { keep_alive_share: 100, ..plan(target, 10, 800) }).await;
     assert_eq!((report.requests, report.failed), (8, 0), "{:?}", report.failures);
     assert_eq!(read.load(Ordering::SeqCst), 8);
+}
+
+#[tokio::test]
+async fn a_connection_gets_no_request_once_it_is_old() {
+    let (_, target) = server(Behaviour::Answer).await;
+    let always = LoadPlan { keep_alive_share: 100, ..plan(target, 50, 600) };
+    let kept = go(always.clone()).await;
+    assert_eq!((kept.requests, kept.failed), (30, 0));
+    let aged = go(LoadPlan { max_connection_age: Some(Duration::from_millis(100)), ..always }).await;
+    assert_eq!((aged.requests, aged.failed), (30, 0));
+    assert!(kept.connections_opened <= 2, "{}", kept.connections_opened);
+    assert!((4..=12).contains(&aged.connections_opened), "a new one each 100 ms: {}", aged.connections_opened);
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up_for_each_connection_or_once() {
+    let (_, target) = server(Behaviour::Answer).await;
+    let named: Target = format!("http://localhost:{}/", target.port()).parse().expect("a URL");
+    for lookup in [Lookup::Each, Lookup::Once] {
+        let addresses = Addresses::new(lookup);
+        let found = addresses.next(&named).await.expect("localhost has an address");
+        assert!(found.ip().is_loopback() && found.port() == target.port(), "{found}");
+        let elsewhere: Target = "http://192.0.2.1:9/".parse().expect("a URL");
+        let after = addresses.next(&elsewhere).await.expect("an address is its own");
+        assert_eq!(after.ip().is_loopback(), lookup == Lookup::Once, "{after}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_says_where_its_connection_led() {
+    let (_, target) = server(Behaviour::Swallow).await;
+    let report = go(plan(target.clone(), 50, 100)).await;
+    let port = report.failures.first().and_then(|failure| failure.address).map(|address| address.port());
+    assert_eq!(port, Some(target.port()));
+
+    let nowhere: Target = "http://no-such-name.invalid/".parse().expect("a URL");
+    let report = go(plan(nowhere, 50, 100)).await;
+    assert_eq!(report.by_failure, [(FailureKind::NoAddress, 5)].into());
+    assert!(report.failures.iter().all(|failure| failure.address.is_none()));
 }
 
 #[tokio::test]

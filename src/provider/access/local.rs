@@ -4,7 +4,11 @@
 use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
-use tokio::{net::UnixStream, process::Command, sync::Mutex};
+use tokio::{
+    net::{TcpStream, UnixStream},
+    process::Command,
+    sync::Mutex,
+};
 
 use super::{Access, Output, Stream, process};
 use crate::provider::{ProviderError, Result};
@@ -25,17 +29,21 @@ impl LocalAccess {
 #[async_trait]
 impl Access for LocalAccess {
     async fn run(&self, _host: &str, argv: &[&str], limit: Duration) -> Result<Output> {
-        let Some((program, arguments)) = argv.split_first() else {
-            return Err(ProviderError::Refused("a command without a program".into()));
-        };
-        let mut command = Command::new(program);
-        command.args(arguments);
-        process::run(command, limit).await
+        process::run(command(argv)?, limit).await
+    }
+
+    async fn feed(&self, _host: &str, argv: &[&str], input: &[u8], limit: Duration) -> Result<Output> {
+        process::feed(command(argv)?, input, limit).await
     }
 
     async fn connect_unix(&self, _host: &str, path: &Path) -> Result<Box<dyn Stream>> {
         let stream = UnixStream::connect(path).await;
         Ok(Box::new(stream.map_err(|e| ProviderError::Unreachable(format!("{}: {e}", path.display())))?))
+    }
+
+    async fn connect_tcp(&self, _host: &str, address: &str) -> Result<Box<dyn Stream>> {
+        let stream = TcpStream::connect(address).await;
+        Ok(Box::new(stream.map_err(|e| ProviderError::Unreachable(format!("{address}: {e}")))?))
     }
 
     async fn system_bus(&self, _host: &str) -> Result<zbus::Connection> {
@@ -47,6 +55,15 @@ impl Access for LocalAccess {
         let opened = opened.map_err(|e| ProviderError::Unreachable(format!("the system bus: {e}")))?;
         Ok(bus.insert(opened).clone())
     }
+}
+
+fn command(argv: &[&str]) -> Result<Command> {
+    let Some((program, arguments)) = argv.split_first() else {
+        return Err(ProviderError::Refused("a command without a program".into()));
+    };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    Ok(command)
 }
 
 #[cfg(test)]
@@ -72,9 +89,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_time_limit_kills_the_child() {
+    async fn input_arrives_whole_and_may_be_left_unread() {
+        let local = LocalAccess::new();
+        // More than a pipe holds, in both directions at once.
+        let much = "0123456789abcdef".repeat(1 << 16);
+        let said = local.feed("", &["cat"], much.as_bytes(), SHORT).await.expect("output");
+        assert!(said.stdout == much, "{} bytes of {}", said.stdout.len(), much.len());
+        let said = local.feed("", &["sh", "-c", "exit 3"], much.as_bytes(), SHORT).await.expect("output");
+        assert_eq!(said.code, Some(3));
+        let said = local.run("", &["cat"], SHORT).await.expect("no input at all");
+        assert_eq!((said.code, said.stdout.as_str()), (Some(0), ""));
+    }
+
+    #[tokio::test]
+    async fn a_time_limit_kills_the_child_and_its_children() {
         let pid_file = tempfile::NamedTempFile::new().expect("a file");
-        let script = format!("echo $$ > {}; exec sleep 60", pid_file.path().display());
+        // Not the shell itself, but what it has started.
+        let script = format!("sleep 60 & echo $! > {}; wait", pid_file.path().display());
         let limit = Duration::from_millis(300);
         let late = LocalAccess::new().run("", &["sh", "-c", &script], limit).await;
         assert_eq!(late, Err(ProviderError::TimedOut(limit)));

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Result;
+use super::{ProviderError, Result};
 
 pub mod local;
 mod process;
@@ -36,8 +36,18 @@ pub trait Access: Send + Sync {
     /// Runs a program with exactly these arguments (no shell interprets them) and bounded output, within `limit`.
     async fn run(&self, host: &str, argv: &[&str], limit: Duration) -> Result<Output>;
 
+    /// The same with this on the program's standard input. A program that does not read it all is no error.
+    async fn feed(&self, host: &str, argv: &[&str], _input: &[u8], _limit: Duration) -> Result<Output> {
+        Err(ProviderError::Refused(format!("this way to {host} gives {} no input", argv.join(" "))))
+    }
+
     /// Connects to a UNIX socket on that machine.
     async fn connect_unix(&self, host: &str, path: &Path) -> Result<Box<dyn Stream>>;
+
+    /// Connects to `address` (`host:port`) as that machine would: its loopback, its names.
+    async fn connect_tcp(&self, host: &str, address: &str) -> Result<Box<dyn Stream>> {
+        Err(ProviderError::Refused(format!("this way to {host} does not reach {address}")))
+    }
 
     /// A connection to that machine's system bus.
     async fn system_bus(&self, host: &str) -> Result<zbus::Connection>;

@@ -1,10 +1,11 @@
 //! One child process with bounded output and bounded time, for every way to a machine.
 
-use std::{process::Stdio, time::Duration};
+use std::{io, process::Stdio, time::Duration};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    process::{Child, Command},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    process::{Child, ChildStdin, Command},
     time::timeout,
 };
 
@@ -12,15 +13,29 @@ use super::{MAX_OUTPUT, Output};
 use crate::provider::{ProviderError, Result};
 
 /// Runs the command to its end. It gets no input and a process group of its own, so that the terminal's
-/// Ctrl-C reaches Tidegate and not the change that is under way; on time-out, or when the caller goes away, it
-/// is killed.
+/// Ctrl-C reaches Tidegate and not the change that is under way; on time-out, or when the caller goes away, the whole
+/// group is killed: what a script has started would go on without it.
 pub(super) async fn run(mut command: Command, limit: Duration) -> Result<Output> {
+    command.stdin(Stdio::null());
+    finish(command, &[], limit).await
+}
+
+/// The same with this on its standard input.
+pub(super) async fn feed(mut command: Command, input: &[u8], limit: Duration) -> Result<Output> {
+    command.stdin(Stdio::piped());
+    finish(command, input, limit).await
+}
+
+async fn finish(mut command: Command, input: &[u8], limit: Duration) -> Result<Output> {
     let name = name(&command);
     let mut child = start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
-    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let mut group = Group::of(&child);
+    let (stdin, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let whole = async {
-        let (out, err) = tokio::try_join!(bounded(out, &name), bounded(err, &name))?;
+        // Side by side: a program that answers before it has read everything would block, and so would we.
+        let ((), out, err) = tokio::try_join!(written(stdin, input, &name), bounded(out, &name), bounded(err, &name))?;
         let status = child.wait().await.map_err(|e| unexpected(&name, &e.to_string()))?;
+        group.over();
         let stdout = String::from_utf8(out).map_err(|_| unexpected(&name, "its output is no UTF-8"))?;
         let stderr = String::from_utf8_lossy(&err).into_owned();
         Ok(Output { code: status.code(), stdout, stderr })
@@ -32,18 +47,48 @@ pub(super) async fn run(mut command: Command, limit: Duration) -> Result<Output>
 /// code, and no output.
 pub(super) async fn run_silent(mut command: Command, limit: Duration) -> Result<Option<i32>> {
     let name = name(&command);
-    let mut child = start(command.stdout(Stdio::null()).stderr(Stdio::null()))?;
+    let mut child = start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))?;
     let status = timeout(limit, child.wait()).await.map_err(|_| ProviderError::TimedOut(limit))?;
     Ok(status.map_err(|e| unexpected(&name, &e.to_string()))?.code())
 }
 
+/// The process group of a child, killed with this unless the child's end was seen: from then on the number can be
+/// somebody else's.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+
+    fn over(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // An error says that nobody is left.
+        let _ = self.0.map(|group| kill_process_group(group, Signal::KILL));
+    }
+}
+
 fn start(command: &mut Command) -> Result<Child> {
-    command.stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+    command.process_group(0).kill_on_drop(true);
     command.spawn().map_err(|e| ProviderError::Unreachable(format!("cannot start {}: {e}", name(command))))
 }
 
 fn name(command: &Command) -> String {
     command.as_std().get_program().to_string_lossy().into_owned()
+}
+
+/// A program that ends, or closes its input, before the end of it has its reasons: its exit code tells them.
+async fn written(pipe: Option<ChildStdin>, input: &[u8], name: &str) -> Result<()> {
+    let Some(mut pipe) = pipe else { return Ok(()) };
+    match pipe.write_all(input).await {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unexpected(name, &error.to_string())),
+        _ => Ok(()),
+    }
 }
 
 async fn bounded(pipe: Option<impl AsyncRead + Unpin>, name: &str) -> Result<Vec<u8>> {

@@ -34,7 +34,7 @@ use crate::provider::{ProviderError, Result};
 
 mod master;
 
-use master::Master;
+use master::{Master, Target};
 
 /// Time limit of everything that only opens connections.
 const CONNECT_LIMIT: Duration = Duration::from_secs(4);
@@ -131,13 +131,17 @@ impl Host {
         timeout(CONNECT_LIMIT, opening).await.map_err(late)?
     }
 
-    async fn run(&self, line: &str, limit: Duration) -> Result<Output> {
+    async fn run(&self, line: &str, input: Option<&[u8]>, limit: Duration) -> Result<Output> {
         let began = tokio::time::Instant::now();
         // Once more where the master went before it got the command; whatever else happened may have happened there.
         for _ in 0..2 {
             let master = self.open().await?;
             let left = limit.saturating_sub(began.elapsed());
-            let output = process::run(master.command(&self.name, line), left).await?;
+            let command = master.command(&self.name, line);
+            let output = match input {
+                Some(input) => process::feed(command, input, left).await?,
+                None => process::run(command, left).await?,
+            };
             if output.code != Some(SSH_FAILED) {
                 return Ok(output);
             }
@@ -153,15 +157,15 @@ impl Host {
         Err(ProviderError::Unreachable(format!("{}: the SSH connection breaks again and again", self.name)))
     }
 
-    async fn connect_unix(&self, path: &Path) -> Result<UnixStream> {
+    async fn connect(&self, target: &Target<'_>) -> Result<UnixStream> {
         // The listening end lives in the master, so an answer here means that both are there.
         if let Some(known) = self.master.lock().await.as_ref()
-            && let Ok(stream) = UnixStream::connect(known.forwarded(path)).await
+            && let Ok(stream) = UnixStream::connect(known.forwarded(target)).await
         {
             return Ok(stream);
         }
         let master = self.open().await?;
-        let local = master.forwarded(path);
+        let local = master.forwarded(target);
         if let Ok(stream) = UnixStream::connect(&local).await {
             return Ok(stream);
         }
@@ -169,15 +173,15 @@ impl Host {
         for again in [false, true] {
             if again {
                 // The master believes that it listens, but somebody removed the socket.
-                master.forget(&self.name, path).await?;
+                master.forget(&self.name, target).await?;
             }
-            master.forward(&self.name, path).await?;
+            master.forward(&self.name, target).await?;
             match UnixStream::connect(&local).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => refused = error.to_string(),
             }
         }
-        Err(ProviderError::Unreachable(format!("{}:{}: {refused}", self.name, path.display())))
+        Err(ProviderError::Unreachable(format!("{}:{target}: {refused}", self.name)))
     }
 
     async fn bus(&self) -> Result<zbus::Connection> {
@@ -214,18 +218,33 @@ impl Access for SshAccess {
     async fn run(&self, host: &str, argv: &[&str], limit: Duration) -> Result<Output> {
         let line = quoted(argv)?;
         let host = self.host(host)?;
-        match timeout(limit, host.run(&line, limit)).await {
-            Ok(Err(ProviderError::TimedOut(_))) | Err(_) => Err(ProviderError::TimedOut(limit)),
-            Ok(said) => said,
-        }
+        within(limit, host.run(&line, None, limit)).await
+    }
+
+    async fn feed(&self, host: &str, argv: &[&str], input: &[u8], limit: Duration) -> Result<Output> {
+        let line = quoted(argv)?;
+        let host = self.host(host)?;
+        within(limit, host.run(&line, Some(input), limit)).await
     }
 
     async fn connect_unix(&self, host: &str, path: &Path) -> Result<Box<dyn Stream>> {
-        Ok(Box::new(self.host(host)?.connect_unix(path).await?))
+        Ok(Box::new(self.host(host)?.connect(&Target::Unix(path)).await?))
+    }
+
+    async fn connect_tcp(&self, host: &str, address: &str) -> Result<Box<dyn Stream>> {
+        Ok(Box::new(self.host(host)?.connect(&Target::Tcp(address)).await?))
     }
 
     async fn system_bus(&self, host: &str) -> Result<zbus::Connection> {
         self.host(host)?.bus().await
+    }
+}
+
+/// Whatever was late on the way: the caller's limit is what passed.
+async fn within(limit: Duration, running: impl Future<Output = Result<Output>>) -> Result<Output> {
+    match timeout(limit, running).await {
+        Ok(Err(ProviderError::TimedOut(_))) | Err(_) => Err(ProviderError::TimedOut(limit)),
+        Ok(said) => said,
     }
 }
 

@@ -11,8 +11,14 @@ use crate::{
     provider::RouteProvider,
 };
 
+pub mod bgp;
+pub mod dns;
 pub mod haproxy;
+pub mod instances;
 pub(crate) mod kind;
+mod machine;
+pub mod nginx;
+mod outgoing;
 
 use kind::{About, Kind};
 pub use kind::{BALANCER, Tools};
@@ -83,6 +89,12 @@ macro_rules! registry {
 }
 
 registry! {
+    /// A prefix, announced by BIRD or FRR.
+    Bgp => bgp,
+    /// DNS, by dynamic update.
+    Dns => dns,
     /// HAProxy's runtime API.
     Haproxy => haproxy,
+    /// NGINX's include file.
+    Nginx => nginx,
 }

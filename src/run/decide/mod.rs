@@ -139,6 +139,14 @@ pub fn decide(s: &Situation<'_>) -> Decision {
     }
 }
 
+/// What a held run still does: it keeps out what it has drained. Nothing else goes on.
+pub fn tend(s: &Situation<'_>) -> Progress {
+    match (&s.state.status, s.state.current()) {
+        (Status::Held { .. }, Some(step)) => routes::upkeep(s, step),
+        _ => Progress::default(),
+    }
+}
+
 /// It is not ours to fight over: `resume` says that the drain is meant, `abort` that the other hand is right.
 fn overruled(target: &RouteTarget, saw: &str) -> String {
     format!(

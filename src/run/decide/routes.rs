@@ -171,6 +171,9 @@ fn keep_out(s: &Situation<'_>, step: usize, target: &RouteTarget) -> Progress {
     let effect = effect(target, Desired::Drained);
     let attempt = s.state.attempt(step, &effect);
     let saw = format!("serving again with weight {}", member.weight);
+    if s.state.overruled.contains_key(target) {
+        return Progress::default();
+    }
     if attempt.is_some_and(|a| by_another_hand(s, target, a)) {
         return Progress::record(Event::Overruled { target: target.clone(), saw });
     }

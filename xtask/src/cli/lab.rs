@@ -51,6 +51,9 @@ pub(crate) struct Up {
     /// Run Jetty on all nodes as a second service
     #[arg(long)]
     jetty: bool,
+    /// Add every other way of distribution: DNS, anycast with BIRD and FRR, NGINX, Envoy, HAProxy on the nodes
+    #[arg(long)]
+    routes: bool,
     /// Let HAProxy keep its runtime state over a reload
     #[arg(long)]
     state_file: bool,
@@ -127,6 +130,8 @@ pub(crate) struct Supervise {
     which: Which,
     #[arg(long)]
     rootfs: PathBuf,
+    #[arg(long)]
+    routes: bool,
 }
 
 impl Command {
@@ -170,7 +175,8 @@ impl Command {
 impl Up {
     fn run(self) -> Result<ExitCode> {
         let started = Instant::now();
-        let mut options = Options { prefix: self.which.prefix, jetty: self.jetty, ..Options::default() };
+        let mut options =
+            Options { prefix: self.which.prefix, jetty: self.jetty, routes: self.routes, ..Options::default() };
         options.haproxy.state_file = self.state_file;
         options.haproxy.inter = self.inter;
         let lab = Lab::up(options)?;
@@ -245,7 +251,7 @@ impl Crash {
 
 impl Supervise {
     fn run(self) -> Result<ExitCode> {
-        supervise(&Layout::new(&self.which.prefix)?, &self.rootfs)?;
+        supervise(&Layout::new(&self.which.prefix)?, &self.rootfs, self.routes)?;
         Ok(ExitCode::SUCCESS)
     }
 }

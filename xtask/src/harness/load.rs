@@ -1,4 +1,4 @@
-//! Load as clients send it: `tidegate load` in the client namespace, on both load balancers.
+//! Load as clients send it: `tidegate load` in the client namespace, through whatever entrypoint clients have.
 
 use std::collections::BTreeMap;
 use std::process::{ChildStdin, Stdio};
@@ -16,8 +16,14 @@ const LONGEST: &str = "10m";
 /// What load to send.
 #[derive(Clone, Debug)]
 pub struct LoadSpec {
-    /// Requests a second, over both load balancers.
+    /// Requests a second, over all URLs.
     pub rate: u32,
+    /// Where to; both HAProxy where none is named.
+    pub urls: Vec<String>,
+    /// When a client looks up the name in a URL: `each` connection, or `once`.
+    pub lookup: &'static str,
+    /// How old a kept-alive connection gets; for ever where none.
+    pub connection_age: Option<Duration>,
     /// Share of requests on kept-alive connections, in percent.
     pub keep_alive: u8,
     /// One of so many requests asks for this path.
@@ -28,7 +34,15 @@ pub struct LoadSpec {
 
 impl Default for LoadSpec {
     fn default() -> Self {
-        Self { rate: 300, keep_alive: 50, slow: None, timeout: Duration::from_secs(5) }
+        Self {
+            rate: 300,
+            urls: Vec::new(),
+            lookup: "each",
+            connection_age: None,
+            keep_alive: 50,
+            slow: None,
+            timeout: Duration::from_secs(5),
+        }
     }
 }
 
@@ -66,6 +80,8 @@ pub struct Failed {
     pub at: String,
     /// Where it went.
     pub target: String,
+    /// The address that its connection led to, where there was one.
+    pub address: Option<String>,
     /// What it asked for.
     pub path: String,
     /// How it failed.
@@ -92,7 +108,14 @@ impl Load {
         command.args(["load", "--json", "--until-stdin-closed", "--duration", LONGEST]);
         command.args(["--rate", &spec.rate.to_string(), "--keep-alive", &spec.keep_alive.to_string()]);
         command.args(["--timeout", &format!("{}ms", spec.timeout.as_millis())]);
-        for balancer in lab.balancer_names() {
+        command.args(["--lookup", spec.lookup]);
+        if let Some(age) = spec.connection_age {
+            command.args(["--connection-age", &format!("{}ms", age.as_millis())]);
+        }
+        for url in &spec.urls {
+            command.args(["--url", url]);
+        }
+        for balancer in lab.balancer_names().iter().filter(|_| spec.urls.is_empty()) {
             command.args(["--url", &format!("http://{}/", lab.address(balancer)?)]);
         }
         if let Some((every, path)) = &spec.slow {

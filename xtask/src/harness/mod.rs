@@ -8,6 +8,8 @@
 mod child;
 mod load;
 mod product;
+mod sticky;
+mod websocket;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -17,6 +19,8 @@ use anyhow::Result;
 pub use child::{Child, Finished};
 pub use load::{Failed, Latency, Load, LoadResult, LoadSpec};
 pub use product::Tidegate;
+pub use sticky::{StickyClients, Visit};
+pub use websocket::{Closed, Ending, WebSockets};
 
 static PROGRAM: Mutex<Option<PathBuf>> = Mutex::new(None);
 

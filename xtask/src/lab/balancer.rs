@@ -37,12 +37,17 @@ impl Lab {
 
     /// Whether both load balancers see every server up, by a check of their own.
     pub(crate) fn balancers_up(&self) -> Result<Answer> {
-        for balancer in hosts(Role::Balancer) {
-            let servers = self.servers(balancer.name)?;
+        let names: Vec<&str> = hosts(Role::Balancer).map(|host| host.name).collect();
+        self.all_up(&names)
+    }
+
+    /// Whether HAProxy on these hosts sees every server up, by a check of its own.
+    pub(crate) fn all_up(&self, balancers: &[&str]) -> Result<Answer> {
+        for balancer in balancers {
+            let servers = self.servers(balancer)?;
             let up = |server: &Server| server.status == "UP" && server.check == "L7OK";
             let down = servers.iter().find(|server| !up(server));
             if let Some(Server { backend, name, status, check, .. }) = down {
-                let balancer = balancer.name;
                 return Ok(Answer::NotYet(format!("{balancer} has {backend}/{name} {status} ({check})")));
             }
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use rustix::process::Signal;
 
-use super::layout::{HOSTS, find};
+use super::layout::{find, present};
 use super::shell::{feed, tool};
 use super::{Lab, cgroup, network, switch};
 
@@ -51,7 +51,9 @@ impl Lab {
 
     /// Removes every packet filter from every host's namespace.
     pub fn unblock_all(&self) -> Result<()> {
-        HOSTS.iter().try_for_each(|host| self.nft(host.name, "flush ruleset\n"))
+        present(self.options.routes).try_for_each(|host| self.nft(host.name, "flush ruleset\n"))?;
+        // The router's own work is done by its packet filter.
+        if self.options.routes { self.keep_flows() } else { Ok(()) }
     }
 
     /// Kills every process of a unit with SIGKILL, as a crash would.
@@ -106,7 +108,7 @@ impl Lab {
         self.exec(node, &["rm", "-f", &format!("/run/app/{switch}")]).map(drop)
     }
 
-    fn nft(&self, host: &str, script: &str) -> Result<()> {
+    pub(crate) fn nft(&self, host: &str, script: &str) -> Result<()> {
         let netns = self.layout.netns_file(find(host)?.name);
         let enter = format!("--net={}", netns.display());
         feed(&mut tool("nsenter", &[&enter, "--", "nft", "-f", "-"]), script).map(drop)

@@ -21,6 +21,8 @@ pub struct Haproxy {
     pub weight: u32,
     /// Keep runtime state over a reload (`server-state-file` and what loads it).
     pub state_file: bool,
+    /// Clients stay with the server that they got first, by a cookie.
+    pub sticky: bool,
     /// Further lines of the `app` backend.
     pub app_extra: String,
     /// Further keywords of every `server` line of the `app` backend.
@@ -35,6 +37,7 @@ impl Default for Haproxy {
             rise: 2,
             weight: 100,
             state_file: false,
+            sticky: false,
             app_extra: String::new(),
             server_extra: String::new(),
         }
@@ -51,13 +54,17 @@ impl Haproxy {
             ("", "")
         };
         let check = format!("check inter {} fall {} rise {} weight {}", self.inter, self.fall, self.rise, self.weight);
-        let servers = |port: u16, extra: &str| -> String {
+        let servers = |port: u16, extra: &dyn Fn(&Host) -> String| -> String {
             hosts(Role::Node)
-                .map(|node| format!("    server {} {}:{port} {check} {extra}\n", node.name, node.address))
+                .map(|node| format!("    server {} {}:{port} {check} {}\n", node.name, node.address, extra(node)))
                 .collect()
         };
-        let app = servers(APP_PORT, &self.server_extra);
-        let jetty = if jetty { second_service(&servers(JETTY_PORT, "")) } else { String::new() };
+        let app = servers(APP_PORT, &|node| {
+            let cookie = if self.sticky { format!("cookie {} ", node.name) } else { String::new() };
+            format!("{cookie}{}", self.server_extra)
+        });
+        let jetty = if jetty { second_service(&servers(JETTY_PORT, &|_| String::new())) } else { String::new() };
+        let cookie = if self.sticky { "    cookie NODE insert indirect nocache\n" } else { "" };
         let extra = &self.app_extra;
         format!(
             r#"# Made by `cargo xtask lab`; see xtask/src/lab/haproxy.rs.
@@ -75,8 +82,8 @@ global
 defaults
     log global
     mode http
-    # Epoch with milliseconds, client, backend/server, status, timers, how it ended, request.
-    log-format "%Ts.%ms %ci:%cp %b/%s %ST %TR/%Tw/%Tc/%Tr/%Ta %tsc %rc %HM %HU"
+    # Epoch with milliseconds, client, backend/server, status, timers (the last one: from begin to end), how it ended, request.
+    log-format "%Ts.%ms %ci:%cp %b/%s %ST %TR/%Tw/%Tc/%Tr/%Ta/%Tt %tsc %rc %HM %HU"
     option dontlognull
     retries 0
     no option redispatch
@@ -97,7 +104,7 @@ backend app
     balance roundrobin
     option httpchk GET /ready
     http-check expect status 200
-{extra}{app}
+{cookie}{extra}{app}
 {jetty}"#
         )
     }

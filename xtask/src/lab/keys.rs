@@ -9,14 +9,14 @@ use super::layout::{Layout, machines};
 use super::shell::{run, tool, write};
 
 /// Makes the user's key and every machine's host key, and the files for the client's side.
-pub(crate) fn create(layout: &Layout) -> Result<()> {
+pub(crate) fn create(layout: &Layout, routes: bool) -> Result<()> {
     let user = layout.file("ssh_key");
     make(&user, "lab")?;
     let authorized = read(&user.with_extension("pub"))?;
     let mut known = String::new();
     let mut config =
         String::from("# Made by `cargo xtask lab up`. Use it in the control namespace: ssh -F FILE node-1\n");
-    for host in machines() {
+    for host in machines(routes) {
         let etc = layout.upper(host.name).join("etc/ssh");
         fs::create_dir_all(&etc).with_context(|| format!("could not make {}", etc.display()))?;
         let key = etc.join("ssh_host_ed25519_key");

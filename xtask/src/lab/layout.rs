@@ -23,8 +23,19 @@ pub enum Role {
     Node,
     /// A load balancer.
     Balancer,
+    /// An authoritative name server of the zone `lab.example`; only in a lab with routes.
+    NameServer,
+    /// What leads clients to the anycast addresses, and their caching resolver; only in a lab with routes.
+    Router,
     /// A bare network namespace on this machine's own file system.
     Namespace,
+}
+
+impl Role {
+    /// Whether a host of this role is there only in a lab with routes.
+    pub fn only_with_routes(self) -> bool {
+        matches!(self, Self::NameServer | Self::Router)
+    }
 }
 
 /// A host of the lab.
@@ -39,12 +50,15 @@ pub struct Host {
 }
 
 /// Every host of a lab; the order is the order of their corosync ids, too.
-pub const HOSTS: [Host; 7] = [
+pub const HOSTS: [Host; 10] = [
     host("node-1", 11, Role::Node),
     host("node-2", 12, Role::Node),
     host("node-3", 13, Role::Node),
     host("lb-1", 21, Role::Balancer),
     host("lb-2", 22, Role::Balancer),
+    host("dns-1", 31, Role::NameServer),
+    host("dns-2", 32, Role::NameServer),
+    host("router", 41, Role::Router),
     host("control", 2, Role::Namespace),
     host("client", 3, Role::Namespace),
 ];
@@ -58,9 +72,14 @@ pub fn hosts(role: Role) -> impl Iterator<Item = &'static Host> {
     HOSTS.iter().filter(move |host| host.role == role)
 }
 
-/// The hosts that boot a system of their own: nodes and load balancers.
-pub fn machines() -> impl Iterator<Item = &'static Host> {
-    HOSTS.iter().filter(|host| host.role != Role::Namespace)
+/// The hosts of a lab, with or without routes.
+pub fn present(routes: bool) -> impl Iterator<Item = &'static Host> {
+    HOSTS.iter().filter(move |host| routes || !host.role.only_with_routes())
+}
+
+/// Those of them that boot a system of their own.
+pub fn machines(routes: bool) -> impl Iterator<Item = &'static Host> {
+    present(routes).filter(|host| host.role != Role::Namespace)
 }
 
 /// The host of that name.

@@ -10,8 +10,9 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result};
 
 use super::cgroup;
-use super::layout::{Host, Layout};
+use super::layout::{Host, Layout, Role};
 use super::network;
+use super::route::envoy;
 
 /// What starting a machine takes.
 #[derive(Clone)]
@@ -19,17 +20,23 @@ pub(crate) struct Machine {
     layout: Layout,
     rootfs: PathBuf,
     pub(crate) host: &'static Host,
+    routes: bool,
+    binds: Vec<(PathBuf, &'static str)>,
 }
 
 impl Machine {
-    pub(crate) fn new(layout: &Layout, rootfs: &Path, host: &'static Host) -> Self {
-        Self { layout: layout.clone(), rootfs: rootfs.to_owned(), host }
+    pub(crate) fn new(layout: &Layout, rootfs: &Path, host: &'static Host, routes: bool) -> Result<Self> {
+        let mut binds = Vec::new();
+        if routes && host.role == Role::Balancer {
+            binds.push((crate::envoy::envoy()?, envoy::BINARY));
+        }
+        Ok(Self { layout: layout.clone(), rootfs: rootfs.to_owned(), host, routes, binds })
     }
 
     /// Plugs the machine in and boots it; the child is nspawn, which ends when the machine does.
     pub(crate) fn boot(&self) -> Result<Child> {
         let name = self.host.name;
-        network::cable(&self.layout, self.host)?;
+        network::cable(&self.layout, self.host, self.routes)?;
         let group = self.group();
         cgroup::remove(&group)?;
         cgroup::create(&group)?;
@@ -55,6 +62,8 @@ impl Machine {
     /// The steps from a bare shell to nspawn, in a mount namespace of their own.
     fn script(&self, folder: &Path, enter: &str) -> String {
         let (root, name) = (folder.join("root"), self.host.name);
+        let bind = |(from, to): &(PathBuf, &str)| format!(" --bind-ro={}:{to}", from.display());
+        let binds: String = self.binds.iter().map(bind).collect();
         format!(
             "{enter}mkdir -p /run/systemd/nspawn\n\
              mount -t tmpfs -o mode=755 tmpfs /run/systemd/nspawn\n\
@@ -63,7 +72,7 @@ impl Machine {
              --machine={machine} --hostname={name} --network-namespace-path={netns} \
              --capability=CAP_NET_ADMIN,CAP_IPC_LOCK,CAP_SYS_NICE \
              --rlimit=RLIMIT_MEMLOCK=infinity --rlimit=RLIMIT_RTPRIO=99 --rlimit=RLIMIT_NOFILE=16384 \
-             --resolv-conf=off --timezone=off --link-journal=no",
+             --resolv-conf=off --timezone=off --link-journal=no{binds}",
             lower = self.rootfs.display(),
             folder = folder.display(),
             root = root.display(),

@@ -10,6 +10,7 @@ mod cgroup;
 mod cluster;
 mod cluster_scripts;
 mod config;
+mod duty;
 mod faults;
 mod haproxy;
 mod host;
@@ -22,6 +23,8 @@ mod product;
 mod reach;
 mod reset;
 mod rootfs;
+mod route;
+mod route_network;
 mod seed;
 mod seed_files;
 mod shell;
@@ -41,11 +44,16 @@ use serde::{Deserialize, Serialize};
 pub use balancer::Server;
 pub use config::TidegateConfig;
 pub use haproxy::Haproxy;
-pub use layout::{APP_PORT, HOSTS, Host, JETTY_PORT, Layout, Role, find, hosts, machines};
-pub use logs::{AppRequest, LbRequest};
+pub(crate) use layout::cache_root;
+pub use layout::{APP_PORT, HOSTS, Host, JETTY_PORT, Layout, Role, find, hosts, machines, present};
+pub use logs::{AppRequest, Forwarded, LbRequest, Notice, PathChange, Query, ZoneUpdate};
 pub(crate) use product::target_folder;
 pub use product::tidegate;
-pub(crate) use shell::Answer;
+pub use route::{
+    ANYCAST_APP, ANYCAST_EDGE, Announcer, EDGES, ENVOY_ADMIN_PORT, ENVOY_ENDPOINTS, ENVOY_PORT, Envoy, NGINX_PORT,
+    NGINX_SERVERS, Nginx, Path as BgpPath, Proxy, TTL, ZONE,
+};
+pub(crate) use shell::{Answer, run};
 pub use status::{BalancerStatus, HostStatus, Status};
 pub use supervisor::{Power, supervise};
 pub use view::{ClusterView, Instance, Member};
@@ -60,11 +68,30 @@ pub struct Options {
     pub jetty: bool,
     /// HAProxy's settings.
     pub haproxy: Haproxy,
+    /// Every other way of distribution too: DNS, anycast, NGINX, Envoy, HAProxy on the nodes.
+    pub routes: bool,
+    /// What announces the anycast addresses.
+    pub announcer: Announcer,
+    /// Which load balancers run in a lab with routes.
+    pub proxies: Vec<Proxy>,
+    /// NGINX's settings.
+    pub nginx: Nginx,
+    /// Envoy's settings.
+    pub envoy: Envoy,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { prefix: "tg".to_owned(), jetty: false, haproxy: Haproxy::default() }
+        Self {
+            prefix: "tg".to_owned(),
+            jetty: false,
+            haproxy: Haproxy::default(),
+            routes: false,
+            announcer: Announcer::default(),
+            proxies: vec![Proxy::Haproxy],
+            nginx: Nginx::default(),
+            envoy: Envoy::default(),
+        }
     }
 }
 

@@ -10,26 +10,27 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::layout::{HOSTS, Host, Layout, Role};
+use super::route_network;
 use super::shell::{feed, run, tool};
 
 /// The namespace that holds nothing but the bridge.
 const BRIDGE: &str = "bridge";
 
 /// Makes the bridge and the namespaces that are no machines; machines are cabled when they get power.
-pub(crate) fn create(layout: &Layout) -> Result<()> {
+pub(crate) fn create(layout: &Layout, routes: bool) -> Result<()> {
     let bridge = layout.netns(BRIDGE);
     run(&mut tool("ip", &["netns", "add", &bridge]))?;
     let script = "link add br0 type bridge forward_delay 0 stp_state 0\nlink set br0 up\nlink set lo up\n";
     feed(&mut tool("ip", &["-n", &bridge, "-batch", "-"]), script)?;
     for host in HOSTS.iter().filter(|host| host.role == Role::Namespace) {
-        cable(layout, host)?;
+        cable(layout, host, routes)?;
     }
     Ok(())
 }
 
 /// Gives a host a fresh namespace and a cable to the bridge. What was in an older namespace of the same name
 /// (sockets, packet filters) is gone, as after a power loss on metal.
-pub(crate) fn cable(layout: &Layout, host: &Host) -> Result<()> {
+pub(crate) fn cable(layout: &Layout, host: &Host, routes: bool) -> Result<()> {
     let (bridge, netns) = (layout.netns(BRIDGE), layout.netns(host.name));
     uncable(layout, host);
     run(&mut tool("ip", &["netns", "add", &netns]))?;
@@ -38,7 +39,7 @@ pub(crate) fn cable(layout: &Layout, host: &Host) -> Result<()> {
     feed(&mut tool("ip", &["-n", &bridge, "-batch", "-"]), &script)?;
     let script = format!("addr add {}/24 dev eth0\nlink set lo up\nlink set eth0 up\n", host.address);
     feed(&mut tool("ip", &["-n", &netns, "-batch", "-"]), &script)?;
-    Ok(())
+    if routes { route_network::prepare(layout, host) } else { Ok(()) }
 }
 
 /// Takes a host's cable and namespace away, where they are there.

@@ -1,9 +1,14 @@
 //! Running programs in the lab: inside a machine, or in a namespace with this machine's file system.
 
+use std::fs::File;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
 use std::process::{Command, Output};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::layout::{Role, find};
 use super::shell::{self, Answer};
@@ -17,6 +22,13 @@ impl Lab {
         if find(host)?.role == Role::Namespace {
             let netns = self.layout.netns_file(host);
             command.arg(format!("--net={}", netns.display()));
+            if self.options.routes {
+                // The lab's resolver in place of this machine's, for this command and what it starts.
+                let script = "mount --bind \"$0\" /etc/resolv.conf; exec \"$@\"";
+                command.args(["--", "unshare", "--mount", "--propagation", "private", "sh", "-euc", script]);
+                command.arg(self.layout.file("resolv.conf")).arg(program);
+                return Ok(command);
+            }
         } else {
             let leader = self.leader(host)?;
             command.args(["--target", &leader.to_string(), "--mount", "--uts", "--ipc", "--net", "--pid"]);
@@ -47,6 +59,23 @@ impl Lab {
     pub fn shell(&self, host: &str, script: &str) -> Result<String> {
         let output = self.exec(host, &["sh", "-euc", script])?;
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    /// A connection from a host's network, for this process to use: a client of many connections needs no process of
+    /// its own there.
+    pub fn connect_from(&self, host: &str, to: SocketAddr, limit: Duration) -> Result<TcpStream> {
+        let netns = self.layout.netns_file(find(host)?.name);
+        let namespace = File::open(&netns).with_context(|| format!("could not open {}", netns.display()))?;
+        // A socket stays in the network in which it was made; the thread that made it there ends with this call.
+        let connecting = move || -> Result<TcpStream> {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+                .context("could not enter the network")?;
+            Ok(TcpStream::connect_timeout(&to, limit)?)
+        };
+        match thread::spawn(connecting).join() {
+            Ok(stream) => stream.with_context(|| format!("no connection from {host} to {to}")),
+            Err(_) => bail!("the thread that connects from {host} to {to} broke"),
+        }
     }
 
     /// Every process of the lab's machines and of its supervisor, as this machine numbers them.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::layout::{HOSTS, Role, hosts, machines};
+use super::layout::{Role, hosts, machines, present};
 use super::shell::{self, Answer};
 use super::{Haproxy, Lab, network, switch, teardown};
 
@@ -40,15 +40,15 @@ impl Lab {
         for machine in switch::machines(&self.layout)?.iter().filter(|machine| !machine.on) {
             self.power_on(&machine.name)?;
         }
-        for host in &HOSTS {
+        for host in present(self.options.routes) {
             network::plug(&self.layout, host.name, "up")?;
         }
-        for host in machines() {
+        for host in machines(self.options.routes) {
             self.resume(host.name)?;
         }
         self.unblock_all()?;
         let limit = Duration::from_secs(90);
-        for host in machines() {
+        for host in machines(self.options.routes) {
             self.wait(&format!("the system of {}", host.name), limit, |lab| lab.booted(host.name))?;
         }
         for node in hosts(Role::Node) {
@@ -58,7 +58,8 @@ impl Lab {
         self.restore_cluster()?;
         self.reprobe_if_misled()?;
         self.wait_app(limit)?;
-        self.fresh_balancers()
+        self.fresh_balancers()?;
+        if self.options.routes { self.fresh_routes() } else { Ok(()) }
     }
 
     /// What an earlier test left on this machine: processes in the lab's namespaces, Tidegate's journal.

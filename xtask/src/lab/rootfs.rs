@@ -16,7 +16,7 @@ use super::shell::{self, tool};
 
 /// What every machine has on board; which of it runs is decided per machine.
 const PACKAGES: &str = "systemd systemd-sysv dbus pacemaker pacemaker-cli-utils corosync pcs openssh-server \
-    iproute2 iputils-ping procps nftables curl socat haproxy python3 bird2 bind9 bind9-utils bind9-dnsutils \
+    iproute2 iputils-ping procps nftables curl socat haproxy python3 bird2 frr bind9 bind9-utils bind9-dnsutils \
     nginx-light jetty9";
 
 /// Debian's release in the machines, whatever this machine runs.

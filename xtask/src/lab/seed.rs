@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::Options;
+use super::duty::{self, give_to};
 use super::layout::{Host, Layout, Role, hosts, machines};
 use super::seed_files::{FILES, MASKED};
 use super::shell::write;
@@ -48,7 +49,7 @@ pub(crate) fn create(layout: &Layout, rootfs: &Path, host: &Host, options: &Opti
             write(&upper.join("etc/corosync/corosync.conf"), 0o644, &corosync())?;
             let cib = upper.join("var/lib/pacemaker/cib/cib.xml");
             write(&cib, 0o600, CIB)?;
-            give_to_pacemaker(rootfs, &cib)?;
+            give_to(rootfs, "hacluster", &cib)?;
         }
         Role::Balancer => {
             enable(&upper, &["haproxy.service"])?;
@@ -56,7 +57,13 @@ pub(crate) fn create(layout: &Layout, rootfs: &Path, host: &Host, options: &Opti
             write(&upper.join("var/log/haproxy/access.log"), 0o644, "")?;
             write(&upper.join("etc/haproxy/haproxy.cfg"), 0o644, &options.haproxy.render(host, options.jetty))?;
         }
-        Role::Namespace => {}
+        Role::NameServer | Role::Router | Role::Namespace => {}
+    }
+    for duty in duty::duties(layout, host, options)? {
+        duty::seed(&duty, rootfs, &upper)?;
+        if duty.runs {
+            enable(&upper, &[duty.unit])?;
+        }
     }
     match_folders(rootfs, &upper)
 }
@@ -75,7 +82,8 @@ fn enable(upper: &Path, units: &[&str]) -> Result<()> {
     let wants = upper.join("etc/systemd/system/multi-user.target.wants");
     fs::create_dir_all(&wants).with_context(|| format!("could not make {}", wants.display()))?;
     for unit in units {
-        let source = if unit.starts_with("app") { "/etc/systemd/system" } else { "/lib/systemd/system" };
+        let ours = upper.join("etc/systemd/system").join(unit).is_file();
+        let source = if ours { "/etc/systemd/system" } else { "/lib/systemd/system" };
         symlink(format!("{source}/{unit}"), wants.join(unit)).with_context(|| format!("could not enable {unit}"))?;
     }
     Ok(())
@@ -83,7 +91,7 @@ fn enable(upper: &Path, units: &[&str]) -> Result<()> {
 
 fn hosts_file() -> String {
     let mut text = String::from("127.0.0.1 localhost\n");
-    for host in machines() {
+    for host in machines(true) {
         text.push_str(&format!("{} {}\n", host.address, host.name));
     }
     text
@@ -106,17 +114,6 @@ fn corosync() -> String {
     }
     text.push_str("}\n");
     text
-}
-
-/// Pacemaker's daemons run as a user that only the root file system knows.
-fn give_to_pacemaker(rootfs: &Path, cib: &Path) -> Result<()> {
-    let passwd = fs::read_to_string(rootfs.join("etc/passwd")).context("could not read the machines' users")?;
-    let ids = passwd.lines().find_map(|line| line.strip_prefix("hacluster:")).and_then(|rest| {
-        let mut fields = rest.split(':').skip(1);
-        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-    });
-    let (user, group) = ids.context("the root file system has no user hacluster: is pacemaker in it?")?;
-    chown(cib, Some(user), Some(group)).with_context(|| format!("could not give away {}", cib.display()))
 }
 
 /// A folder in a machine's layer hides the permissions of the one below it: makes them the same again.

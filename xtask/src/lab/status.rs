@@ -5,7 +5,7 @@ use std::fmt;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::layout::{HOSTS, Role, hosts};
+use super::layout::{Role, hosts, present};
 use super::{ClusterView, Lab, Server, network, switch};
 
 /// Everything that `lab status` shows.
@@ -67,7 +67,7 @@ impl Lab {
         Ok(Status {
             prefix: self.layout.prefix().to_owned(),
             dir: self.dir().display().to_string(),
-            hosts: HOSTS.iter().map(host_status).collect(),
+            hosts: present(self.options.routes).map(host_status).collect(),
             cluster: self.cluster().ok(),
             balancers: hosts(Role::Balancer)
                 .map(|balancer| BalancerStatus {

@@ -52,18 +52,15 @@ struct State {
 }
 
 /// Boots every machine and serves the switch until it is told `stop`.
-pub fn supervise(layout: &Layout, rootfs: &Path) -> Result<()> {
-    let outlets: Arc<Vec<Arc<Outlet>>> = Arc::new(
-        machines()
-            .map(|host| {
-                Arc::new(Outlet {
-                    machine: Machine::new(layout, rootfs, host),
-                    state: Mutex::new(State { wanted: true, ..State::default() }),
-                    changed: Condvar::new(),
-                })
-            })
-            .collect(),
-    );
+pub fn supervise(layout: &Layout, rootfs: &Path, routes: bool) -> Result<()> {
+    let outlet = |host| -> Result<Arc<Outlet>> {
+        Ok(Arc::new(Outlet {
+            machine: Machine::new(layout, rootfs, host, routes)?,
+            state: Mutex::new(State { wanted: true, ..State::default() }),
+            changed: Condvar::new(),
+        }))
+    };
+    let outlets: Arc<Vec<Arc<Outlet>>> = Arc::new(machines(routes).map(outlet).collect::<Result<_>>()?);
     let address = find("control")?.address;
     let fence = TcpListener::bind((address, SWITCH_PORT)).context("could not listen for fence agents")?;
     let local = UnixListener::bind(layout.switch_socket()).context("could not listen on the switch's socket")?;

@@ -9,7 +9,9 @@ use anyhow::{Context, Result, bail};
 
 use super::layout::{Layout, machines, state_root};
 use super::shell::{self, Answer};
-use super::{Lab, Options, TidegateConfig, cgroup, host, keys, network, product, rootfs, seed, switch, teardown};
+use super::{
+    Lab, Options, TidegateConfig, cgroup, host, keys, network, product, rootfs, route, seed, switch, teardown,
+};
 
 /// See [`Lab::up`].
 pub(super) fn up(options: Options) -> Result<Lab> {
@@ -27,15 +29,22 @@ pub(super) fn up(options: Options) -> Result<Lab> {
     teardown::clean(&layout)?;
     fs::create_dir_all(state_root()).context("could not make the folder of all labs")?;
     let rootfs = rootfs::ensure()?;
+    if options.routes {
+        // Fetched now, with a word about it, and not by the supervisor, which nobody sees.
+        crate::envoy::envoy()?;
+    }
 
     let mut clock = Clock::start();
     fs::create_dir_all(layout.dir()).with_context(|| format!("could not make {}", layout.dir().display()))?;
-    keys::create(&layout)?;
-    for host in machines() {
+    keys::create(&layout, options.routes)?;
+    if options.routes {
+        route::prepare(&layout)?;
+    }
+    for host in machines(options.routes) {
         seed::create(&layout, &rootfs, host, &options)?;
     }
-    network::create(&layout)?;
-    start_supervisor(&layout, &rootfs, &supervisor)?;
+    network::create(&layout, options.routes)?;
+    start_supervisor(&layout, &rootfs, &supervisor, options.routes)?;
     clock.lap("prepared, machines booting");
     let lab = Lab { layout, options };
     let dir = lab.dir().to_owned();
@@ -89,21 +98,26 @@ fn bring_into_service(lab: &Lab, clock: &mut Clock) -> Result<()> {
     // HAProxy saw every server down while the nodes booted; a fresh one starts with what is.
     lab.fresh_balancers()?;
     clock.lap("served by both load balancers");
+    if lab.options.routes {
+        lab.wait_routes()?;
+        clock.lap("served by every other route");
+    }
     lab.write_config("tidegate.toml", &TidegateConfig::default())?;
     lab.save()
 }
 
 /// Starts the power supply as a process of its own session, in the lab's control group and the control
 /// namespace, so that it outlives this run and tear-down finds it.
-fn start_supervisor(layout: &Layout, rootfs: &Path, program: &Path) -> Result<()> {
+fn start_supervisor(layout: &Layout, rootfs: &Path, program: &Path, routes: bool) -> Result<()> {
     let group = format!("{}/supervisor", layout.cgroup());
     cgroup::create(&group)?;
     let script = format!(
-        "{}exec setsid nsenter --net={} -- \"$0\" lab supervise --prefix {} --rootfs {}",
+        "{}exec setsid nsenter --net={} -- \"$0\" lab supervise --prefix {} --rootfs {}{}",
         cgroup::enter_script(&group)?,
         layout.netns_file("control").display(),
         layout.prefix(),
-        rootfs.display()
+        rootfs.display(),
+        if routes { " --routes" } else { "" },
     );
     let log = File::create(layout.file("supervisor.log")).context("could not make the supervisor's log")?;
     Command::new("sh")

@@ -1,6 +1,7 @@
 //! The master connection of one host: found, made, replaced, and used.
 
 use std::{
+    fmt,
     fs::{self, DirBuilder, File, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt},
@@ -130,28 +131,28 @@ impl Master {
     }
 
     /// Where the master listens for a socket of the other machine.
-    pub(super) fn forwarded(&self, path: &Path) -> PathBuf {
-        let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
+    pub(super) fn forwarded(&self, target: &Target<'_>) -> PathBuf {
+        let digest = Sha256::digest(target.to_string());
         self.socket.with_extension(hex(&digest[..4]))
     }
 
     /// Makes the master listen there. A forward that it has already is no error.
-    pub(super) async fn forward(&self, host: &str, path: &Path) -> Result<()> {
-        self.control("forward", host, path).await
+    pub(super) async fn forward(&self, host: &str, target: &Target<'_>) -> Result<()> {
+        self.control("forward", host, target).await
     }
 
     /// Makes the master stop to listen there.
-    pub(super) async fn forget(&self, host: &str, path: &Path) -> Result<()> {
-        self.control("cancel", host, path).await
+    pub(super) async fn forget(&self, host: &str, target: &Target<'_>) -> Result<()> {
+        self.control("cancel", host, target).await
     }
 
-    async fn control(&self, what: &str, host: &str, path: &Path) -> Result<()> {
-        if path.to_str().is_none_or(|p| !p.starts_with('/') || p.contains([':', '\n', '\0'])) {
-            return Err(ProviderError::Refused(format!("{} is no path that SSH can forward", path.display())));
+    async fn control(&self, what: &str, host: &str, target: &Target<'_>) -> Result<()> {
+        if !target.can_be_forwarded() {
+            return Err(ProviderError::Refused(format!("{target} is nothing that SSH can forward")));
         }
         let lock = self.lock().await.map_err(|e| unreachable(host, &e.to_string()))?;
         let mut ask = self.client();
-        let spec = format!("{}:{}", self.forwarded(path).display(), path.display());
+        let spec = format!("{}:{target}", self.forwarded(target).display());
         ask.args(["-O", what, "-L", &spec, "--", host]);
         let said = process::run(ask, CONNECT_LIMIT).await?;
         drop(lock);
@@ -164,6 +165,38 @@ impl Master {
         ssh.args(["-F", "/dev/null", "-S"]).arg(&self.socket);
         ssh.args(["-o", "ControlMaster=no", "-o", "BatchMode=yes", "-o", "ProxyCommand=false"]);
         ssh
+    }
+}
+
+/// A socket of the other machine.
+pub(super) enum Target<'t> {
+    Unix(&'t Path),
+    /// `host:port`, as that machine resolves it.
+    Tcp(&'t str),
+}
+
+impl Target<'_> {
+    /// It becomes the second half of `-L near:far`, so nothing in it may be read as a separator.
+    fn can_be_forwarded(&self) -> bool {
+        match self {
+            Self::Unix(path) => path.to_str().is_some_and(|p| p.starts_with('/') && !p.contains([':', '\n', '\0'])),
+            Self::Tcp(address) => address.rsplit_once(':').is_some_and(|(host, port)| {
+                let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+                let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+                let named = !host.is_empty() && !host.starts_with('-') && host.chars().all(plain);
+                let host = named || bracketed.is_some_and(|h| h.parse::<std::net::Ipv6Addr>().is_ok());
+                host && port.parse::<u16>().is_ok_and(|port| port > 0)
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Tcp(address) => f.write_str(address),
+        }
     }
 }
 

@@ -6,6 +6,16 @@ use anyhow::{Context, Result};
 
 use super::Lab;
 
+mod cluster;
+mod names;
+mod paths;
+mod proxies;
+mod time;
+
+pub use names::{Query, ZoneUpdate};
+pub use paths::PathChange;
+pub use proxies::{Forwarded, Notice};
+
 /// A request as a node's application saw it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AppRequest {
@@ -51,6 +61,13 @@ impl Lab {
     pub fn app_stopped(&self, node: &str) -> Result<Option<f64>> {
         let log = self.app_log(node)?;
         let line = log.lines().rev().find(|line| line.contains(" stopping "));
+        Ok(line.and_then(|line| line.split(' ').nth(1)?.parse().ok()))
+    }
+
+    /// When the application on a node was last started, in seconds since 1970.
+    pub fn app_started(&self, node: &str) -> Result<Option<f64>> {
+        let log = self.app_log(node)?;
+        let line = log.lines().rev().find(|line| line.contains(" started "));
         Ok(line.and_then(|line| line.split(' ').nth(1)?.parse().ok()))
     }
 

@@ -1,10 +1,5 @@
-//! The lab tested by itself: what its faults do, that a reset undoes them, and that nothing is left of it.
-//!
-//! Needs root and Debian, so it runs on request only:
-//! `cargo test -p xtask --test lab -- --ignored --test-threads=1`.
+//! What the faults of a lab do, that a reset undoes them, and that nothing is left of it.
 
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -12,39 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use xtask::lab::{Haproxy, Lab, Options};
 
-/// A name that no other run of these tests has, and that fits into a lab's ten characters.
-fn prefix() -> String {
-    format!("t{}", std::process::id())
-}
-
-/// Takes the lab down however the test ends.
-struct Removed;
-
-impl Drop for Removed {
-    fn drop(&mut self) {
-        if let Err(error) = Lab::down(&prefix()) {
-            eprintln!("the lab {} could not be removed: {error:#}", prefix());
-        }
-    }
-}
-
-fn code(lab: &Lab, from: &str, url: &str) -> Result<String> {
-    let curl = ["curl", "-s", "-o", "/dev/null", "-m", "1", "-w", "%{http_code}", url];
-    Ok(String::from_utf8_lossy(&lab.output(from, &curl)?.stdout).into_owned())
-}
-
-/// Polls until `look` is true; fails after `seconds`.
-fn within(seconds: u64, what: &str, mut look: impl FnMut() -> Result<bool>) -> Result<()> {
-    let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(seconds) {
-        if look().unwrap_or(false) {
-            eprintln!("  {what}: {:.1?}", started.elapsed());
-            return Ok(());
-        }
-        sleep(Duration::from_millis(100));
-    }
-    anyhow::bail!("{what}: not within {seconds} s")
-}
+use super::{Removed, code, nothing_left, prefix, within};
 
 fn online(lab: &Lab, node: &str) -> Result<bool> {
     Ok(lab.cluster()?.nodes.iter().any(|member| member.name == node && member.online))
@@ -203,29 +166,4 @@ fn a_lab_whose_supervisor_was_killed_is_recognised_and_removed() -> Result<()> {
     Lab::up(options)?;
     Lab::down(&prefix())?;
     nothing_left()
-}
-
-/// No mount, namespace, control group, folder or process of the lab.
-fn nothing_left() -> Result<()> {
-    let prefix = prefix();
-    let prefix = prefix.as_str();
-    let mounts = fs::read_to_string("/proc/mounts")?;
-    ensure!(!mounts.contains(prefix), "mounts are left:\n{mounts}");
-    for folder in
-        ["/run/netns", "/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/var/lib/tidegate-lab"]
-    {
-        let Ok(entries) = Path::new(folder).read_dir() else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            ensure!(!name.to_string_lossy().contains(prefix), "{folder}/{} is left", name.display());
-        }
-    }
-    for entry in Path::new("/proc").read_dir()?.flatten() {
-        let line = fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
-        let this = entry.file_name().to_string_lossy() == std::process::id().to_string();
-        ensure!(this || !line.contains(prefix), "a process is left: {line}");
-    }
-    Ok(())
 }

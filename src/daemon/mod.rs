@@ -1,0 +1,4 @@
+//! The coordinator: what runs all the time, beside the runs that people ask for.
+
+pub mod metrics;
+pub mod sentinel;

@@ -1,0 +1,254 @@
+//! The sentinel: while a node is out and nobody executes a run, it sees to it that the node stays out.
+//!
+//! Every route of such a node is looked at once per its `watch`. What a reload forgot is set again, by a run of its own
+//! (so that it is in the journal, under the lease, with the gates that every run has); in a held run, by that run. What
+//! a person put back is written down and shown, and left alone. Requests on a drained member are counted and written
+//! down. An executor at work looks after its own run, so the sentinel keeps still while the lease is held.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::metrics;
+use crate::{
+    journal::{Drift, Event, JournalError, RunSummary},
+    model::{InstanceName, InstanceView, NodeName, Observation, Observed, RouteId, RunId, observed::age},
+    plan::{
+        Purpose, Request, ledger,
+        planner::{self, Basis},
+    },
+    provider::{ProviderError, Result as Seen},
+    run::{
+        drift::{Finding, Kept, Memory},
+        executor::{Engine, Finish, RunError},
+        look::Look,
+        observer::Observer,
+        state::{RunState, Status},
+        wants::Wants,
+    },
+};
+
+/// Time between two looks at the journal, and the pace of the loop.
+const PACE: Duration = Duration::from_millis(200);
+/// Runs that are read to find out who is out.
+const RUNS_READ: usize = 200;
+/// Looks that a held run gets to set again what it drained.
+const LOOKS: usize = 50;
+
+/// A node that is out.
+struct Out {
+    node: NodeName,
+    /// The drain that holds it out.
+    run: RunId,
+    kept: Kept,
+    /// Whether the drain has ended; otherwise it is held, or waits for an executor.
+    ended: bool,
+}
+
+type Answer = (RouteId, InstanceName, Seen<InstanceView>, Timestamp);
+
+/// Watches over everything that is out.
+pub struct Sentinel {
+    engine: Engine,
+    seen: Observation,
+    asked: BTreeMap<(RouteId, InstanceName), Timestamp>,
+    asking: BTreeSet<(RouteId, InstanceName)>,
+    answers: JoinSet<Answer>,
+    memory: Memory,
+}
+
+impl Sentinel {
+    /// A sentinel that works with this engine. It acts under the engine's own name in the lease.
+    pub fn new(engine: Engine) -> Self {
+        Self {
+            engine,
+            seen: Observation::default(),
+            asked: BTreeMap::new(),
+            asking: BTreeSet::new(),
+            answers: JoinSet::new(),
+            memory: Memory::default(),
+        }
+    }
+
+    /// Watches until it is told to stop. What fails is logged and tried again.
+    pub async fn watch(mut self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.who_is_out().await {
+                Ok(outs) => self.look_after(&outs).await,
+                Err(error) => tracing::warn!("the journal does not say who is out: {error}"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(PACE) => {}
+            }
+        }
+    }
+
+    async fn look_after(&mut self, outs: &[Out]) {
+        for node in self.engine.topology.nodes.iter().chain(&self.engine.topology.outside) {
+            metrics::out(node.as_str(), outs.iter().any(|out| out.node == *node));
+        }
+        self.memory.keep_only(outs.iter().map(|out| &out.kept));
+        self.ask(outs);
+        self.take_answers();
+        for out in outs {
+            let seen = self.seen.clone();
+            let look = Look { seen: &seen, now: self.engine.world.clock.now(), max_age: self.max_age() };
+            for finding in self.memory.compare(&out.kept, &look) {
+                self.handle(out, finding).await;
+            }
+        }
+    }
+
+    /// The oldest look that still counts: two of the slowest route.
+    fn max_age(&self) -> Duration {
+        let routes = self.engine.settings.entrypoints.iter().flat_map(|e| &e.routes);
+        let slowest = routes.map(|r| r.watch).max().unwrap_or_default();
+        (slowest * 2 + self.engine.settings.run.call_timeout).max(self.engine.settings.max_age())
+    }
+
+    async fn who_is_out(&self) -> Result<Vec<Out>, RunError> {
+        let runs = self.engine.journal.runs(RUNS_READ).await?;
+        let topology = &self.engine.topology;
+        let mut outs = Vec::new();
+        for node in topology.nodes.iter().chain(&topology.outside) {
+            if let Some(out) = self.out(&runs, node).await? {
+                outs.push(out);
+            }
+        }
+        Ok(outs)
+    }
+
+    /// A node whose drain is over, or held; one whose restore is open is on its way back, and not looked after here.
+    async fn out(&self, runs: &[RunSummary], node: &NodeName) -> Result<Option<Out>, RunError> {
+        let Some(run) = ledger::outstanding(runs, node) else { return Ok(None) };
+        let Some(summary) = runs.iter().find(|r| r.run == run) else { return Ok(None) };
+        if ledger::open(runs).is_some_and(|open| open.run != run && open.plan.node() == node) {
+            return Ok(None);
+        }
+        let state = RunState::fold(&summary.plan, &self.engine.journal.records(&run).await?)?;
+        if !matches!(state.status, Status::Held { .. } | Status::Ended { .. }) {
+            return Ok(None);
+        }
+        let kept = Kept::by(&summary.plan, &state);
+        Ok(Some(Out { node: node.clone(), run, kept, ended: summary.ending.is_some() }))
+    }
+
+    /// Asks every instance that is due, without waiting for any: a slow one delays no other.
+    fn ask(&mut self, outs: &[Out]) {
+        let now = self.engine.world.clock.now();
+        let limit = self.engine.settings.run.call_timeout;
+        for target in outs.iter().flat_map(|out| out.kept.targets()) {
+            let key = (target.route.clone(), target.instance.clone());
+            let watch = self.engine.settings.route(&target.route).map_or(PACE, |r| r.watch);
+            let due = self.asked.get(&key).is_none_or(|at| age(now, *at) >= watch);
+            let Ok(provider) = self.engine.world.route(&target.route) else { continue };
+            if !due || !self.asking.insert(key.clone()) {
+                continue;
+            }
+            self.asked.insert(key.clone(), now);
+            let (provider, clock) = (Arc::clone(provider), Arc::clone(&self.engine.world.clock));
+            self.answers.spawn(async move {
+                let answer = tokio::time::timeout(limit, provider.observe(&key.1)).await;
+                (key.0, key.1, answer.unwrap_or(Err(ProviderError::TimedOut(limit))), clock.now())
+            });
+        }
+    }
+
+    fn take_answers(&mut self) {
+        while let Some(Ok((route, instance, answer, at))) = self.answers.try_join_next() {
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit for 285,000 years")]
+            let seconds = answer.is_ok().then(|| at.as_millisecond() as f64 / 1000.0);
+            metrics::looked(route.as_str(), instance.as_str(), seconds);
+            self.asking.remove(&(route.clone(), instance.clone()));
+            let seen = match answer {
+                Ok(view) => Observed::known(view, at),
+                Err(error) => Observed::unknown(error.to_string()),
+            };
+            self.seen.routes.entry(route).or_default().insert(instance, seen);
+        }
+    }
+
+    async fn handle(&mut self, out: &Out, finding: Finding) {
+        let done = match finding.drift {
+            Drift::Forgotten => self.set_again(out, &finding).await,
+            Drift::Overruled | Drift::Requests => self.write_down(out, &finding).await,
+        };
+        match done {
+            Ok(()) => {
+                let Finding { target, drift, saw, .. } = &finding;
+                tracing::warn!(
+                    "{} at {} ({}), kept out by {}: {saw} ({drift})",
+                    target.server,
+                    target.instance,
+                    target.route,
+                    out.run
+                );
+                metrics::drifted(target, *drift);
+                metrics::drained_requests(target, self.memory.told(&finding));
+            }
+            // An executor is at work, and looks after it; or it works by the next look.
+            Err(RunError::Unavailable(JournalError::Held { .. } | JournalError::RunOpen(_))) => {}
+            Err(error) => tracing::warn!("drift of {} could not be handled: {error}", finding.target.server),
+        }
+    }
+
+    async fn write_down(&self, out: &Out, finding: &Finding) -> Result<(), RunError> {
+        let lease = self.engine.take().await?;
+        let event = Event::Drifted { target: finding.target.clone(), saw: finding.saw.clone(), drift: finding.drift };
+        let now = self.engine.world.clock.now();
+        let written = self.engine.journal.append(&lease, &out.run, &[event], now).await;
+        self.engine.journal.release(&lease).await?;
+        Ok(written.map(drop)?)
+    }
+
+    async fn set_again(&mut self, out: &Out, finding: &Finding) -> Result<(), RunError> {
+        if !out.ended {
+            let lease = self.engine.take().await?;
+            let times = self.engine.tend(&out.run, lease, LOOKS).await?;
+            metrics::reasserted(out.node.as_str(), times);
+            return Ok(());
+        }
+        let mut observer = Observer::new(self.engine.world.clone(), self.engine.settings.clone());
+        let wants = Wants { cluster: Some(Duration::ZERO), routes: true, ..Wants::default() };
+        observer.refresh(&self.engine.topology, &wants).await;
+        let request = Request {
+            purpose: Purpose::Withhold,
+            node: out.node.clone(),
+            operator: "sentinel".into(),
+            reason: format!(
+                "{} at {} {}: a reload forgot the drain",
+                finding.target.server, finding.target.instance, finding.saw
+            ),
+        };
+        let basis = Basis {
+            settings: &self.engine.settings,
+            topology: &self.engine.topology,
+            seen: observer.seen(),
+            open_run: None,
+            outstanding: Some((&out.run, &[])),
+            now: self.engine.world.clock.now(),
+        };
+        match planner::plan(&request, &basis) {
+            Ok(plan) => {
+                let (run, lease) = self.engine.open(&plan).await?;
+                let stop = CancellationToken::new();
+                let finished = self.engine.execute(&run, lease, observer.seen().clone(), &stop).await?;
+                if finished.iter().any(|(_, finish)| *finish == Finish::Done) {
+                    metrics::reasserted(out.node.as_str(), 1);
+                }
+            }
+            Err(gates) => {
+                let why: Vec<&str> = gates.iter().map(|g| g.detail.as_str()).collect();
+                tracing::warn!("{} cannot be taken out again yet: {}", out.node, why.join("; "));
+            }
+        }
+        Ok(())
+    }
+}
