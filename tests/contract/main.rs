@@ -9,6 +9,7 @@ mod cluster;
 mod dns;
 mod dns_servers;
 mod haproxy;
+mod lasting;
 mod named;
 mod nginx;
 mod pacemaker;
