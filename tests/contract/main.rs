@@ -11,6 +11,7 @@ mod dns_servers;
 mod envoy;
 mod exec;
 mod haproxy;
+mod lasting;
 mod named;
 mod nginx;
 mod pacemaker;
