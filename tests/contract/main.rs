@@ -1,11 +1,12 @@
 //! The contract suite: what every provider promises, asked of each of them. A new provider is one line here.
 //!
-//! HAProxy, NGINX, BIND and sshd are real processes on loopback, started and ended by the tests; Pacemaker is its own
+//! HAProxy, NGINX, Envoy, BIND and sshd are real processes on loopback, started and ended by the tests; Pacemaker is its own
 //! tools on a CIB in a file. Where one is not installed its tests say `NOT RUN` and pass.
 
 mod backend;
 mod cluster;
 mod dns;
+mod envoy;
 mod exec;
 mod haproxy;
 mod named;
@@ -75,6 +76,18 @@ async fn dns_keeps_the_contract() {
 async fn dns_with_weights_keeps_the_contract() {
     let Some(primary) = named::Primary::start().await else { return };
     route::keeps(dns::services(&primary), route::Promises { weights: true, keeps_weight: false }).await;
+}
+
+#[tokio::test]
+async fn envoy_keeps_the_contract() {
+    let Some(edge) = envoy::Edge::start(2, "").await else { return };
+    route::keeps_the_contract(edge.route()).await;
+}
+
+#[tokio::test]
+async fn envoy_over_ssh_keeps_the_contract() {
+    let (Some(edge), Some(sshd)) = (envoy::Edge::start(2, "").await, ssh::Sshd::start().await) else { return };
+    route::keeps_the_contract(edge.route_over(Some("node-01"), sshd.access())).await;
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use crate::{
 };
 
 pub mod dns;
+pub mod envoy;
 pub mod exec;
 pub mod haproxy;
 pub mod instances;
@@ -91,6 +92,8 @@ macro_rules! registry {
 registry! {
     /// DNS, by dynamic update.
     Dns => dns,
+    /// Envoy's endpoint discovery by a file.
+    Envoy => envoy,
     /// A program of the operator's own.
     Exec => exec,
     /// HAProxy's runtime API.
