@@ -37,6 +37,10 @@ use crate::{
 
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// Active checks, for the end of a cluster.
+pub const CHECKS: &str = "    health_checks:\n    - { timeout: 1s, interval: 0.1s, no_traffic_interval: 0.1s, \
+                          unhealthy_threshold: 1, healthy_threshold: 1, http_health_check: { path: /ready } }";
+
 type Route = Arc<dyn RouteProvider>;
 
 /// The binary, fetched once for this machine.
@@ -354,9 +358,7 @@ async fn another_hand_is_not_overwritten() {
 
 #[tokio::test]
 async fn active_checks_are_told_also_while_a_host_drains() {
-    let more = "    health_checks:\n    - { timeout: 1s, interval: 0.1s, no_traffic_interval: 0.1s, unhealthy_threshold: 1, \
-                healthy_threshold: 1, http_health_check: { path: /ready } }";
-    let Some(edge) = Edge::start(2, more).await else { return };
+    let Some(edge) = Edge::start(2, CHECKS).await else { return };
     let route = edge.route();
     eventually(&route, "node-01", "passing", |m| m.health == Health::Passing).await;
     eventually(&route, "node-02", "passing", |m| m.health == Health::Passing).await;

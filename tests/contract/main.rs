@@ -106,6 +106,12 @@ async fn envoy_keeps_the_contract() {
 }
 
 #[tokio::test]
+async fn envoy_with_checks_keeps_the_contract() {
+    let Some(edge) = envoy::Edge::start(2, envoy::CHECKS).await else { return };
+    route::keeps_the_contract(edge.route()).await;
+}
+
+#[tokio::test]
 async fn envoy_over_ssh_keeps_the_contract() {
     let (Some(edge), Some(sshd)) = (envoy::Edge::start(2, "").await, ssh::Sshd::start().await) else { return };
     route::keeps_the_contract(edge.route_over(Some("node-01"), sshd.access())).await;

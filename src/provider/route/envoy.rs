@@ -8,8 +8,7 @@
 //! * What counts is what Envoy runs. The file is what a receipt holds; equal are two states only where both are.
 //! * A draining host keeps its idle connections. A request, an upgraded connection and a TCP connection each count as one
 //!   active request, so what is not active is idle.
-//! * Active health checks go on while a host drains. So a health that is read is as fresh as their interval, and a fresh
-//!   check has nothing to void.
+//! * Active health checks go on while a host drains, and cannot be reset: what counts as a fresh one is in [`fresh`].
 //! * After a hot restart the process before it finishes its connections, and no admin interface tells of them: `ss` does.
 //! * Nothing in Envoy cuts the connections to one host: `ss -K` on its machine does.
 
@@ -38,11 +37,13 @@ use crate::{
 mod admin;
 mod answers;
 mod eds;
+mod fresh;
 mod panic;
 mod settings;
 mod view;
 
 use admin::Admin;
+use fresh::Fresh;
 pub use settings::{Instance, Settings};
 use view::Running;
 
@@ -65,6 +66,7 @@ pub struct Envoy {
     id: RouteId,
     cluster: String,
     sites: BTreeMap<InstanceName, Site>,
+    fresh: Fresh,
 }
 
 /// One Envoy.
@@ -88,7 +90,7 @@ impl Envoy {
             admin: i.admin.clone(),
         };
         let sites = settings.instances.iter().map(|i| (i.seat.name.clone(), site(i))).collect();
-        Self { id, cluster: settings.cluster.clone(), sites }
+        Self { id, cluster: settings.cluster.clone(), sites, fresh: Fresh::default() }
     }
 
     fn site(&self, instance: &InstanceName) -> Result<&Site> {
@@ -197,6 +199,9 @@ impl RouteProvider for Envoy {
         let mut admin = site.admin().await?;
         let (running, text) = tokio::try_join!(Running::ask(&mut admin, &self.cluster), site.read())?;
         let mut view = running.view(&site.eds, &text)?;
+        if let Some(period) = running.check_period() {
+            self.fresh.judge(instance, &mut view, period);
+        }
         if running.info.may_have_a_parent() {
             for (server, member) in &mut view.members {
                 // What this process does not know of belongs to the one before it.
@@ -212,7 +217,11 @@ impl RouteProvider for Envoy {
         let key = (site.machine.host().to_owned(), site.eds.clone());
         let turn = Arc::clone(TURNS.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
         let _turn = turn.lock().await;
-        self.change(site, server, desired).await
+        self.change(site, server, desired).await?;
+        if matches!(desired, Desired::FreshCheck) {
+            self.fresh.ask(instance, server);
+        }
+        Ok(())
     }
 
     async fn close_connections(&self, instance: &InstanceName, server: &str) -> Result<()> {

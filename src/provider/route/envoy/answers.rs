@@ -1,12 +1,17 @@
 //! What Envoy's admin interface answers, as far as it matters here. Fields that Envoy leaves out are those with their
 //! type's own zero; what must be there and is not is an error.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
 use super::eds::SocketAddress;
 use crate::provider::{ProviderError, Result};
+
+/// Between two checks of a cluster that never had any traffic, unless it is configured.
+const NO_TRAFFIC: Duration = Duration::from_secs(60);
+/// Longer than anybody waits.
+const NEVER: Duration = Duration::from_secs(86_400);
 
 /// `GET /server_info`
 #[derive(Debug, Deserialize)]
@@ -129,9 +134,38 @@ pub(super) struct ClusterConfig {
     #[serde(default)]
     common_lb_config: CommonLb,
     #[serde(default)]
-    pub health_checks: Vec<serde_json::Value>,
+    pub health_checks: Vec<HealthCheck>,
     #[serde(default)]
     eds_cluster_config: EdsCluster,
+}
+
+/// An active health check, as far as its times go.
+#[derive(Debug, Deserialize)]
+pub(super) struct HealthCheck {
+    timeout: String,
+    interval: String,
+    interval_jitter: Option<String>,
+    #[serde(default)]
+    interval_jitter_percent: u32,
+    no_traffic_interval: Option<String>,
+    unhealthy_threshold: Option<u32>,
+}
+
+impl HealthCheck {
+    fn period(&self, unused: bool) -> Duration {
+        let interval = duration(&self.interval);
+        let usual =
+            if unused { self.no_traffic_interval.as_deref().map_or(NO_TRAFFIC, duration) } else { Duration::ZERO };
+        let jitter = self.interval_jitter.as_deref().map_or(Duration::ZERO, duration)
+            + interval * self.interval_jitter_percent.min(100) / 100;
+        (interval.max(usual) + jitter + duration(&self.timeout)) * self.unhealthy_threshold.unwrap_or(1).clamp(1, 100)
+    }
+}
+
+/// `0.250s`; what cannot be read is longer than anybody waits.
+fn duration(text: &str) -> Duration {
+    let seconds = text.strip_suffix('s').and_then(|n| n.parse::<f64>().ok());
+    seconds.and_then(|n| Duration::try_from_secs_f64(n).ok()).unwrap_or(NEVER).min(NEVER)
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -178,6 +212,12 @@ impl ClusterConfig {
         self.common_lb_config.healthy_panic_threshold.as_ref().map_or(50.0, |percent| percent.value)
     }
 
+    /// How long it takes at most until a host that goes on to count as healthy has passed a check: as many checks as
+    /// may fail before Envoy believes it. `unused` is a cluster that never had any traffic, which is checked less often.
+    pub fn check_period(&self, unused: bool) -> Duration {
+        self.health_checks.iter().map(|check| check.period(unused)).max().unwrap_or_default()
+    }
+
     /// Whether a panic sends clients nowhere instead of everywhere.
     pub fn fails_on_panic(&self) -> bool {
         self.common_lb_config.zone_aware_lb_config.fail_traffic_on_panic
@@ -220,4 +260,37 @@ pub(super) struct Stats {
 pub(super) struct NamedStat {
     pub name: Option<String>,
     pub value: Option<serde_json::Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_checks_as_may_fail() {
+        let period = |check: &str, unused| {
+            let config = format!(r#"{{"health_checks": [{check}]}}"#);
+            serde_json::from_str::<ClusterConfig>(&config).expect("a cluster").check_period(unused).as_millis()
+        };
+        let check = r#"{"timeout": "1s", "interval": "0.500s", "unhealthy_threshold": 2}"#;
+        assert_eq!((period(check, false), period(check, true)), (3000, 122_000));
+        let check = r#"{"timeout": "1s", "interval": "2s", "interval_jitter": "1s", "interval_jitter_percent": 50,
+                        "no_traffic_interval": "4s"}"#;
+        assert_eq!((period(check, false), period(check, true)), (5000, 7000));
+        assert_eq!(ClusterConfig::default().check_period(true), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_release_is_read_from_the_version() {
+        let info = |version: &str, epoch: u32, age: &str| ServerInfo {
+            version: version.into(),
+            state: "LIVE".into(),
+            uptime_current_epoch: age.into(),
+            command_line_options: Options { restart_epoch: epoch, parent_shutdown_time: "900s".into() },
+        };
+        assert_eq!(info("9e55/1.40.0/Clean/RELEASE/BoringSSL", 0, "3s").release(), Some((1, 40)));
+        assert_eq!(info("1.40.0", 0, "3s").release(), None);
+        let parent = |epoch, age| info("", epoch, age).may_have_a_parent();
+        assert!(!parent(0, "3s") && parent(1, "3s") && !parent(1, "1000s") && parent(1, "soon"));
+    }
 }

@@ -1,5 +1,7 @@
 //! What one Envoy runs, put together from its answers, and what that means for members.
 
+use std::time::Duration;
+
 use super::{
     admin::Admin,
     answers::{Cluster, ClusterConfig, HostStatus, ServerInfo},
@@ -90,6 +92,12 @@ impl Running {
                 Ok(Some(text))
             }
         }
+    }
+
+    /// Until when a check has passed for sure, on a host that counts as healthy all the time. None where it has no checks.
+    pub fn check_period(&self) -> Option<Duration> {
+        let unused = self.cluster.host_statuses.iter().all(|h| h.stat("cx_total") == Ok(0));
+        (!self.config.health_checks.is_empty()).then(|| self.config.check_period(unused))
     }
 
     /// Connections that this process has to a member, idle ones included.
