@@ -77,9 +77,9 @@ struct Site {
 }
 
 /// One change of a file at a time, whichever routes lead through it: the threshold is computed with the one before.
-static TURNS: LazyLock<Mutex<Turns>> = LazyLock::new(Mutex::default);
+static TURNS: LazyLock<Mutex<HashMap<(String, String), Turn>>> = LazyLock::new(Mutex::default);
 
-type Turns = HashMap<(String, String), Arc<tokio::sync::Mutex<()>>>;
+type Turn = Arc<tokio::sync::Mutex<()>>;
 
 impl Envoy {
     /// Drives `settings.cluster` on `settings.instances`.
