@@ -1,13 +1,15 @@
 //! The contract suite: what every provider promises, asked of each of them. A new provider is one line here.
 //!
-//! HAProxy, NGINX, BIND, BIRD, FRR and sshd are real processes, started and ended by the tests; Pacemaker is its own tools on a
-//! CIB in a file. Where one is not installed its tests say `NOT RUN` and pass.
+//! HAProxy, NGINX, Envoy, BIND, BIRD, FRR and sshd are real processes, started and ended by the tests; Pacemaker is its own
+//! tools on a CIB in a file. Where one is not installed its tests say `NOT RUN` and pass.
 
 mod backend;
 mod bgp;
 mod cluster;
 mod dns;
 mod dns_servers;
+mod envoy;
+mod exec;
 mod haproxy;
 mod lasting;
 mod named;
@@ -77,6 +79,42 @@ async fn dns_keeps_the_contract() {
 async fn dns_with_weights_keeps_the_contract() {
     let Some(primary) = named::Primary::start().await else { return };
     route::keeps(dns::services(&primary), route::Promises { weights: true, keeps_weight: false }).await;
+}
+
+#[tokio::test]
+async fn exec_keeps_the_contract() {
+    let Some(cloud) = exec::Cloud::start().await else { return };
+    route::keeps_the_contract(cloud.route()).await;
+}
+
+#[tokio::test]
+async fn exec_over_ssh_keeps_the_contract() {
+    let (Some(cloud), Some(sshd)) = (exec::Cloud::start().await, ssh::Sshd::start().await) else { return };
+    route::keeps_the_contract(cloud.route_over(Some("node-01"), sshd.access())).await;
+}
+
+#[tokio::test]
+async fn exec_with_ipvs_keeps_the_contract() {
+    let Some(ipvs) = exec::Ipvs::start(false) else { return };
+    route::keeps(ipvs.emptied().route(), route::Promises { weights: true, keeps_weight: false }).await;
+}
+
+#[tokio::test]
+async fn envoy_keeps_the_contract() {
+    let Some(edge) = envoy::Edge::start(2, "").await else { return };
+    route::keeps_the_contract(edge.route()).await;
+}
+
+#[tokio::test]
+async fn envoy_with_checks_keeps_the_contract() {
+    let Some(edge) = envoy::Edge::start(2, envoy::CHECKS).await else { return };
+    route::keeps_the_contract(edge.route()).await;
+}
+
+#[tokio::test]
+async fn envoy_over_ssh_keeps_the_contract() {
+    let (Some(edge), Some(sshd)) = (envoy::Edge::start(2, "").await, ssh::Sshd::start().await) else { return };
+    route::keeps_the_contract(edge.route_over(Some("node-01"), sshd.access())).await;
 }
 
 #[tokio::test]

@@ -6,5 +6,6 @@ pub mod envoy;
 pub mod harness;
 pub mod lab;
 pub mod packages;
+pub mod routes;
 pub mod test;
 pub mod tidy;

@@ -13,6 +13,8 @@ use crate::{
 
 pub mod bgp;
 pub mod dns;
+pub mod envoy;
+pub mod exec;
 pub mod haproxy;
 pub mod instances;
 pub(crate) mod kind;
@@ -93,6 +95,10 @@ registry! {
     Bgp => bgp,
     /// DNS, by dynamic update.
     Dns => dns,
+    /// Envoy's file of endpoints.
+    Envoy => envoy,
+    /// A program of the operator's own.
+    Exec => exec,
     /// HAProxy's runtime API.
     Haproxy => haproxy,
     /// NGINX's include file.

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
-use xtask::crash;
+use xtask::harness::use_program;
 use xtask::lab::{Lab, Layout, Options, supervise, tidegate};
+use xtask::{crash, routes};
 
 /// What can be done with a lab.
 #[derive(Subcommand)]
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Load(Load),
     /// Kill Tidegate at points of a drain and a restore under load, resume it, and see that nothing is lost
     Crash(Crash),
+    /// Drain and restore a node by every route and stack of routes under load; see that nothing is lost or left changed
+    Routes(Routes),
     /// The lab's power supply; started by `up`
     #[command(hide = true)]
     Supervise(Supervise),
@@ -125,6 +128,21 @@ pub(crate) struct Crash {
 }
 
 #[derive(Args)]
+pub(crate) struct Routes {
+    #[command(flatten)]
+    which: Which,
+    /// Use the lab of that name that is up; without it, one is made for the occasion where there is none
+    #[arg(long)]
+    attach: bool,
+    /// Only this case; may be given several times
+    #[arg(long = "case", value_name = "NAME")]
+    cases: Vec<String>,
+    /// The result as one line of JSON, the last one of stdout
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 pub(crate) struct Supervise {
     #[command(flatten)]
     which: Which,
@@ -167,6 +185,7 @@ impl Command {
             }
             Self::Load(load) => load.run(),
             Self::Crash(crash) => crash.run(),
+            Self::Routes(routes) => routes.run(),
             Self::Supervise(supervise) => supervise.run(),
         }
     }
@@ -246,6 +265,31 @@ impl Crash {
         }
         let good = report.resumed == report.points && report.failed_requests == 0;
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+impl Routes {
+    #[allow(clippy::print_stdout, reason = "the result is this command's data")]
+    fn run(self) -> Result<ExitCode> {
+        let prefix = &self.which.prefix;
+        // Order and exactness do not depend on the compiler's effort.
+        use_program(tidegate("debug")?);
+        let (lab, made) = match Lab::attach(prefix) {
+            Ok(lab) => (lab, false),
+            Err(error) if self.attach => return Err(error),
+            Err(_) => (Lab::up(Options { prefix: prefix.clone(), routes: true, ..Options::default() })?, true),
+        };
+        let report = routes::run(&lab, &self.cases);
+        if made {
+            Lab::down(prefix)?;
+        }
+        let report = report?;
+        let good = report.cases.iter().filter(|case| case.good()).count();
+        eprintln!("routes: {good} of {} cases ended as promised", report.cases.len());
+        if self.json {
+            println!("{}", serde_json::to_string(&report)?);
+        }
+        Ok(if good == report.cases.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 

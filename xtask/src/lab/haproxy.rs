@@ -69,7 +69,7 @@ impl Haproxy {
         format!(
             r#"# Made by `cargo xtask lab`; see xtask/src/lab/haproxy.rs.
 global
-    log stdout format raw local0
+    log stdout format timed local0
     user haproxy
     group haproxy
     maxconn 8000

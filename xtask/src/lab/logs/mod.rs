@@ -101,7 +101,7 @@ fn app_request(line: &str) -> Option<AppRequest> {
 }
 
 fn lb_request(line: &str) -> Option<LbRequest> {
-    let fields: Vec<&str> = line.split(' ').collect();
+    let fields: Vec<&str> = proxies::stamped(line)?.1.split(' ').collect();
     let [start, _client, server, status, _timers, ended, _retries, _method, path] = fields[..] else {
         return None;
     };
@@ -125,9 +125,14 @@ mod tests {
         assert_eq!((request.path.as_str(), request.status), ("/slow?ms=5", 0));
         assert_eq!(app_request("# 1795225010.775551 started pid 138 port 8080"), None);
 
-        let request = lb_request("1795225010.774 10.77.0.3:56048 app/node-1 200 0/0/0/0/0 ---- 0 GET /");
+        let request = lb_request(
+            "<6>2026-11-21T10:47:38.418126+00:00 1795225010.774 10.77.0.3:56048 app/node-1 200 0/0/0/0/0 ---- 0 GET /",
+        );
         let request = request.expect("a request");
         assert_eq!((request.server.as_str(), request.status), ("app/node-1", 200));
-        assert_eq!(lb_request("Server app/node-1 is UP, reason: Layer7 check passed"), None);
+        assert_eq!(
+            lb_request("<5>2026-11-21T10:47:38.418126+00:00 Server app/node-1 is UP, reason: Layer7 check passed"),
+            None
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::time;
 use crate::lab::layout::{Role, hosts};
 use crate::lab::{Lab, Proxy};
 
@@ -21,13 +22,11 @@ pub struct Forwarded {
     pub path: String,
 }
 
-/// A line of HAProxy's about a server. It carries no time of its own, so it happened between the lines around it.
+/// What HAProxy said about one of its servers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
-    /// The end of the request that was logged before it.
-    pub after: f64,
-    /// The end of the request that was logged after it; infinite where there was none.
-    pub before: f64,
+    /// When, in seconds since 1970.
+    pub at: f64,
     /// Its text, such as `Server app/node-1 enters drain state. …`.
     pub text: String,
 }
@@ -45,27 +44,25 @@ impl Lab {
 
     /// What HAProxy said about its servers.
     pub fn haproxy_notices(&self, machine: &str) -> Result<Vec<Notice>> {
-        Ok(notices(&self.file_of(machine, "var/log/haproxy/access.log")?))
+        Ok(self.lb_log(machine)?.lines().filter_map(notice).collect())
     }
 }
 
-fn notices(log: &str) -> Vec<Notice> {
-    let (mut found, mut open, mut last) = (Vec::<Notice>::new(), 0, 0.0);
-    for line in log.lines() {
-        if let Some(request) = haproxy(line) {
-            last = request.end;
-            found.iter_mut().skip(open).for_each(|notice| notice.before = last);
-            open = found.len();
-        } else if line.starts_with("Server ") {
-            found.push(Notice { after: last, before: f64::INFINITY, text: line.to_owned() });
-        }
-    }
-    found
+/// A line without what HAProxy puts before it (`<5>2026-11-21T10:47:38.969032+00:00 `), and that time.
+pub(super) fn stamped(line: &str) -> Option<(f64, &str)> {
+    let (stamp, text) = line.split_once(' ')?;
+    let at = time::at_start(stamp.split_once('>')?.1, "%Y-%m-%dT%H:%M:%S%.f", 26)?;
+    Some((at, text))
+}
+
+fn notice(line: &str) -> Option<Notice> {
+    let (at, text) = stamped(line)?;
+    text.starts_with("Server ").then(|| Notice { at, text: text.to_owned() })
 }
 
 /// `START CLIENT BACKEND/SERVER STATUS TR/Tw/Tc/Tr/Ta/Tt HOW RETRIES METHOD PATH`
 fn haproxy(line: &str) -> Option<Forwarded> {
-    let fields: Vec<&str> = line.split(' ').collect();
+    let fields: Vec<&str> = stamped(line)?.1.split(' ').collect();
     let [start, _client, server, status, timers, _how, _retries, _method, path] = fields[..] else { return None };
     let start: f64 = start.parse().ok()?;
     let total: f64 = timers.rsplit('/').next()?.trim_start_matches('+').parse().ok()?;
@@ -106,7 +103,9 @@ mod tests {
     #[test]
     fn a_request_is_read_from_each_log() {
         let all = [
-            haproxy("1795225010.774 10.77.0.3:56048 app/node-2 200 0/0/0/0/4/6 ---- 0 GET /"),
+            haproxy(
+                "<6>2026-11-21T10:47:38.418126+00:00 1795225010.774 10.77.0.3:56048 app/node-2 200 0/0/0/0/4/6 ---- 0 GET /",
+            ),
             nginx("1795225010.780 0.006 10.77.0.3:39748 10.77.0.12:8080 200 200 GET /"),
             envoy("1795225010.774 6 10.77.0.3:35388 10.77.0.12:8080 200 - GET /"),
         ];
@@ -115,20 +114,17 @@ mod tests {
             assert!((request.start - 1_795_225_010.774).abs() < 0.0005 && request.end > request.start, "{request:?}");
             assert_eq!((request.node.as_deref(), request.status, request.path.as_str()), (Some("node-2"), 200, "/"));
         }
-        let nobody = haproxy("1795225010.774 10.77.0.3:56048 app/<NOSRV> 503 0/-1/-1/-1/0/0 SC-- 0 GET /");
+        let nobody = haproxy(
+            "<6>2026-11-21T10:47:38.418126+00:00 1795225010.774 10.77.0.3:56048 app/<NOSRV> 503 0/-1/-1/-1/0/0 SC-- 0 GET /",
+        );
         assert_eq!(nobody.and_then(|request| request.node), None);
     }
 
     #[test]
-    fn a_notice_lies_between_the_requests_around_it() {
-        let log = "1795225010.000 c:1 app/node-2 200 0/0/0/0/4/10 ---- 0 GET /\n\
-                   Server app/node-1 enters drain state. 2 active and 0 backup servers online.\n\
-                   Server app/node-1 remains in forced drain mode.\n\
-                   1795225011.000 c:1 app/node-2 200 0/0/0/0/4/10 ---- 0 GET /\n\
-                   Server app/node-1 is UP (leaving forced drain).\n";
-        let notices = notices(log);
-        let times: Vec<(f64, f64)> = notices.iter().map(|notice| (notice.after, notice.before)).collect();
-        let (first, second) = (1_795_225_010.01, 1_795_225_011.01);
-        assert_eq!(times, [(first, second), (first, second), (second, f64::INFINITY)]);
+    fn a_notice_has_its_time() {
+        let line = "<5>2026-11-21T10:47:38.969032+00:00 Server app/node-1 enters drain state. 2 active servers online.";
+        let seen = notice(line).expect("a notice");
+        assert!((seen.at - 1_795_258_058.969).abs() < 0.001 && seen.text.starts_with("Server app/node-1 enters"));
+        assert_eq!(notice("<6>2026-11-21T10:47:38.418126+00:00 1795258058.417 10.77.0.3:60410 app/node-1 200"), None);
     }
 }

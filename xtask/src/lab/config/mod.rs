@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::layout::{APP_PORT, Role, find, hosts};
-use super::{Lab, shell};
+use super::{Lab, Proxy, shell};
+
+mod routes;
+
+pub use routes::{Entrance, RouteText};
 
 /// What a test may want otherwise in Tidegate's configuration; the defaults suit quick tests.
 #[derive(Clone, Debug)]
@@ -26,9 +30,11 @@ pub struct TidegateConfig {
     pub dwell: String,
     /// The journal's file; by default `journal.db` in the lab's folder.
     pub journal: Option<PathBuf>,
+    /// How clients come in, and by which routes; by default through both HAProxy.
+    pub entrance: Option<(Entrance, Vec<RouteText>)>,
     /// More lines inside the `[[service]]` table.
     pub service_extra: String,
-    /// More lines inside the `[[entrypoint.route]]` table.
+    /// More lines inside the last `[[entrypoint.route]]` table.
     pub route_extra: String,
     /// More text at the end of the file.
     pub extra: String,
@@ -45,6 +51,7 @@ impl Default for TidegateConfig {
             ramp: vec!["50%".to_owned(), "100%".to_owned()],
             dwell: "200ms".to_owned(),
             journal: None,
+            entrance: None,
             service_extra: String::new(),
             route_extra: String::new(),
             extra: String::new(),
@@ -65,7 +72,7 @@ impl Lab {
         let journal = config.journal.as_ref().unwrap_or(&default_journal).display();
         let ssh = self.ssh_config();
         let mut text = format!(
-            "# Made by `cargo xtask lab`; see xtask/src/lab/config.rs.\n[cluster]\nname = \"lab\"\n\
+            "# Made by `cargo xtask lab`; see xtask/src/lab/config.\n[cluster]\nname = \"lab\"\n\
              access = {{ via = \"ssh\", user = \"root\", config = \"{}\" }}\n\n[journal]\npath = \"{journal}\"\n\n",
             ssh.display()
         );
@@ -81,37 +88,32 @@ min-ready = {min_ready}
 ready = {{ protocol = "http", port = {APP_PORT}, path = "/ready", status = 200, timeout = "2s", interval = "{probe}", unhealthy = 2, healthy = 3 }}
 connections = {{ settle = "{settle}", deadline = "{deadline}", on-deadline = "{on_deadline}" }}
 {service_extra}
-[[entrypoint]]
-name = "web"
-service = "app"
-address = "{address}"
-protocol = "http"
-
-[[entrypoint.route]]
-via = "haproxy"
-backend = "app"
-server = "{{node}}"
-ramp = {ramp:?}
-dwell = "{dwell}"
-instances = [
-"#,
+{entrypoint}{route_extra}
+{extra}"#,
             min_ready = config.min_ready,
             probe = config.probe_interval,
             settle = config.settle,
             deadline = config.deadline,
             on_deadline = config.on_deadline,
             service_extra = config.service_extra,
-            address = find("lb-1")?.address,
-            ramp = config.ramp,
-            dwell = config.dwell,
+            entrypoint = self.entrypoint(config)?,
+            route_extra = config.route_extra,
+            extra = config.extra,
         );
-        for balancer in hosts(Role::Balancer) {
-            text += &format!(
-                "  {{ name = \"{0}\", socket = \"ssh://{0}/run/haproxy/admin.sock\", source = [\"{1}\"] }},\n",
-                balancer.name, balancer.address
-            );
+        Ok(text)
+    }
+
+    /// The `[[entrypoint]]` table with its routes.
+    fn entrypoint(&self, config: &TidegateConfig) -> Result<String> {
+        let ramp = format!("ramp = {:?}\ndwell = \"{}\"\n", config.ramp, config.dwell);
+        let (entrance, routes) = match &config.entrance {
+            None => (Entrance::of(find("lb-1")?.address, 80), vec![RouteText::Haproxy(Proxy::Haproxy)]),
+            Some((entrance, routes)) => (entrance.clone(), routes.clone()),
+        };
+        let mut text = entrance.text();
+        for route in routes {
+            text += &format!("\n{}", route.text(self, &ramp)?);
         }
-        text += &format!("]\n{}\n{}", config.route_extra, config.extra);
         Ok(text)
     }
 }
