@@ -67,7 +67,8 @@ impl Switches {
             return Err(ProviderError::Refused(format!("the receipt is of other protocols than {name}")));
         }
         let same = (self.enabled, &self.message) == (receipt.enabled, &receipt.message);
-        if !same && !(receipt.enabled && self.is_ours()) {
+        let withdrawn_by_us = receipt.enabled && self.is_ours();
+        if !same && !withdrawn_by_us {
             return Err(self.by_another_hand(Some(receipt)));
         }
         Ok(self.to(receipt.enabled, receipt.marking()))
