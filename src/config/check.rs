@@ -190,6 +190,7 @@ fn example(key: &Key) -> Option<String> {
             return Some(format!("known: {known}"));
         }
         Kind::Table(_) | Kind::Named(_) => return None,
+        Kind::List(of, _) if of.shape().is_some() && !matches!(of, Kind::Either(..)) => return None,
         Kind::List(..) => return Some(format!("for example `{} = [\"unix:/run/haproxy/admin.sock\"]`", key.name)),
         _ => return None,
     };

@@ -75,6 +75,13 @@ pub(crate) static SERVER: Text = Text::new(
     "`{node}` stands for the node's name; without it every node would be the same server",
 );
 
+pub(crate) static ADMIN: Text = Text::new(
+    "an admin interface",
+    "tcp:127.0.0.1:9901",
+    "^(unix:(//)?/[!-~]+|tcp:[A-Za-z0-9._:\\[\\]-]+:[0-9]{1,5})$",
+    "known: `tcp:address:port` and `unix:/path`, as seen from the instance's own host",
+);
+
 pub(crate) static MEMBER: Text = Text::new(
     "a member's address with `{address}` or `{node}` in it",
     "{address}:8080",

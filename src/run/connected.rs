@@ -145,3 +145,6 @@ impl fmt::Display for Connected {
         write!(f, "; {} to the deadline", Short(self.left))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,3 +88,6 @@ fn holders(look: &Look<'_>, wait: &ConnectionWait, unexplained: &[SocketAddr]) -
     }
     holders
 }
+
+#[cfg(test)]
+mod tests;

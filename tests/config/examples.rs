@@ -130,6 +130,20 @@ fn a_name_in_front_of_two_load_balancers() {
 }
 
 #[test]
+fn a_prefix_on_every_node() {
+    let settings = config::load(&repository("config/anycast.toml")).unwrap_or_else(|r| panic!("{r}"));
+    let route = &settings.entrypoints[0].routes[0];
+    assert_eq!((route.id.as_str(), route.tier, route.watch), ("web/bgp:192.0.2.80/32", 10, secs(5)));
+    let Via::Bgp(bgp) = &route.via else { panic!("another kind of route") };
+    assert_eq!(bgp.graceful_shutdown, Some(secs(10)));
+    let places = settings.places(&["node-01".into(), "node-02".into(), "node-03".into()]);
+    let instances = route.via.instances(&places);
+    let driven: Vec<&str> = instances.iter().filter(|(_, s)| s.role.is_driven()).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(driven, ["node-01", "node-02", "node-03"]);
+    assert!(instances.contains_key("router-01") && instances.contains_key("router-02"));
+}
+
+#[test]
 fn what_is_not_said_has_its_default() {
     let settings = load(&[SMALL]).unwrap_or_else(|r| panic!("{r}"));
     assert_eq!(settings.cluster.access, Access::Local);

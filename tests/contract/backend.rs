@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
@@ -45,11 +45,24 @@ async fn serve(stream: TcpStream, ready: Arc<AtomicBool>) {
             "/ready" if !ready.load(Ordering::Relaxed) => "503 Service Unavailable",
             // Held until the other side goes away.
             "/hold" => return drop(request(&mut stream).await),
+            // From here on no HTTP any more: whatever comes goes back.
+            "/tunnel" => return drop(echo(&mut stream).await),
             _ => "200 OK",
         };
         let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nok");
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
+        }
+    }
+}
+
+async fn echo(stream: &mut BufReader<TcpStream>) -> std::io::Result<()> {
+    stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n").await?;
+    let mut some = [0; 4096];
+    loop {
+        match stream.read(&mut some).await? {
+            0 => return Ok(()),
+            n => stream.write_all(&some[..n]).await?,
         }
     }
 }

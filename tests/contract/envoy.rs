@@ -3,17 +3,14 @@
 use std::{
     path::PathBuf,
     process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicU16, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use rustix::process::Signal;
 use tempfile::TempDir;
 use tidegate::{
-    config::settings::{Endpoint, Place},
+    config::settings::Endpoint,
     model::{Admission, Desired, Health},
     provider::{
         ProviderError, RouteProvider,
@@ -34,123 +31,162 @@ use tokio::{
 use crate::{
     backend::Backend,
     process::{Process, free_port},
+    renamed::Renamed,
     route::{apply, eventually, fails_in_time, instance, member, view},
 };
 
-const LIMIT: Duration = Duration::from_secs(10);
-const CHECKED: &str = r#"[{"timeout": "1s", "interval": "0.1s", "no_traffic_interval": "0.1s", "unhealthy_threshold": 2,
-    "healthy_threshold": 1, "http_health_check": {"path": "/ready"}}]"#;
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Active checks, for the end of a cluster.
+pub const CHECKS: &str = "    health_checks:\n    - { timeout: 1s, interval: 0.1s, no_traffic_interval: 0.1s, \
+                          unhealthy_threshold: 1, healthy_threshold: 1, http_health_check: { path: /ready } }";
 
 type Route = Arc<dyn RouteProvider>;
 
-/// Envoy with one listener for HTTP, one for plain TCP, and one cluster.
-pub struct Mesh {
+/// The binary, fetched once for this machine.
+fn binary() -> Option<PathBuf> {
+    static BINARY: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let fetch = || xtask::envoy::envoy().inspect_err(|why| eprintln!("NOT RUN: no Envoy: {why:#}")).ok();
+    BINARY.get_or_init(fetch).clone()
+}
+
+/// Envoy with a cluster of some members, the first one of weight 100, all others of weight 50.
+pub struct Edge {
     directory: TempDir,
-    process: Process,
+    processes: Vec<Process>,
     nodes: Vec<Backend>,
     front: u16,
-    plain: u16,
     admin: u16,
 }
 
-/// Envoys on one machine share memory by a number, which must differ.
-static BASE: AtomicU16 = AtomicU16::new(0);
+impl Edge {
+    /// Starts it for `count` members, with `more` lines in its cluster.
+    pub async fn start(count: usize, more: &str) -> Option<Self> {
+        Self::with(count, more, &["--disable-hot-restart"]).await
+    }
 
-fn start(directory: &TempDir) -> Option<Process> {
-    let envoy = match xtask::envoy::envoy() {
-        Ok(envoy) => envoy,
-        Err(error) => {
-            eprintln!("NOT RUN: {error:#}");
-            return None;
-        }
-    };
-    let base = (std::process::id() % 30_000) * 16 + u32::from(BASE.fetch_add(1, Ordering::Relaxed) % 16);
-    let mut command = Command::new(envoy);
-    command.arg("-c").arg(directory.path().join("envoy.json")).args(["-l", "warning", "--concurrency", "2"]);
-    Some(Process::start(command.args(["--base-id", &base.to_string()]), &directory.path().join("log")))
-}
-
-impl Mesh {
-    /// Starts it with so many members, and with this beside the rest of the cluster.
-    pub async fn start(members: usize, cluster: &Value) -> Option<Self> {
+    async fn with(count: usize, more: &str, options: &[&str]) -> Option<Self> {
+        binary()?;
         let directory = tempfile::tempdir().expect("a directory");
         let mut nodes = Vec::new();
-        for _ in 0..members {
+        for _ in 0..count {
             nodes.push(Backend::start().await);
         }
-        let (front, plain, admin) = (free_port(), free_port(), free_port());
-        std::fs::create_dir(directory.path().join("eds")).expect("a folder");
-        let at = |name: &str| directory.path().join(name);
-        std::fs::write(at("eds/app.json"), endpoints(&nodes)).expect("a file");
-        let config = bootstrap(&directory, [front, plain, admin], cluster);
-        std::fs::write(at("envoy.json"), config.to_string()).expect("a file");
-        let process = start(&directory)?;
-        let mesh = Self { directory, process, nodes, front, plain, admin };
-        eventually(&mesh.route(), "node-01", "serving", |m| m.admission == Admission::Serving).await;
-        Some(mesh)
-    }
-
-    /// The usual one.
-    pub async fn of_two() -> Option<Self> {
-        Self::start(2, &json!({})).await
-    }
-
-    /// One that checks its members.
-    pub async fn checking() -> Option<Self> {
-        let checks: Value = serde_json::from_str(CHECKED).expect("JSON");
-        let mesh = Self::start(2, &json!({ "health_checks": checks })).await?;
-        for server in ["node-01", "node-02"] {
-            eventually(&mesh.route(), server, "healthy", |m| m.health == Health::Passing).await;
-        }
-        Some(mesh)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.directory.path().join("eds/app.json")
-    }
-
-    fn read(&self) -> String {
-        std::fs::read_to_string(self.file()).expect("the file")
-    }
-
-    /// As an operator's tool would do it.
-    fn replace(&self, text: &str) {
-        let new = self.directory.path().join("eds/theirs");
-        std::fs::write(&new, text).expect("a file");
-        std::fs::rename(new, self.file()).expect("renamed");
-    }
-
-    /// A provider, as one program has it.
-    fn envoy(&self, host: Option<&str>, access: Arc<dyn Access>, limit: Duration) -> Route {
-        let seat = Seat { name: instance(), host: host.map(str::to_owned), source: Vec::new(), node: None };
-        let admin = Endpoint::Tcp { address: format!("127.0.0.1:{}", self.admin) };
-        let one = Instance { seat, admin, eds_file: None, sudo: false };
-        let eds_file = self.file().display().to_string();
-        let settings = Settings { cluster: "app".into(), eds_file, server: "{node}".into(), instances: vec![one] };
-        let place = |n: usize| {
-            let node = format!("node-{:02}", n + 1);
-            Place { node: node.as_str().into(), address: None, ssh: node, outside: false }
+        let edge = Self { directory, processes: Vec::new(), nodes, front: free_port(), admin: free_port() };
+        edge.write_config(more, &format!("socket_address: {{ address: 127.0.0.1, port_value: {} }}", edge.admin));
+        let endpoint = |(i, node): (usize, &Backend)| {
+            let weight = if i == 0 { 100 } else { 50 };
+            format!(
+                "        {{ \"endpoint\": {{ \"address\": {{ \"socket_address\": {{ \"address\": \"127.0.0.1\", \"port_value\": {} \
+                 }} }} }},\n          \"load_balancing_weight\": {weight} }}",
+                node.port
+            )
         };
-        let places: Vec<Place> = (0..self.nodes.len()).map(place).collect();
-        let tools = Tools { access, local: Arc::new(LocalAccess::new()), limit };
-        Arc::new(Envoy::new("web/envoy:app".into(), &settings, &places, &tools))
+        let endpoints: Vec<String> = edge.nodes.iter().enumerate().map(endpoint).collect();
+        std::fs::write(
+            edge.at("eds.json"),
+            format!(
+                "{{\n  \"version_info\": \"a\",\n  \"resources\": [\n    {{ \"@type\": \
+                 \"type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment\", \"cluster_name\": \"app\",\n      \
+                 \"endpoints\": [ {{ \"lb_endpoints\": [\n{}\n      ] }} ] }}\n  ]\n}}\n",
+                endpoints.join(",\n")
+            ),
+        )
+        .expect("a file");
+        let mut edge = edge;
+        edge.run(options);
+        eventually(&edge.route(), "node-01", "taking clients", |m| m.takes_clients()).await;
+        Some(edge)
     }
 
+    fn write_config(&self, more: &str, admin: &str) {
+        let (front, at) = (self.front, self.directory.path().display());
+        let config = format!(
+            r#"node: {{ id: edge, cluster: edge }}
+admin: {{ address: {{ {admin} }} }}
+static_resources:
+  listeners:
+  - name: front
+    address: {{ socket_address: {{ address: 127.0.0.1, port_value: {front} }} }}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: front
+          route_config:
+            virtual_hosts:
+            - {{ name: all, domains: ["*"], routes: [ {{ match: {{ prefix: "/" }}, route: {{ cluster: app, timeout: 0s }} }} ] }}
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {{ "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }}
+  clusters:
+  - name: app
+    type: EDS
+    connect_timeout: 1s
+    eds_cluster_config: {{ eds_config: {{ resource_api_version: V3, path_config_source: {{ path: {at}/eds.json }} }} }}
+{more}
+"#
+        );
+        std::fs::write(self.at("envoy.yaml"), config).expect("a configuration");
+    }
+
+    fn run(&mut self, options: &[&str]) {
+        let mut command = Command::new(binary().expect("it ran before"));
+        command.arg("-c").arg(self.at("envoy.yaml")).args(["--concurrency", "1", "--log-level", "warn"]).args(options);
+        self.processes.push(Process::start(&mut command, &self.at(&format!("log-{}", self.processes.len()))));
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn eds(&self) -> String {
+        std::fs::read_to_string(self.at("eds.json")).expect("the file")
+    }
+
+    /// What an operator does by hand.
+    fn replace(&self, text: &str) {
+        std::fs::write(self.at("by-hand"), text).expect("a file");
+        std::fs::rename(self.at("by-hand"), self.at("eds.json")).expect("in its place");
+    }
+
+    /// The file with something at the end of one member's endpoint.
+    fn edited(&self, member: usize, more: &str) -> String {
+        let port = format!("\"port_value\": {} }} }} }},", self.nodes[member].port);
+        self.eds().replacen(&port, &format!("{port} {more},"), 1)
+    }
+
+    /// The route, with the suite's names for its members.
     pub fn route(&self) -> Route {
-        self.envoy(None, Arc::new(LocalAccess::new()), LIMIT)
+        self.route_over(None, Arc::new(LocalAccess::new()))
     }
 
-    /// The same over SSH.
-    pub fn route_over(&self, host: &str, access: Arc<dyn Access>) -> Route {
-        self.envoy(Some(host), access, LIMIT)
+    pub fn route_over(&self, host: Option<&str>, access: Arc<dyn Access>) -> Route {
+        self.route_by(Endpoint::Tcp { address: format!("127.0.0.1:{}", self.admin) }, host, access)
     }
 
-    async fn client(&self, port: u16, path: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the frontend");
+    fn route_by(&self, admin: Endpoint, host: Option<&str>, access: Arc<dyn Access>) -> Route {
+        let seat = Seat { name: instance(), host: host.map(str::to_owned), source: Vec::new(), node: None };
+        let settings = Settings {
+            cluster: "app".into(),
+            eds: self.at("eds.json").display().to_string(),
+            server: "{address}".into(),
+            instances: vec![Instance { seat, eds: None, admin, sudo: false }],
+        };
+        let tools = Tools { access, local: Arc::new(LocalAccess::new()), limit: LIMIT };
+        let route = Envoy::new("web/envoy:app".into(), &settings, &tools);
+        let own: Vec<String> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        Renamed::new(Arc::new(route), &own)
+    }
+
+    async fn client(&self, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.front)).await.expect("the listener");
         stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: app\r\n\r\n").as_bytes()).await.expect("a request");
         stream
     }
 
+    /// The status of one request, or what went wrong.
     async fn status(&self) -> Result<String, String> {
         let stream = TcpStream::connect(("127.0.0.1", self.front)).await;
         let mut stream = stream.map_err(|e| e.to_string())?;
@@ -162,251 +198,237 @@ impl Mesh {
     }
 }
 
-/// Written unlike a program would, so that what is put back can be told from what is made anew.
-fn endpoints(nodes: &[Backend]) -> String {
-    let one = |(n, node): (usize, &Backend)| {
-        format!(
-            "  {{\"endpoint\" : {{\"address\": {{\"socket_address\": {{\"address\": \"127.0.0.1\", \"port_value\": {}}}}}, \
-             \"hostname\": \"node-{:02}\"}},\n   \"load_balancing_weight\":  {}}}",
-            node.port,
-            n + 1,
-            100 - n
-        )
-    };
-    let all: Vec<String> = nodes.iter().enumerate().map(one).collect();
-    format!(
-        "{{\"version_info\": \"7\",\n\"resources\": [{{\"@type\": \
-         \"type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment\",\n \"cluster_name\": \"app\", \
-         \"endpoints\": [{{\"lb_endpoints\": [\n{}\n ]}}]}}]}}\n",
-        all.join(",\n")
-    )
-}
-
-fn bootstrap(directory: &TempDir, [front, plain, admin]: [u16; 3], cluster: &Value) -> Value {
-    let address = |port: u16| json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } });
-    let kind = |name: &str| format!("type.googleapis.com/envoy.extensions.filters.{name}");
-    let router = json!({ "name": "router", "typed_config": { "@type": kind("http.router.v3.Router") } });
-    let http = json!({
-        "@type": kind("network.http_connection_manager.v3.HttpConnectionManager"),
-        "stat_prefix": "in",
-        "route_config": { "virtual_hosts": [{ "name": "app", "domains": ["*"], "routes": [
-            { "match": { "prefix": "/" }, "route": { "cluster": "app", "timeout": "3600s" } }
-        ] }] },
-        "http_filters": [router],
-    });
-    let tcp = json!({ "@type": kind("network.tcp_proxy.v3.TcpProxy"), "stat_prefix": "tcp", "cluster": "app" });
-    let listener = |name: &str, port: u16, filter: Value| {
-        json!({ "name": name, "address": address(port),
-            "filter_chains": [{ "filters": [{ "name": name, "typed_config": filter }] }] })
-    };
-    let folder = directory.path().join("eds");
-    let source = json!({ "path": folder.join("app.json"), "watched_directory": { "path": folder } });
-    let mut app = json!({ "name": "app", "type": "EDS", "connect_timeout": "1s",
-        "eds_cluster_config": { "eds_config": { "path_config_source": source } } });
-    for (name, value) in cluster.as_object().expect("an object") {
-        app[name] = value.clone();
-    }
-    json!({
-        "node": { "id": "lb-01", "cluster": "test" },
-        "admin": { "address": address(admin) },
-        "static_resources": { "listeners": [listener("http", front, http), listener("tcp", plain, tcp)], "clusters": [app] },
-    })
-}
-
 #[tokio::test]
 async fn a_drain_and_a_restore_cost_no_request_and_leave_the_file_as_it_was() {
-    let Some(mesh) = Mesh::of_two().await else { return };
-    let route = mesh.route();
-    let before = mesh.read();
-    std::fs::set_permissions(mesh.file(), std::os::unix::fs::PermissionsExt::from_mode(0o640)).expect("a mode");
-    let back = Desired::Exactly { exact: member(&route, "node-01").await.exact };
-    let mesh = Arc::new(mesh);
+    let Some(edge) = Edge::start(2, "").await else { return };
+    let edge = Arc::new(edge);
+    let route = edge.route();
+    let (file, before) = (edge.eds(), member(&route, "node-01").await);
     let clients = {
-        let mesh = Arc::clone(&mesh);
+        let edge = Arc::clone(&edge);
         let began = Instant::now();
         tokio::spawn(async move {
             let mut seen = Vec::new();
             while began.elapsed() < Duration::from_secs(2) {
-                seen.push(mesh.status().await);
+                seen.push(edge.status().await);
             }
             seen
         })
     };
-    sleep(Duration::from_millis(200)).await;
-    apply(&route, &Desired::Drained).await;
-    let drained = member(&route, "node-01").await;
-    assert!(mesh.read().contains("\"health_status\": \"DRAINING\""), "{}", mesh.read());
-    sleep(Duration::from_millis(300)).await;
-    let later = member(&route, "node-01").await;
-    assert_eq!((later.admission, later.requests_total), (Admission::Draining, drained.requests_total));
-    apply(&route, &Desired::Serving { weight: 10 }).await;
-    apply(&route, &back).await;
-    assert_eq!(mesh.read(), before);
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(mesh.file()).expect("it").permissions());
-    assert_eq!(mode & 0o777, 0o640);
+    for weight in [10, 20, 50] {
+        apply(&route, &Desired::Drained).await;
+        assert_eq!(member(&route, "node-01").await.admission, Admission::Draining);
+        sleep(Duration::from_millis(100)).await;
+        apply(&route, &Desired::Serving { weight }).await;
+        apply(&route, &Desired::Exactly { exact: before.exact.clone() }).await;
+        assert_eq!(edge.eds(), file);
+    }
     let seen = clients.await.expect("clients");
     let failed: Vec<_> = seen.iter().filter(|s| s.as_deref() != Ok("200")).collect();
     assert!(failed.is_empty() && seen.len() > 50, "{} of {} failed: {:?}", failed.len(), seen.len(), failed.first());
-    assert!(member(&route, "node-01").await.requests_total > drained.requests_total, "clients came back");
-    eprintln!("{} requests during a drain, a ramp and a restore, none failed", seen.len());
+    eprintln!("{} requests while the file was replaced nine times, none failed", seen.len());
+    assert!(edge.at(".eds.json.tidegate-before").exists() && !edge.at(".eds.json.tidegate-new").exists());
 }
 
 #[tokio::test]
-async fn the_panic_threshold_is_refused_with_its_numbers() {
-    let checks: Value = serde_json::from_str(CHECKED).expect("JSON");
-    let cluster =
-        json!({ "health_checks": checks, "common_lb_config": { "healthy_panic_threshold": { "value": 60 } } });
-    let Some(mesh) = Mesh::start(4, &cluster).await else { return };
-    let route = mesh.route();
-    for server in ["node-01", "node-02", "node-03", "node-04"] {
-        eventually(&route, server, "healthy", |m| m.health == Health::Passing).await;
-    }
-    // Of the healthy, each can be drained: draining ones do not count.
-    assert_eq!(member(&route, "node-01").await.refuses_drain, None);
-    for node in &mesh.nodes[2..3] {
-        node.set_ready(false);
-    }
-    eventually(&route, "node-03", "failing", |m| matches!(m.health, Health::Failing { .. })).await;
-    // 3 of 4; without one of them 2 of 3, which is 66 %.
-    apply(&route, &Desired::Drained).await;
-    let left = member(&route, "node-02").await;
-    let why = left.refuses_drain.expect("1 of 2 is below 60 %");
-    assert!(why.contains("1 of 2 members available (50 %) is below its panic threshold of 60 %"), "{why}");
-    let (before, refused) = (mesh.read(), route.apply(&instance(), "node-02", &Desired::Drained).await);
-    assert!(matches!(&refused, Err(ProviderError::Refused(said)) if said.contains(&why)), "{refused:?}");
-    assert_eq!(mesh.read(), before);
-    // Another member fails, and Envoy panics: it says so, and the drained member is not out any more.
-    mesh.nodes[3].set_ready(false);
-    let seen = eventually(&route, "node-01", "in panic", |m| m.admission == Admission::Serving).await;
-    assert!(seen.refuses_drain.is_some());
-    let requests = seen.requests_total;
-    for _ in 0..16 {
-        mesh.status().await.expect("an answer");
-    }
-    assert!(member(&route, "node-01").await.requests_total > requests, "a panic sends requests to drained members");
-    assert!(view(&route).await.warnings.iter().any(|w| w.contains("panic")));
-}
-
-#[tokio::test]
-async fn the_last_member_is_not_drained() {
-    let Some(mesh) = Mesh::of_two().await else { return };
-    let route = mesh.route();
-    let name = instance();
-    // Both at the same moment: one of them is the last.
-    let (one, two) = tokio::join!(
-        route.apply(&name, "node-01", &Desired::Drained),
-        route.apply(&name, "node-02", &Desired::Drained)
-    );
-    assert_eq!([one.is_ok(), two.is_ok()].iter().filter(|ok| **ok).count(), 1, "{one:?} {two:?}");
-    let refused = one.err().or(two.err());
-    assert!(matches!(&refused, Some(ProviderError::Refused(why)) if why.contains("no other member")), "{refused:?}");
-}
-
-#[tokio::test]
-async fn another_hand_is_not_overwritten() {
-    let Some(mesh) = Mesh::of_two().await else { return };
-    let route = mesh.route();
-    let back = Desired::Exactly { exact: member(&route, "node-01").await.exact };
-    // Edits of another member at the same time as ours, again and again: none is lost.
-    for weight in 2..22_u32 {
-        let theirs = mesh.read().replace(
-            &format!("\"load_balancing_weight\":  {}", if weight == 2 { 99 } else { weight - 1 }),
-            &format!("\"load_balancing_weight\":  {weight}"),
-        );
-        let desired = if weight % 2 == 0 { Desired::Drained } else { back.clone() };
-        let name = instance();
-        let (ours, ()) = tokio::join!(route.apply(&name, "node-01", &desired), async { mesh.replace(&theirs) });
-        ours.expect("done");
-        assert!(mesh.read().contains(&format!("\"load_balancing_weight\":  {weight}")), "{}", mesh.read());
-    }
-    // Our member became another one in the meantime.
-    apply(&route, &Desired::Drained).await;
-    let theirs =
-        mesh.read().replace("\"load_balancing_weight\":  100", "\"metadata\": {}, \"load_balancing_weight\":  100");
-    mesh.replace(&theirs);
-    let refused = route.apply(&instance(), "node-01", &back).await;
-    assert!(matches!(&refused, Err(ProviderError::Refused(why)) if why.contains("another hand")), "{refused:?}");
-    assert_eq!(mesh.read(), theirs);
-}
-
-#[tokio::test]
-async fn a_file_that_envoy_does_not_take_over_acknowledges_nothing() {
-    let Some(mesh) = Mesh::of_two().await else { return };
-    let route = mesh.route();
-    // Written in place: no rename, so Envoy does not look.
-    let drained = mesh.read().replacen(
-        "\"load_balancing_weight\"",
-        "\"health_status\": \"DRAINING\", \"load_balancing_weight\"",
-        1,
-    );
-    std::fs::write(mesh.file(), drained).expect("written");
-    let seen = member(&route, "node-01").await;
-    assert_eq!(seen.admission, Admission::Serving, "the running one decides");
-    assert!(view(&route).await.warnings.iter().any(|w| w.contains("has not taken over")));
-    mesh.replace(&mesh.read());
-    eventually(&route, "node-01", "draining", |m| m.admission == Admission::Draining).await;
-    // And where only the file lets it in, nothing is known.
-    std::fs::write(mesh.file(), mesh.read().replace("DRAINING", "HEALTHY")).expect("written");
-    let unknown = route.observe(&instance()).await;
-    assert!(matches!(&unknown, Err(ProviderError::Unexpected(why)) if why.contains("did not take")), "{unknown:?}");
-}
-
-#[tokio::test]
-async fn a_restart_keeps_the_drain_and_an_envoy_that_is_gone_is_an_error() {
-    let Some(mut mesh) = Mesh::of_two().await else { return };
-    let route = mesh.route();
-    apply(&route, &Desired::Drained).await;
-    let before = view(&route).await;
-    mesh.process.kill();
-    fails_in_time(Arc::clone(&route), LIMIT).await;
-    mesh.process = start(&mesh.directory).expect("it was there before");
-    let seen = eventually(&route, "node-01", "draining still", |m| m.admission == Admission::Draining).await;
-    assert_eq!(seen.exact, before.members["node-01"].exact);
-    assert_ne!(view(&route).await.generation, before.generation);
-    // Stopped, it takes connections and says nothing.
-    mesh.process.signal(rustix::process::Signal::STOP);
-    let limit = Duration::from_millis(500);
-    fails_in_time(mesh.envoy(None, Arc::new(LocalAccess::new()), limit), limit).await;
-    mesh.process.signal(rustix::process::Signal::CONT);
-}
-
-#[tokio::test]
-async fn held_requests_and_plain_connections_are_sessions_and_idle_ones_are_not() {
-    let Some(mesh) = Mesh::of_two().await else { return };
-    let route = mesh.route();
+async fn requests_are_sessions_and_the_pool_is_idle() {
+    let Some(edge) = Edge::start(2, "").await else { return };
+    let route = edge.route();
     route.apply(&instance(), "node-02", &Desired::Drained).await.expect("drained");
-    eventually(&route, "node-02", "draining", |m| m.admission == Admission::Draining).await;
-    assert_eq!(mesh.status().await.as_deref(), Ok("200"));
-    let idle = eventually(&route, "node-01", "idle", |m| m.idle >= 1).await;
-    assert_eq!(idle.sessions, 0);
-    let mut held = mesh.client(mesh.front, "/hold").await;
-    let mut plain = mesh.client(mesh.plain, "/hold").await;
-    eventually(&route, "node-01", "busy with both", |m| m.sessions == 2).await;
+    let mut held = edge.client("/hold").await;
+    for _ in 0..2 {
+        assert_eq!(edge.status().await.as_deref(), Ok("200"));
+    }
+    let back = Desired::Serving { weight: 50 };
+    route.apply(&instance(), "node-02", &back).await.expect("back");
+    apply(&route, &Desired::Drained).await;
+    let seen = eventually(&route, "node-01", "busy", |m| m.sessions == 1 && m.idle == 1).await;
+    assert_eq!((seen.admission, seen.requests_total, seen.errors_total), (Admission::Draining, 3, 0));
+    let mut other = edge.client("/hold").await;
+    eventually(&route, "node-02", "busy", |m| m.sessions == 1).await;
     if !rustix::process::geteuid().is_root() {
         eprintln!("NOT RUN: cutting connections takes root");
         return;
     }
-    route.apply(&instance(), "node-02", &Desired::Serving { weight: 50 }).await.expect("served");
-    eventually(&route, "node-02", "serving", |m| m.admission == Admission::Serving).await;
-    apply(&route, &Desired::Drained).await;
-    assert_eq!(member(&route, "node-01").await.sessions, 2, "a drain cuts nothing");
     route.close_connections(&instance(), "node-01").await.expect("closed");
-    let cut = eventually(&route, "node-01", "cut", |m| m.sessions == 0).await;
-    assert_eq!(cut.idle, 0);
-    let mut answer = [0; 256];
-    assert!(held.read(&mut answer).await.is_ok(), "Envoy's own answer");
-    assert!(matches!(plain.read(&mut answer).await, Ok(0) | Err(_)), "an end");
+    eventually(&route, "node-01", "empty", |m| m.sessions == 0 && m.idle == 0).await;
+    let mut answer = [0; 12];
+    held.read_exact(&mut answer).await.expect("Envoy's answer");
+    assert_eq!(&answer, b"HTTP/1.1 503");
+    let ended = tokio::time::timeout(Duration::from_millis(300), other.read(&mut answer)).await;
+    assert!(ended.is_err(), "the other member's client was cut as well");
 }
 
 #[tokio::test]
-async fn bound_clients_are_known_and_shut_out() {
-    let bound = json!({ "common_lb_config": { "override_host_status": { "statuses": ["HEALTHY", "DRAINING"] } } });
-    let Some(mesh) = Mesh::start(2, &bound).await else { return };
-    let route = mesh.route();
+async fn a_drain_below_the_panic_threshold_is_refused_since_envoy_would_fail_open() {
+    let Some(edge) = Edge::start(4, "").await else { return };
+    let route = edge.route();
+    assert!(view(&route).await.members.values().all(|m| m.refuses_drain.is_none()), "one of four may go");
+    edge.replace(&edge.edited(2, "\"health_status\": \"UNHEALTHY\""));
+    edge.replace(&edge.edited(3, "\"health_status\": \"UNHEALTHY\""));
+    eventually(&route, "node-04", "unhealthy", |m| matches!(m.health, Health::Failing { .. })).await;
+    let (file, why) = (edge.eds(), member(&route, "node-01").await.refuses_drain);
+    assert!(why.as_ref().is_some_and(|w| w.contains("1 of 3 hosts") && w.contains("below 50 %")), "{why:?}");
+    let refused = route.apply(&instance(), "node-01", &Desired::Drained).await;
+    assert!(matches!(&refused, Err(ProviderError::Refused(w)) if w.contains("1 of 3 hosts")), "{refused:?}");
+    assert_eq!(edge.eds(), file);
+
+    // By hand it can be done, and that is what happens: requests on a drained host.
+    edge.replace(&edge.edited(0, "\"health_status\": \"DRAINING\""));
+    let began = Instant::now();
+    while !view(&route).await.warnings.iter().any(|w| w.contains("it is in panic")) {
+        assert!(began.elapsed() < LIMIT, "{:?}", view(&route).await.warnings);
+        sleep(Duration::from_millis(20)).await;
+    }
+    let before = member(&route, "node-01").await;
+    assert_eq!(before.admission, Admission::Serving, "what it does, not what it is called");
+    for _ in 0..20 {
+        assert_eq!(edge.status().await.as_deref(), Ok("200"));
+    }
+    assert!(member(&route, "node-01").await.requests_total > before.requests_total, "Envoy became careful");
+}
+
+#[tokio::test]
+async fn a_threshold_of_the_cluster_counts() {
+    let more = "    common_lb_config: { healthy_panic_threshold: { value: 90 } }";
+    let Some(edge) = Edge::start(4, more).await else { return };
+    let route = edge.route();
+    // Three of four, overrated by 1.4, are everything: no panic at any threshold.
+    edge.replace(&edge.edited(3, "\"health_status\": \"UNHEALTHY\""));
+    eventually(&route, "node-04", "unhealthy", |m| matches!(m.health, Health::Failing { .. })).await;
+    let why = member(&route, "node-01").await.refuses_drain;
+    assert!(why.as_ref().is_some_and(|w| w.contains("2 of 3 hosts") && w.contains("below 90 %")), "{why:?}");
+    let refused = route.apply(&instance(), "node-01", &Desired::Drained).await;
+    assert!(matches!(refused, Err(ProviderError::Refused(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_envoy_refuses_is_put_back() {
+    let Some(edge) = Edge::start(2, "").await else { return };
+    let route = edge.route();
+    let broken = edge.edited(1, "\"metadata\": 1");
+    edge.replace(&broken);
+    let began = Instant::now();
+    while !view(&route).await.warnings.iter().any(|w| w.contains("did not take 1 updates")) {
+        assert!(began.elapsed() < LIMIT, "Envoy took what is no metadata");
+        sleep(Duration::from_millis(20)).await;
+    }
+    let refused = route.apply(&instance(), "node-01", &Desired::Drained).await;
+    assert!(matches!(&refused, Err(ProviderError::Refused(why)) if why.contains("It is as it was")), "{refused:?}");
+    assert_eq!(edge.eds(), broken);
+    assert_eq!(member(&route, "node-01").await.admission, Admission::Serving);
+}
+
+#[tokio::test]
+async fn what_is_written_counts_only_where_envoy_runs_it() {
+    let Some(edge) = Edge::start(2, "").await else { return };
+    let route = edge.route();
+    let before = member(&route, "node-01").await;
+    // Written in place, and not moved there: Envoy does not notice.
+    std::fs::write(edge.at("eds.json"), edge.edited(0, "\"health_status\": \"DRAINING\"")).expect("a file");
+    sleep(Duration::from_millis(200)).await;
+    let written = member(&route, "node-01").await;
+    assert_eq!(written.admission, Admission::Serving);
+    assert_ne!(written.exact, before.exact);
     apply(&route, &Desired::Drained).await;
-    let seen = member(&route, "node-01").await;
-    assert!(seen.admits_bound && !seen.is_closed());
-    apply(&route, &Desired::Closed).await;
-    let seen = member(&route, "node-01").await;
-    assert!(seen.is_closed() && seen.admission == Admission::Out, "{seen:?}");
+    let drained = member(&route, "node-01").await;
+    assert_eq!(drained.admission, Admission::Draining);
+    assert_ne!(drained.exact, written.exact, "the same file, and another Envoy");
+    apply(&route, &Desired::Exactly { exact: before.exact.clone() }).await;
+    assert_eq!(member(&route, "node-01").await.exact, before.exact);
+}
+
+#[tokio::test]
+async fn another_hand_is_not_overwritten() {
+    let Some(edge) = Edge::start(2, "").await else { return };
+    let route = edge.route();
+    let back = Desired::Exactly { exact: member(&route, "node-01").await.exact };
+    apply(&route, &Desired::Drained).await;
+    edge.replace(&edge.edited(0, "\"metadata\": {}"));
+    let theirs = edge.eds();
+    let refused = route.apply(&instance(), "node-01", &back).await;
+    assert!(matches!(&refused, Err(ProviderError::Refused(why)) if why.contains("another hand")), "{refused:?}");
+    assert_eq!(edge.eds(), theirs);
+    // A link would be replaced unseen by Envoy, so it is left alone.
+    std::fs::rename(edge.at("eds.json"), edge.at("real.json")).expect("moved");
+    std::os::unix::fs::symlink(edge.at("real.json"), edge.at("eds.json")).expect("a link");
+    let refused = route.apply(&instance(), "node-01", &Desired::Serving { weight: 3 }).await;
+    assert!(matches!(&refused, Err(ProviderError::Refused(why)) if why.contains("is a link")), "{refused:?}");
+}
+
+#[tokio::test]
+async fn active_checks_are_told_also_while_a_host_drains() {
+    let Some(edge) = Edge::start(2, CHECKS).await else { return };
+    let route = edge.route();
+    eventually(&route, "node-01", "passing", |m| m.health == Health::Passing).await;
+    eventually(&route, "node-02", "passing", |m| m.health == Health::Passing).await;
+    apply(&route, &Desired::Drained).await;
+    edge.nodes[0].set_ready(false);
+    let failing = |h: &Health| matches!(h, Health::Failing { reason } if reason.contains("failed active health check"));
+    let seen = eventually(&route, "node-01", "failing", |m| failing(&m.health)).await;
+    assert_eq!(seen.admission, Admission::Draining);
+    edge.nodes[0].set_ready(true);
+    let seen = eventually(&route, "node-01", "passing", |m| m.health == Health::Passing).await;
+    assert_eq!(seen.admission, Admission::Draining);
+}
+
+#[tokio::test]
+async fn a_restart_is_another_generation_and_a_stopped_one_is_unreachable() {
+    let Some(mut edge) = Edge::start(2, "").await else { return };
+    let route = edge.route();
+    apply(&route, &Desired::Drained).await;
+    let before = view(&route).await;
+    sleep(Duration::from_millis(1100)).await;
+    assert_eq!(view(&route).await.generation, before.generation, "a second later it is still the same");
+    edge.processes.clear();
+    fails_in_time(Arc::clone(&route), LIMIT).await;
+    assert!(matches!(route.observe(&instance()).await, Err(ProviderError::Unreachable(_))));
+    edge.run(&["--disable-hot-restart"]);
+    eventually(&route, "node-01", "draining still", |m| m.admission == Admission::Draining).await;
+    assert_ne!(view(&route).await.generation, before.generation);
+}
+
+#[tokio::test]
+async fn the_process_before_a_hot_restart_still_counts() {
+    let id = 1000 + u32::from(free_port());
+    let options =
+        |epoch: &'static str| vec!["--restart-epoch", epoch, "--parent-shutdown-time-s", "60", "--drain-time-s", "50"];
+    let id = id.to_string();
+    let base = ["--base-id", &id];
+    let Some(mut edge) = Edge::with(2, "", &[options("0"), base.to_vec()].concat()).await else { return };
+    let route = edge.route();
+    route.apply(&instance(), "node-02", &Desired::Drained).await.expect("drained");
+    let held = edge.client("/hold").await;
+    eventually(&route, "node-01", "busy", |m| m.sessions == 1).await;
+    let generation = view(&route).await.generation;
+    edge.run(&[options("1"), base.to_vec()].concat());
+    let began = Instant::now();
+    loop {
+        match route.observe(&instance()).await {
+            Ok(view) if view.generation != generation => {
+                assert_eq!(view.members["node-01"].sessions, 1, "the old process's connection is lost from sight");
+                break;
+            }
+            Ok(view) => assert_eq!(view.members["node-01"].sessions, 1),
+            Err(_) => {}
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "no hot restart");
+        sleep(Duration::from_millis(50)).await;
+    }
+    drop(held);
+    eventually(&route, "node-01", "empty", |m| m.sessions == 0).await;
+    edge.processes.iter().for_each(|process| process.signal(Signal::TERM));
+}
+
+#[tokio::test]
+async fn an_admin_interface_on_a_unix_socket() {
+    let Some(mut edge) = Edge::start(2, "").await else { return };
+    edge.processes.clear();
+    let socket = edge.at("admin.sock");
+    edge.write_config("", &format!("pipe: {{ path: {} }}", socket.display()));
+    edge.run(&["--disable-hot-restart"]);
+    let route = edge.route_by(Endpoint::Unix { path: socket }, None, Arc::new(LocalAccess::new()));
+    eventually(&route, "node-01", "taking clients", |m| m.takes_clients()).await;
+    apply(&route, &Desired::Drained).await;
+    assert_eq!(member(&route, "node-01").await.admission, Admission::Draining);
 }

@@ -28,16 +28,16 @@ use crate::{
     route::{apply, eventually, fails_in_time, instance, keeps_the_contract, member, view},
 };
 
-const LIMIT: Duration = Duration::from_secs(5);
+pub const LIMIT: Duration = Duration::from_secs(5);
 
 /// HAProxy with two checked members, an admin socket (UNIX and TCP), an operator's, and a master's.
 pub struct Proxy {
     directory: TempDir,
-    process: Process,
+    pub process: Process,
     pub node_01: Backend,
     _node_02: Backend,
     tcp: u16,
-    front: u16,
+    pub front: u16,
 }
 
 impl Proxy {
@@ -54,7 +54,9 @@ impl Proxy {
              defaults\n mode http\n timeout connect 1s\n timeout client 60s\n timeout server 60s\n retries 0\n\
              frontend front\n bind 127.0.0.1:{front}\n default_backend app\n\
              backend app\n option httpchk GET /ready\n default-server inter 200ms fall 2 rise 2\n \
-             server node-01 127.0.0.1:{} check weight 100\n server node-02 127.0.0.1:{} check weight 50\n{extra}\n",
+             cookie SRV insert indirect nocache\n timeout tunnel 1m\n \
+             server node-01 127.0.0.1:{} check weight 100 cookie n1\n \
+             server node-02 127.0.0.1:{} check weight 50 cookie n2\n{extra}\n",
             node_01.port, node_02.port
         );
         std::fs::write(directory.path().join("haproxy.cfg"), config).expect("a configuration");
@@ -82,7 +84,7 @@ impl Proxy {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub fn at(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -112,7 +114,7 @@ impl Proxy {
     }
 
     /// What an operator would do by hand.
-    async fn command(&self, line: &str) -> String {
+    pub async fn command(&self, line: &str) -> String {
         let mut stream = UnixStream::connect(self.at("admin.sock")).await.expect("the socket");
         stream.write_all(format!("{line}\n").as_bytes()).await.expect("a command");
         let mut answer = String::new();
@@ -121,7 +123,7 @@ impl Proxy {
     }
 
     /// A client with one request under way.
-    async fn client(&self, path: &str) -> TcpStream {
+    pub async fn client(&self, path: &str) -> TcpStream {
         let mut stream = TcpStream::connect(("127.0.0.1", self.front)).await.expect("the frontend");
         stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: app\r\n\r\n").as_bytes()).await.expect("a request");
         stream
@@ -138,7 +140,7 @@ impl Proxy {
     }
 }
 
-fn haproxy(socket: Endpoint, master: Option<Endpoint>, access: Arc<dyn Access>, limit: Duration) -> Haproxy {
+pub fn haproxy(socket: Endpoint, master: Option<Endpoint>, access: Arc<dyn Access>, limit: Duration) -> Haproxy {
     let instance = Instance { name: instance(), socket, master, source: Vec::new(), node: None };
     let settings = Settings { backend: "app".into(), server: "{node}".into(), instances: vec![instance] };
     Haproxy::new("web/haproxy:app".into(), settings, access, limit)

@@ -1,6 +1,6 @@
 //! The contract suite: what every provider promises, asked of each of them. A new provider is one line here.
 //!
-//! HAProxy, NGINX, BIND and sshd are real processes on loopback, started and ended by the tests; Pacemaker is its own
+//! HAProxy, NGINX, Envoy, BIND, BIRD, FRR and sshd are real processes, started and ended by the tests; Pacemaker is its own
 //! tools on a CIB in a file. Where one is not installed its tests say `NOT RUN` and pass.
 
 mod backend;
@@ -11,6 +11,7 @@ mod dns_servers;
 mod envoy;
 mod exec;
 mod haproxy;
+mod lasting;
 mod named;
 mod nginx;
 mod pacemaker;
@@ -100,20 +101,20 @@ async fn exec_with_ipvs_keeps_the_contract() {
 
 #[tokio::test]
 async fn envoy_keeps_the_contract() {
-    let Some(mesh) = envoy::Mesh::of_two().await else { return };
-    route::keeps_the_contract(mesh.route()).await;
+    let Some(edge) = envoy::Edge::start(2, "").await else { return };
+    route::keeps_the_contract(edge.route()).await;
 }
 
 #[tokio::test]
-async fn envoy_with_health_checks_keeps_the_contract() {
-    let Some(mesh) = envoy::Mesh::checking().await else { return };
-    route::keeps_the_contract(mesh.route()).await;
+async fn envoy_with_checks_keeps_the_contract() {
+    let Some(edge) = envoy::Edge::start(2, envoy::CHECKS).await else { return };
+    route::keeps_the_contract(edge.route()).await;
 }
 
 #[tokio::test]
 async fn envoy_over_ssh_keeps_the_contract() {
-    let (Some(mesh), Some(sshd)) = (envoy::Mesh::of_two().await, ssh::Sshd::start().await) else { return };
-    route::keeps_the_contract(mesh.route_over("node-01", sshd.access())).await;
+    let (Some(edge), Some(sshd)) = (envoy::Edge::start(2, "").await, ssh::Sshd::start().await) else { return };
+    route::keeps_the_contract(edge.route_over(Some("node-01"), sshd.access())).await;
 }
 
 #[tokio::test]

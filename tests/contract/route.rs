@@ -44,6 +44,7 @@ pub async fn keeps(route: Route, promises: Promises) {
     unknown_names_are_refused(&route).await;
     a_foreign_receipt_is_refused(&route).await;
     closing_no_connections_is_no_error(&route).await;
+    a_list_of_nobody_is_empty_and_nobody_is_cut(&route).await;
     a_call_given_up_half_way_leaves_a_working_provider(&route).await;
     assert_same(&before, &member(&route, SERVER).await);
 }
@@ -188,6 +189,19 @@ async fn a_foreign_receipt_is_refused(route: &Route) {
 async fn closing_no_connections_is_no_error(route: &Route) {
     let before = member(route, SERVER).await;
     assert_eq!(route.close_connections(&instance(), SERVER).await, Ok(()));
+    assert_same(&before, &member(route, SERVER).await);
+}
+
+/// Those that can list connections list none here; those that cannot say so, which is something else.
+async fn a_list_of_nobody_is_empty_and_nobody_is_cut(route: &Route) {
+    let before = member(route, SERVER).await;
+    match route.stragglers(&instance(), SERVER).await {
+        Ok(None) => {}
+        Ok(Some(list)) => assert_eq!((list.count, list.oldest.len()), (0, 0), "{list:?}"),
+        Err(error) => panic!("no list: {error}"),
+    }
+    let refused = route.close_one(&instance(), SERVER, "no such connection").await;
+    assert!(matches!(refused, Err(ProviderError::Refused(_))), "{refused:?}");
     assert_same(&before, &member(route, SERVER).await);
 }
 

@@ -1,35 +1,26 @@
-//! Envoy by a file of endpoints (EDS), acknowledged through the admin interface.
+//! Envoy by a file with the endpoints of a cluster (EDS), acknowledged by its admin interface.
 //!
-//! Envoy watches the file's folder and takes over a file that is renamed into place, within milliseconds and without a
-//! reload. What follows from that, and from how it balances:
-//! * `DRAINING` on a member is the drain: no new requests, and what is under way ends by itself. Its weight stays.
-//!   Connections that Envoy keeps open without a request are idle: `cx_active` less `rq_active`.
-//! * **The file is what a restart reads, the admin interface what clients meet.** A member is draining when both say so.
-//!   Where the running Envoy still sends clients, it serves; where only the file lets them in, nothing is known.
-//! * **A file that Envoy rejects stays without effect**, and Envoy goes on with the old one: it is never acknowledged.
-//! * **Below its panic threshold Envoy sends requests to drained members too.** That is computed before the drain, which
-//!   is refused then; and a drained member whose cluster is in panic is shown as what it is: serving. See [`panic`].
-//! * Where `override_host_status` lets clients that are bound to a member find it draining, it `admits_bound`, and
-//!   `Closed` makes it `UNHEALTHY`.
-//! * A check cannot be asked for. After [`Desired::FreshCheck`] the checks' result does not count until one that began
-//!   later must have shown. Without checks, health is unchecked; outliers that Envoy ejected fail all the same.
-//! * The process before a hot restart tells nothing of its members: while it lives, its connections count for each.
-//! * The admin interface cuts nothing. `ss -K` on Envoy's machine does, and only towards the member.
-//!
-//! Nobody's edit is overwritten: of the file one object changes (see [`eds`]), and a file that is not what was read is
-//! read again (see `commit.sh`).
+//! The health status `DRAINING` on an endpoint is the drain: no new requests, and those under way go on. What matters:
+//! * Envoy notices that the file was replaced (moved over), not that it was written. It then takes the whole file or
+//!   none of it, and says which only in its statistics: a file that it refuses is put back.
+//! * Below its panic threshold Envoy sends clients to draining hosts too. So that is computed before ([`panic`]): such a
+//!   drain is refused, and while a cluster is in panic its draining hosts read as serving, which is what they do.
+//! * What counts is what Envoy runs. The file is what a receipt holds; equal are two states only where both are.
+//! * A draining host keeps its idle connections. A request, an upgraded connection and a TCP connection each count as one
+//!   active request, so what is not active is idle.
+//! * Active health checks go on while a host drains, and cannot be reset: what counts as a fresh one is in [`fresh`].
+//! * After a hot restart the process before it finishes its connections, and no admin interface tells of them: `ss` does.
+//! * Nothing in Envoy cuts the connections to one host: `ss -K` on its machine does.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     net::SocketAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use serde_json::json;
 use sha2::{Digest, Sha256};
-use tokio::time::Instant;
 
 use super::{
     Tools,
@@ -37,67 +28,69 @@ use super::{
     outgoing::{self, Outgoing},
 };
 use crate::{
-    config::settings::Place,
-    model::{Admission, Desired, InstanceName, InstanceView, RouteId},
+    config::settings::Endpoint,
+    model::{Desired, InstanceName, InstanceView, RouteId},
     provider::{ProviderError, Result, RouteProvider},
     traffic::sockets::far_ends,
 };
 
 mod admin;
+mod answers;
 mod eds;
-mod look;
+mod fresh;
 mod panic;
-mod running;
 mod settings;
+mod view;
 
 use admin::Admin;
-use look::Look;
-use running::Running;
+use fresh::Fresh;
 pub use settings::{Instance, Settings};
+use view::Running;
 
-/// Between two looks while Envoy takes over a file.
+/// Between two looks while Envoy takes a file.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long that may take before the difference is told.
-const TAKING_OVER: Duration = Duration::from_secs(1);
+/// How long Envoy may take before the change counts as accepted without having been seen.
+const TAKING: Duration = Duration::from_secs(2);
 /// How often a change is tried again where another hand changes the file at the same moment.
 const TRIES: usize = 3;
-/// The file is not what was read; nothing was changed.
-const CHANGED: i32 = 4;
 /// Longest file that is read.
 const MAX_FILE: usize = 8 << 20;
+/// Exit codes of `replace.sh`.
+const CHANGED: i32 = 4;
+const REFUSED: i32 = 10;
+/// What the names of Envoy's processes begin with: some say the release, too.
+const PROCESS: &str = "envoy";
 
-/// One cluster's members on every Envoy that balances over it.
+/// One cluster on every Envoy that sends clients to it.
 pub struct Envoy {
     id: RouteId,
     cluster: String,
     sites: BTreeMap<InstanceName, Site>,
-    /// The members' names in the file, as the configuration gives them.
-    members: BTreeSet<String>,
-    /// Until when a check that was asked for can be an old one.
-    asked: Mutex<HashMap<(InstanceName, String), Instant>>,
+    fresh: Fresh,
 }
 
 /// One Envoy.
 struct Site {
-    admin: Admin,
-    file: String,
+    machine: Machine,
+    eds: String,
+    admin: Endpoint,
 }
 
+/// One change of a file at a time, whichever routes lead through it: the threshold is computed with the one before.
+static TURNS: LazyLock<Mutex<HashMap<(String, String), Turn>>> = LazyLock::new(Mutex::default);
+
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
 impl Envoy {
-    /// Drives `settings.cluster` on `settings.instances` for the members that `places` are.
-    pub fn new(id: RouteId, settings: &Settings, places: &[Place], tools: &Tools) -> Self {
-        let site = |i: &Instance| {
-            let machine = Machine::new(i.seat.host.as_deref(), i.sudo, tools);
-            let admin = Admin { endpoint: i.admin.clone(), machine, access: tools.access.clone() };
-            Site { admin, file: settings.eds_file(i).to_owned() }
+    /// Drives `settings.cluster` on `settings.instances`.
+    pub fn new(id: RouteId, settings: &Settings, tools: &Tools) -> Self {
+        let site = |i: &Instance| Site {
+            machine: Machine::new(i.seat.host.as_deref(), i.sudo, tools),
+            eds: settings.eds(i).to_owned(),
+            admin: i.admin.clone(),
         };
-        Self {
-            id,
-            cluster: settings.cluster.clone(),
-            sites: settings.instances.iter().map(|i| (i.seat.name.clone(), site(i))).collect(),
-            members: places.iter().map(|p| p.fill(&settings.server)).collect(),
-            asked: Mutex::default(),
-        }
+        let sites = settings.instances.iter().map(|i| (i.seat.name.clone(), site(i))).collect();
+        Self { id, cluster: settings.cluster.clone(), sites, fresh: Fresh::default() }
     }
 
     fn site(&self, instance: &InstanceName) -> Result<&Site> {
@@ -105,75 +98,93 @@ impl Envoy {
         found.ok_or_else(|| ProviderError::Refused(format!("{} has no instance {instance}", self.id)))
     }
 
-    async fn look(&self, site: &Site) -> Result<Look> {
-        let text = site.read().await?;
-        let answers = site.admin.ask(running::questions(&self.cluster)).await?;
-        let running = Running::read(&self.cluster, answers).map_err(ProviderError::Unexpected)?;
-        let wrong = |why| ProviderError::Unexpected(format!("{}: {why}", site.file));
-        Look::new(text, &self.cluster, running, &self.members).map_err(wrong)
-    }
-
-    /// What is written and what runs, where both are the same; else what there is after a while.
-    async fn settled(&self, site: &Site) -> Result<Look> {
-        let began = Instant::now();
-        loop {
-            let look = self.look(site).await?;
-            if look.differences().is_empty() || began.elapsed() >= TAKING_OVER.min(site.admin.machine.limit) {
-                return Ok(look);
+    /// The file after a change, in Envoy's hands; `Ok` too where it is not yet seen to run it.
+    async fn change(&self, site: &Site, server: &str, desired: &Desired) -> Result<()> {
+        for _ in 0..TRIES {
+            let mut admin = site.admin().await?;
+            let running = Running::ask(&mut admin, &self.cluster).await?;
+            let before = site.read().await?;
+            let after = running.edited(&before, server, desired).map_err(|why| site.refused(why))?;
+            let Some(after) = after else { return Ok(()) };
+            if site.replace(&before, &after).await? {
+                return site.taken(&mut admin, &running, &before, &after, server).await;
             }
-            tokio::time::sleep(PAUSE).await;
         }
-    }
-
-    fn is_fresh(&self, instance: &InstanceName, server: &str) -> bool {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.get(&(instance.clone(), server.to_owned())).is_none_or(|until| *until <= Instant::now())
-    }
-
-    fn ask_for_a_check(&self, instance: &InstanceName, server: &str, look: &Look) {
-        let until = Instant::now() + look.running.fresh_after();
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.insert((instance.clone(), server.to_owned()), until);
+        Err(site.refused("another hand changes it all the time".into()))
     }
 }
 
 impl Site {
-    async fn read(&self) -> Result<String> {
-        let script = "[ -f \"$1\" ] && [ ! -L \"$1\" ] || { echo \"$1 is no regular file\" >&2; exit 3; }\n\
-                      exec head -c \"$2\" -- \"$1\"";
-        let most = (MAX_FILE + 1).to_string();
-        let output = self.admin.machine.script(script, &[&self.file, &most], &[]).await?;
-        if output.code != Some(0) {
-            return Err(failed("the look at Envoy's endpoints", &output));
-        }
-        if output.stdout.len() > MAX_FILE {
-            return Err(ProviderError::Unexpected(format!("{} has more than {MAX_FILE} bytes", self.file)));
-        }
-        Ok(output.stdout)
+    async fn admin(&self) -> Result<Admin> {
+        let connect = async {
+            match &self.admin {
+                Endpoint::Unix { path } => self.machine.connect_unix(path).await,
+                Endpoint::Tcp { address } => self.machine.connect_tcp(address).await,
+                Endpoint::Ssh { .. } => {
+                    Err(ProviderError::Refused("the host says where the admin interface is".into()))
+                }
+            }
+        };
+        let late =
+            |_| ProviderError::Unreachable(format!("{}: no connection within {:?}", self.admin, self.machine.limit));
+        let stream = tokio::time::timeout(self.machine.limit, connect).await.map_err(late)??;
+        Admin::open(stream, self.machine.limit).await
     }
 
-    /// Replaces the file that was read. `false` where another hand was there first.
-    async fn write(&self, before: &str, after: &str) -> Result<bool> {
+    fn refused(&self, why: String) -> ProviderError {
+        ProviderError::Refused(format!("{}: {why}", self.eds))
+    }
+
+    async fn read(&self) -> Result<String> {
+        let said = self.machine.feed(&["cat", "--", &self.eds], &[]).await?;
+        match said.code {
+            Some(0) if said.stdout.len() <= MAX_FILE => Ok(said.stdout),
+            Some(0) => Err(ProviderError::Unexpected(format!("{} is longer than anybody can mean it", self.eds))),
+            _ => Err(failed("the file with the endpoints", &said)),
+        }
+    }
+
+    /// Replaces the file; not where it no longer is what was read.
+    async fn replace(&self, before: &str, after: &str) -> Result<bool> {
         let digest: String = Sha256::digest(before).iter().map(|byte| format!("{byte:02x}")).collect();
-        let length = after.len().to_string();
-        let arguments = [self.file.as_str(), digest.as_str(), length.as_str()];
-        let output = self.admin.machine.script(include_str!("envoy/commit.sh"), &arguments, after.as_bytes()).await?;
-        match output.code {
+        let arguments: [&str; 3] = [&self.eds, &digest, &after.len().to_string()];
+        let said = self.machine.script(include_str!("envoy/replace.sh"), &arguments, after.as_bytes()).await?;
+        match said.code {
             Some(0) => Ok(true),
             Some(CHANGED) => Ok(false),
-            _ => Err(failed("the change of Envoy's endpoints", &output)),
+            Some(REFUSED) => Err(ProviderError::Refused(said.stderr.trim().to_owned())),
+            _ => Err(failed("replacing the file with the endpoints", &said)),
         }
     }
 
-    async fn connections(&self, address: SocketAddr) -> Result<Vec<Outgoing>> {
-        let all = outgoing::list(&self.admin.machine, &far_ends(&[address])).await?;
-        if all.iter().any(|o| o.holders.is_empty()) {
-            return Err(ProviderError::Refused(format!(
-                "ss does not tell whose connections to {address} are: it needs root"
-            )));
+    /// Waits until Envoy runs what was written, or says that it does not take it: then the file is as it was.
+    async fn taken(&self, admin: &mut Admin, was: &Running, before: &str, after: &str, server: &str) -> Result<()> {
+        let began = tokio::time::Instant::now();
+        while began.elapsed() < TAKING.min(self.machine.limit) {
+            let now = Running::ask(admin, &was.name).await?;
+            if now.runs(after, server) {
+                return Ok(());
+            }
+            if now.rejected > was.rejected {
+                let why = "Envoy does not take it; its log says why";
+                return Err(match self.replace(after, before).await? {
+                    true => self.refused(format!("{why}. It is as it was")),
+                    false => ProviderError::Unexpected(format!("{}: {why}. Another hand changed it since", self.eds)),
+                });
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        let envoy = |o: &Outgoing| o.holders.iter().any(|(name, _)| name.starts_with("envoy"));
-        Ok(all.into_iter().filter(envoy).collect())
+        Ok(())
+    }
+
+    /// Connections that Envoy's processes hold to a member.
+    async fn held(&self, server: &str) -> Result<Vec<Outgoing>> {
+        let address: SocketAddr = server
+            .parse()
+            .map_err(|_| ProviderError::Refused(format!("connections to {server} cannot be told: it is no address")))?;
+        let all = outgoing::list(&self.machine, &far_ends(&[address])).await?;
+        let ours = |o: &Outgoing| o.holders.is_empty() || o.holders.iter().any(|(name, _)| name.starts_with(PROCESS));
+        Ok(all.into_iter().filter(ours).collect())
     }
 }
 
@@ -185,53 +196,50 @@ impl RouteProvider for Envoy {
 
     async fn observe(&self, instance: &InstanceName) -> Result<InstanceView> {
         let site = self.site(instance)?;
-        let look = self.settled(site).await?;
-        let mut members = BTreeMap::new();
-        for (server, key) in &look.names {
-            let view = look.member(key, self.is_fresh(instance, server));
-            members.insert(server.clone(), view.map_err(|why| ProviderError::Unexpected(format!("{server}: {why}")))?);
+        let mut admin = site.admin().await?;
+        let (running, text) = tokio::try_join!(Running::ask(&mut admin, &self.cluster), site.read())?;
+        let mut view = running.view(&site.eds, &text)?;
+        if let Some(period) = running.check_period() {
+            self.fresh.judge(instance, &mut view, period);
         }
-        let (generation, version) = (look.running.generation.clone(), Some(look.running.version.clone()));
-        Ok(InstanceView { generation, version, members, warnings: look.warnings(&site.file) })
+        if running.info.may_have_a_parent() {
+            for (server, member) in &mut view.members {
+                // What this process does not know of belongs to the one before it.
+                let held = u64::try_from(site.held(server).await?.len()).unwrap_or(u64::MAX);
+                member.sessions += held.saturating_sub(member.sessions.max(running.connections(server)));
+            }
+        }
+        Ok(view)
     }
 
     async fn apply(&self, instance: &InstanceName, server: &str, desired: &Desired) -> Result<()> {
         let site = self.site(instance)?;
-        for _ in 0..TRIES {
-            let look = self.look(site).await?;
-            let refused = |why: String| ProviderError::Refused(format!("{server} in {}: {why}", site.file));
-            let key = look.names.get(server).ok_or_else(|| refused("there is no such endpoint".into()))?;
-            let endpoint = &look.written.endpoints[key];
-            let new = endpoint.edited(desired, look.closes_with().map_err(refused)?).map_err(refused)?;
-            let leaves = endpoint.status.serves() && matches!(desired, Desired::Drained | Desired::Closed);
-            if let Some(why) = look.refusal(key).filter(|_| leaves) {
-                return Err(refused(format!("Envoy would not be drained of it: {why}")));
-            }
-            if *desired == Desired::FreshCheck {
-                self.ask_for_a_check(instance, server, &look);
-            }
-            let mut after = look.text.clone();
-            after.replace_range(endpoint.span.clone(), &new);
-            if after == look.text || site.write(&look.text, &after).await? {
-                return Ok(());
-            }
+        let key = (site.machine.host().to_owned(), site.eds.clone());
+        let turn = Arc::clone(TURNS.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
+        let _turn = turn.lock().await;
+        self.change(site, server, desired).await?;
+        if matches!(desired, Desired::FreshCheck) {
+            self.fresh.ask(instance, server);
         }
-        Err(ProviderError::Unexpected(format!("another hand changes {} again and again", site.file)))
+        Ok(())
     }
 
     async fn close_connections(&self, instance: &InstanceName, server: &str) -> Result<()> {
         let site = self.site(instance)?;
-        let look = self.look(site).await?;
-        let unknown = || ProviderError::Refused(format!("{} has no member {server}", self.id));
-        let key = look.names.get(server).ok_or_else(unknown)?;
-        let host = look.running.hosts.get(key);
-        if look.running.parents == 0 && host.is_some_and(|host| host.stat("cx_active") == Ok(0)) {
-            return Ok(());
+        let running = Running::ask(&mut site.admin().await?, &self.cluster).await?;
+        let text = site.read().await?;
+        let resource = running.config.resource(&self.cluster);
+        let endpoints = eds::read(&text, resource).map_err(|why| site.refused(why))?.endpoints;
+        if !endpoints.contains_key(server) {
+            return Err(site.refused(format!("there is no endpoint {server}")));
         }
-        let address = key.parse().map_err(|_| ProviderError::Refused(format!("{key} has no connections to cut")))?;
-        let held = site.connections(address).await?;
-        outgoing::cut(&site.admin.machine, &held).await?;
-        let left = site.connections(address).await?;
+        let (held, known) = (site.held(server).await?, running.connections(server));
+        if known > u64::try_from(held.len()).unwrap_or(u64::MAX) {
+            let why = format!("Envoy has {known} connections to {server}, and ss shows {} of them", held.len());
+            return Err(ProviderError::Unexpected(why));
+        }
+        outgoing::cut(&site.machine, &held).await?;
+        let left = site.held(server).await?;
         match left.iter().filter(|o| held.contains(o)).count() {
             0 => Ok(()),
             n => Err(ProviderError::Unexpected(format!("{n} connections are still there: can this kernel cut them?"))),

@@ -4,14 +4,16 @@
 use super::{File, Finding, paths};
 
 /// Pure modules: a folder with all below it, or one file.
-const PURE: [&str; 15] = [
+const PURE: [&str; 18] = [
     "src/model/",
     "src/plan/",
     "src/config/",
+    "src/run/connected.rs",
     "src/run/decide/",
     "src/run/drift.rs",
     "src/run/decide.rs",
     "src/run/gate.rs",
+    "src/run/lasting.rs",
     "src/run/look.rs",
     "src/run/outlook.rs",
     "src/run/proof.rs",
@@ -19,6 +21,7 @@ const PURE: [&str; 15] = [
     "src/run/streaks.rs",
     "src/run/waiting.rs",
     "src/run/wants.rs",
+    "src/traffic/decay.rs",
     "src/traffic/residual.rs",
 ];
 

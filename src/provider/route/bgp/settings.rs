@@ -101,7 +101,7 @@ impl Kind for Settings {
             r.spot("graceful-shutdown").report(problems, message, "it must be shorter than `run.patience`");
         }
         let announcers = announcers(r, about, graceful_shutdown.is_some(), problems);
-        let observers = observers(r, problems);
+        let observers = observers(r, about, problems);
         Some(Self { prefix: prefix.ok()?, announcers: announcers?, graceful_shutdown, observers: observers? })
     }
 
@@ -266,7 +266,7 @@ fn check(one: &Announcer, r: &Reader<'_>, about: &About<'_>, grace: bool, proble
     }
 }
 
-fn observers(r: &Reader<'_>, problems: &mut Problems) -> Option<Vec<Observer>> {
+fn observers(r: &Reader<'_>, about: &About<'_>, problems: &mut Problems) -> Option<Vec<Observer>> {
     let readers: Vec<Reader<'_>> = r.items("observers").into_iter().filter_map(Result::ok).collect();
     let written: Vec<(Spot, Option<InstanceName>, Daemon)> = readers
         .iter()
@@ -281,10 +281,19 @@ fn observers(r: &Reader<'_>, problems: &mut Problems) -> Option<Vec<Observer>> {
             spot.report(problems, "an observer is one daemon, not another one for each node", "name its host");
         }
     }
-    let named = |(_, name, daemon): (Spot, Option<InstanceName>, Daemon)| {
+    let nodes: BTreeSet<&str> =
+        about.context.members.iter().chain(about.context.places.keys()).map(NodeName::as_str).collect();
+    let named = |(spot, name, daemon): (Spot, Option<InstanceName>, Daemon)| {
         let name = name.or_else(|| daemon.derive_name(&names))?;
         names.insert(name.clone());
+        if nodes.contains(name.as_str()) {
+            let message = format!("\"{name}\" is also the name of a node, and so of its announcer");
+            spot.report(problems, message, "give the observer a `name` of its own");
+        }
         Some(Observer { name, daemon })
     };
     written.into_iter().map(named).collect()
 }
+
+#[cfg(test)]
+mod tests;

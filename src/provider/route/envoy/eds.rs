@@ -1,228 +1,209 @@
-//! The file of endpoints: read as it is written, changed in two places.
+//! The file with the endpoints of a cluster: a `DiscoveryResponse` in JSON, of which single endpoints are edited.
 //!
-//! A `DiscoveryResponse` as JSON. Every member's object is known by where its text stands, so a change replaces a word
-//! and leaves the rest as somebody wrote it, to the last blank; and what is put back is the text of before. Protobuf's
-//! JSON takes two spellings of each field, and numbers for the words of an enumeration: so does this.
+//! The text is read twice: by its meaning, and by where each endpoint stands in it. So an edit replaces the text of one
+//! endpoint's health status or weight, and every other byte stays. A receipt holds an endpoint's text, which goes back
+//! as it was, unless another hand changed more of it in the meantime than the health status and the weight.
 
-use std::{borrow::Cow, collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range};
 
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use super::running::Status;
 use crate::model::{Desired, Exact};
 
-/// The key of a receipt.
-const RECEIPT: &str = "lb_endpoint";
+const HEALTH: [&str; 2] = ["health_status", "healthStatus"];
+const WEIGHT: [&str; 2] = ["load_balancing_weight", "loadBalancingWeight"];
 
-/// One cluster's endpoints in a file.
+/// The cluster's endpoints in the file.
 #[derive(Debug)]
 pub(super) struct Assignment {
-    /// Members by their address, as it is written in both places.
+    /// Each endpoint, by `address:port`.
     pub endpoints: BTreeMap<String, Endpoint>,
-    /// Whether a policy changes how Envoy computes what is available.
-    pub has_policy: bool,
+    /// By how much Envoy overrates healthy hosts, in percent.
+    pub overprovisioning: u32,
+    /// Whether hosts count by their weights.
+    pub weighted: bool,
 }
 
-/// One member.
-#[derive(Clone, Debug, PartialEq)]
+/// One endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Endpoint {
-    /// Where its object stands in the file.
+    /// Where it is in the file.
     pub span: Range<usize>,
-    /// The object as it is written.
+    /// Its text.
     pub text: String,
-    /// Its name, where it has one.
-    pub hostname: String,
-    /// What the file says of its health.
-    pub status: Status,
-    /// Its weight.
+    /// `address:port`
+    pub address: String,
+    /// Its health status as written; `UNKNOWN` where none is.
+    pub health: String,
+    /// Its weight; 1 where none is written.
     pub weight: u32,
-    /// Whether Envoy's checks leave it out.
-    pub unchecked: bool,
 }
 
 #[derive(Deserialize)]
-struct Response<'t> {
+struct Response<'a> {
     #[serde(borrow)]
-    resources: Vec<&'t RawValue>,
+    resources: Vec<&'a RawValue>,
 }
 
+/// Names come in the proto's spelling or in JSON's.
 #[derive(Deserialize)]
-struct Load<'t> {
+struct Resource<'a> {
     #[serde(alias = "clusterName")]
-    cluster_name: Cow<'t, str>,
+    cluster_name: Option<String>,
     #[serde(borrow, default)]
-    endpoints: Vec<Locality<'t>>,
+    endpoints: Vec<Locality<'a>>,
     #[serde(default)]
-    policy: Value,
+    policy: Policy,
+}
+
+#[derive(Deserialize, Default)]
+struct Policy {
+    #[serde(alias = "overprovisioningFactor")]
+    overprovisioning_factor: Option<u32>,
+    #[serde(alias = "weightedPriorityHealth", default)]
+    weighted_priority_health: bool,
 }
 
 #[derive(Deserialize)]
-struct Locality<'t> {
+struct Locality<'a> {
     #[serde(borrow, default, alias = "lbEndpoints")]
-    lb_endpoints: Vec<&'t RawValue>,
+    lb_endpoints: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Written<'t> {
-    endpoint: Inner,
-    #[serde(borrow, default, alias = "healthStatus")]
-    health_status: Option<&'t RawValue>,
-    #[serde(borrow, default, alias = "loadBalancingWeight")]
-    load_balancing_weight: Option<&'t RawValue>,
+struct LbEndpoint {
+    endpoint: Host,
+    #[serde(alias = "healthStatus")]
+    health_status: Option<String>,
+    #[serde(alias = "loadBalancingWeight")]
+    load_balancing_weight: Option<u32>,
 }
 
 #[derive(Deserialize)]
-struct Inner {
+struct Host {
     address: Address,
-    #[serde(default)]
-    hostname: String,
-    #[serde(default, alias = "healthCheckConfig")]
-    health_check_config: Checks,
 }
 
-#[derive(Default, Deserialize)]
-struct Checks {
-    #[serde(default, alias = "disableActiveHealthCheck")]
-    disable_active_health_check: bool,
-}
-
-/// An address, as it stands in the file and in the admin interface's answer.
-#[derive(Debug, Deserialize)]
-pub(super) struct Address {
+#[derive(Deserialize)]
+struct Address {
     #[serde(alias = "socketAddress")]
-    socket_address: Option<Socket>,
-    pipe: Option<Pipe>,
+    socket_address: SocketAddress,
 }
 
+/// The address of a socket, in the file and in what Envoy says.
 #[derive(Debug, Deserialize)]
-struct Socket {
+pub(super) struct SocketAddress {
     address: String,
     #[serde(alias = "portValue")]
     port_value: u16,
 }
 
-#[derive(Debug, Deserialize)]
-struct Pipe {
-    path: String,
-}
-
-impl Address {
-    /// In words that are the same for the same address.
-    pub(super) fn key(&self) -> Result<String, String> {
-        match (&self.socket_address, &self.pipe) {
-            (Some(s), None) if s.address.contains(':') => Ok(format!("[{}]:{}", s.address, s.port_value)),
-            (Some(s), None) => Ok(format!("{}:{}", s.address, s.port_value)),
-            (None, Some(pipe)) => Ok(pipe.path.clone()),
-            _ => Err("an endpoint has an address of an unknown kind".into()),
-        }
+impl SocketAddress {
+    /// `address:port`, with an IPv6 address in brackets.
+    pub fn name(&self) -> String {
+        let Self { address, port_value } = self;
+        if address.contains(':') { format!("[{address}]:{port_value}") } else { format!("{address}:{port_value}") }
     }
 }
 
-/// Reads the endpoints of `cluster`. A file that holds it twice, or not at all, is an error.
+/// The endpoints of `cluster` in this file. An error says what is wrong with it.
 pub(super) fn read(text: &str, cluster: &str) -> Result<Assignment, String> {
-    let response: Response<'_> = serde_json::from_str(text).map_err(|e| format!("no response of EDS as JSON: {e}"))?;
+    let response: Response<'_> =
+        serde_json::from_str(text).map_err(|e| format!("no DiscoveryResponse in JSON: {e}"))?;
     let mut found = None;
-    for resource in response.resources {
-        let load: Load<'_> = serde_json::from_str(resource.get()).map_err(|e| format!("a resource: {e}"))?;
-        if load.cluster_name == cluster && found.replace(load).is_some() {
-            return Err(format!("it has the cluster {cluster} twice"));
+    for raw in response.resources {
+        let Ok(resource) = serde_json::from_str::<Resource<'_>>(raw.get()) else { continue };
+        if resource.cluster_name.as_deref() == Some(cluster) && found.replace(resource).is_some() {
+            return Err(format!("the cluster {cluster} is there twice"));
         }
     }
-    let load = found.ok_or_else(|| format!("it has no cluster {cluster}"))?;
+    let resource = found.ok_or_else(|| format!("it has no endpoints of the cluster {cluster}"))?;
     let mut endpoints = BTreeMap::new();
-    for raw in load.endpoints.iter().flat_map(|locality| &locality.lb_endpoints) {
-        let (key, endpoint) = endpoint(text, raw)?;
-        if endpoints.insert(key.clone(), endpoint).is_some() {
-            return Err(format!("it has the endpoint {key} twice"));
+    for raw in resource.endpoints.iter().flat_map(|locality| &locality.lb_endpoints) {
+        let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
+        let endpoint = endpoint(raw.get(), start)?;
+        let name = endpoint.address.clone();
+        if endpoints.insert(name.clone(), endpoint).is_some() {
+            return Err(format!("the endpoint {name} is there twice"));
         }
     }
-    Ok(Assignment { endpoints, has_policy: !load.policy.is_null() })
+    let Policy { overprovisioning_factor, weighted_priority_health } = resource.policy;
+    let overprovisioning = overprovisioning_factor.unwrap_or(140);
+    Ok(Assignment { endpoints, overprovisioning, weighted: weighted_priority_health })
 }
 
-fn endpoint(text: &str, raw: &RawValue) -> Result<(String, Endpoint), String> {
-    let written = written(raw.get())?;
-    let key = written.endpoint.address.key()?;
-    let status = written.health_status.map_or(Ok(Status::Unknown), |raw| Status::read(raw.get()));
-    let weight = written.load_balancing_weight.map_or(Ok(1), |raw| raw.get().parse());
-    let endpoint = Endpoint {
-        span: span(text, raw.get()),
-        text: raw.get().to_owned(),
-        hostname: written.endpoint.hostname,
-        status: status.map_err(|why| format!("{key}: {why}"))?,
-        weight: weight.map_err(|_| format!("{key} has a load_balancing_weight that is no whole number"))?,
-        unchecked: written.endpoint.health_check_config.disable_active_health_check,
-    };
-    Ok((key, endpoint))
-}
-
-fn written(text: &str) -> Result<Written<'_>, String> {
-    serde_json::from_str(text).map_err(|e| format!("an endpoint: {e}"))
-}
-
-/// Where a part stands in the whole that it was borrowed from.
-fn span(whole: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr().addr() - whole.as_ptr().addr();
-    start..start + part.len()
+fn endpoint(text: &str, start: usize) -> Result<Endpoint, String> {
+    let read: LbEndpoint =
+        serde_json::from_str(text).map_err(|e| format!("an endpoint cannot be understood: {e}: {text}"))?;
+    Ok(Endpoint {
+        span: start..start + text.len(),
+        text: text.to_owned(),
+        address: read.endpoint.address.socket_address.name(),
+        health: read.health_status.unwrap_or_else(|| "UNKNOWN".into()),
+        weight: read.load_balancing_weight.unwrap_or(1),
+    })
 }
 
 impl Endpoint {
-    /// The state to put back.
-    pub(super) fn exact(&self) -> Exact {
-        Exact(json!({ RECEIPT: self.text }))
+    /// Its text as desired; `None` where it is so already. An error is a refusal.
+    pub fn edit(&self, desired: &Desired) -> Result<Option<String>, String> {
+        let wanted = match desired {
+            Desired::FreshCheck => return Ok(None),
+            // Envoy knows no client that is bound to a host it does not choose.
+            Desired::Drained | Desired::Closed if self.health == "DRAINING" => return Ok(None),
+            Desired::Drained | Desired::Closed => set(&self.text, HEALTH, "\"DRAINING\"")?,
+            Desired::Serving { weight: 0 } => return Err("Envoy has no weight of 0".into()),
+            Desired::Serving { weight } => self.serving(*weight)?,
+            Desired::Exactly { exact } => self.put_back(exact)?,
+        };
+        Ok((wanted != self.text).then_some(wanted))
     }
 
-    /// Its object as it must become; the same text where it is so already. `out` is the word that keeps out everybody
-    /// whom [`Desired::Closed`] means.
-    pub(super) fn edited(&self, desired: &Desired, out: Status) -> Result<String, String> {
-        match desired {
-            Desired::Drained if !self.status.serves() => Ok(self.text.clone()),
-            Desired::Drained => set(&self.text, "health_status", "\"DRAINING\""),
-            Desired::Closed if self.status.serves() || (out != Status::Draining && self.status != out) => {
-                set(&self.text, "health_status", &format!("\"{}\"", out.word()))
-            }
-            Desired::Closed | Desired::FreshCheck => Ok(self.text.clone()),
-            Desired::Serving { weight: 0 } => Err("Envoy has no weight 0".into()),
-            Desired::Serving { weight } => {
-                let text = if self.weight == *weight {
-                    self.text.clone()
-                } else {
-                    set(&self.text, "load_balancing_weight", &weight.to_string())?
-                };
-                if self.status.serves() { Ok(text) } else { set(&text, "health_status", "\"HEALTHY\"") }
-            }
-            Desired::Exactly { exact } => {
-                let receipt = exact.0.get(RECEIPT).and_then(Value::as_str);
-                let receipt = receipt.ok_or_else(|| format!("{} is no state of an endpoint", exact.0))?;
-                if stripped(receipt)? != stripped(&self.text)? {
-                    return Err("another hand changed more of it than its health and weight, so it stays".into());
-                }
-                Ok(receipt.to_owned())
-            }
+    fn serving(&self, weight: u32) -> Result<String, String> {
+        let serves = ["UNKNOWN", "HEALTHY"].contains(&self.health.as_str());
+        let text = if serves { self.text.clone() } else { set(&self.text, HEALTH, "\"HEALTHY\"")? };
+        if weight == self.weight { Ok(text) } else { set(&text, WEIGHT, &weight.to_string()) }
+    }
+
+    fn put_back(&self, exact: &Exact) -> Result<String, String> {
+        let foreign = || format!("{} is no state of an endpoint of Envoy", exact.0);
+        let text = exact.0.get("endpoint").and_then(Value::as_str).ok_or_else(foreign)?;
+        let was = endpoint(text, 0).map_err(|_| foreign())?;
+        if exact.0.as_object().is_none_or(|fields| fields.len() != 3) || was.address != self.address {
+            return Err(foreign());
         }
+        if theirs(text)? != theirs(&self.text)? {
+            return Err(format!("another hand changed the endpoint {} since: {}", self.address, self.text));
+        }
+        Ok(text.to_owned())
+    }
+
+    /// The state to put back, and what Envoy makes of it: equal only where both are.
+    pub fn exact(&self, health: &str, weight: u32) -> Exact {
+        Exact(json!({ "endpoint": self.text, "health": health, "weight": weight }))
     }
 }
 
-/// An object without the two fields that are ours to change.
-fn stripped(text: &str) -> Result<Value, String> {
-    let mut value: Value = serde_json::from_str(text).map_err(|e| format!("no endpoint: {e}"))?;
-    let fields = value.as_object_mut().ok_or("no endpoint, which is an object")?;
-    fields.retain(|name, _| {
-        !["health_status", "healthStatus", "load_balancing_weight", "loadBalancingWeight"].contains(&name.as_str())
-    });
-    Ok(value)
+/// What of an endpoint Tidegate never changes.
+fn theirs(text: &str) -> Result<BTreeMap<String, Value>, String> {
+    let mut fields: BTreeMap<String, Value> = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    HEALTH.iter().chain(&WEIGHT).for_each(|ours| drop(fields.remove(*ours)));
+    Ok(fields)
 }
 
-/// Gives one of the two fields this value, where it stands or in front of the others.
-fn set(text: &str, field: &str, value: &str) -> Result<String, String> {
-    let written = written(text)?;
-    let old = if field == "health_status" { written.health_status } else { written.load_balancing_weight };
-    let mut new = text.to_owned();
-    match old {
-        Some(old) => new.replace_range(span(text, old.get()), value),
-        None => new.insert_str(1, &format!("\"{field}\": {value}, ")),
+/// The object's text with another value of this field, in the field's place or as the first.
+fn set(object: &str, names: [&str; 2], value: &str) -> Result<String, String> {
+    let fields: BTreeMap<&str, &RawValue> = serde_json::from_str(object).map_err(|e| format!("{e}: {object}"))?;
+    let mut text = object.to_owned();
+    match names.iter().find_map(|name| fields.get(name)) {
+        Some(old) => {
+            let start = old.get().as_ptr() as usize - object.as_ptr() as usize;
+            text.replace_range(start..start + old.get().len(), value);
+        }
+        None => text.insert_str(1, &format!(" \"{}\": {value},", names[0])),
     }
-    Ok(new)
+    Ok(text)
 }
 
 #[cfg(test)]

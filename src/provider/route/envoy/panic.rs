@@ -1,107 +1,149 @@
-//! Whether Envoy would fail open: its panic mode, computed for a drain before there is one.
+//! When Envoy stops to care: its panic threshold, computed for hosts as they are and as they would be.
 //!
-//! Of each priority Envoy takes the share of members that are available (healthy or degraded). Where that is below
-//! the threshold, and all priorities together cannot take the load either, it sends requests to *every* member of the
-//! priority: also to those that fail their checks, and to those that drain (*measured*: a draining member got its full
-//! share). That is what a drain must not lead to.
-//!
-//! How draining members count was *measured* with 1.40: they are excluded, like members that were not checked yet. So
-//! they are in neither number, and to drain one of 3 healthy members leaves 2 of 2. Before that, they were in the whole
-//! like those that are ill: 2 of 3. The runtime switch between the two is gone from 1.37 on; versions before 1.36
-//! are taken to count them, which refuses more.
-//!
-//! Not visible from here: subsets of members, each of which panics by itself.
+//! Where too few hosts of a priority are available, Envoy sends clients to all of them, those that are being drained
+//! included. What counts (*measured* with 1.40, and by its sources):
+//! * a priority is in panic where the share of its available hosts is below the threshold, 50 % by default;
+//! * hosts that are excluded do not count at all. A draining host is, from 1.29 on; earlier it counts as not available.
+//!   One that was unhealthy before it was drained is not, so Envoy's own number of excluded hosts goes first;
+//! * nobody panics where the hosts of all priorities, overrated by the overprovisioning factor, make 100 %: with 1.4,
+//!   and whatever the threshold, 72 of 100 available hosts are enough.
 
-/// One member, as far as it counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A host, as far as this computation needs it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Host {
-    /// Its priority; 0 is the first.
     pub priority: u32,
-    /// Healthy or degraded.
-    pub available: bool,
-    /// In neither number.
+    pub healthy: bool,
+    pub degraded: bool,
     pub excluded: bool,
 }
 
-/// What a cluster says of it.
+/// The rule of one cluster.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Threshold {
-    /// Percent below which it panics; 0 never.
-    pub percent: u32,
-    /// Whether it fails all requests then, instead of sending them anywhere.
-    pub fails: bool,
-    /// Whether a policy of the endpoints changes how far healthy members can take more than their share.
-    pub has_policy: bool,
+pub(super) struct Rule {
+    /// In percent.
+    pub threshold: f64,
+    /// In percent.
+    pub overprovisioning: u32,
+    /// Whether hosts count by weight where priorities are compared. Then nothing is sure to make 100 %.
+    pub weighted: bool,
+    /// Whether a healthy host that is drained is excluded.
+    pub excludes_draining: bool,
 }
 
-/// Percent of its share that a member is taken to bear, where nothing else is said.
-const OVERPROVISIONING: usize = 140;
+/// A priority below the threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Panic {
+    pub priority: u32,
+    pub available: usize,
+    pub of: usize,
+}
 
-/// Why these hosts make Envoy panic, in numbers; `None` where they do not.
-pub(super) fn reason(hosts: &[Host], threshold: Threshold) -> Option<String> {
-    let priorities: std::collections::BTreeSet<u32> = hosts.iter().map(|h| h.priority).collect();
-    let counts = priorities.into_iter().map(|priority| {
-        let these = hosts.iter().filter(|h| h.priority == priority && !h.excluded);
-        (priority, these.clone().filter(|h| h.available).count(), these.count())
-    });
-    let counts: Vec<(u32, usize, usize)> = counts.collect();
-    let borne = counts.iter().filter_map(|(_, available, all)| (OVERPROVISIONING * available).checked_div(*all));
-    // With another factor, this could be wrong in either direction; without it, only in the one that refuses.
-    if borne.map(|share| share.min(100)).sum::<usize>() >= 100 && !threshold.has_policy {
-        return None;
+/// The priorities that are in panic.
+pub(super) fn panics(hosts: &[Host], rule: Rule) -> Vec<Panic> {
+    let mut priorities: Vec<u32> = hosts.iter().map(|h| h.priority).collect();
+    priorities.sort_unstable();
+    priorities.dedup();
+    let states: Vec<Panic> = priorities.iter().map(|p| state(hosts, *p)).collect();
+    // Envoy computes with whole numbers here.
+    let factor = usize::try_from(rule.overprovisioning).unwrap_or(usize::MAX);
+    let overrated = |s: &Panic| factor.saturating_mul(s.available).checked_div(s.of).unwrap_or(0).min(100);
+    if !rule.weighted && states.iter().map(overrated).sum::<usize>() >= 100 {
+        return Vec::new();
     }
-    let limit = usize::try_from(threshold.percent.min(100)).unwrap_or(100);
-    let below = |(_, available, all): &&(u32, usize, usize)| 100 * available < limit * (*all).max(1);
-    let (priority, available, all) = counts.iter().find(below)?;
-    let share = (100 * available).checked_div(*all).unwrap_or(0);
-    let place = if *priority == 0 { String::new() } else { format!(" of priority {priority}") };
-    let what = if threshold.fails { "fails every request" } else { "sends requests to every member, drained ones too" };
-    Some(format!(
-        "{available} of {all} members{place} available ({share} %) is below its panic threshold of {} %, where it {what}",
-        threshold.percent
-    ))
+    #[expect(clippy::cast_precision_loss, reason = "nobody has 2^52 hosts")]
+    let share = |s: &Panic| if s.of == 0 { 0.0 } else { 100.0 * s.available as f64 / s.of as f64 };
+    states.into_iter().filter(|s| share(s) < rule.threshold).collect()
+}
+
+fn state(hosts: &[Host], priority: u32) -> Panic {
+    let here = || hosts.iter().filter(|h| h.priority == priority);
+    let available = here().filter(|h| h.healthy || h.degraded).count();
+    Panic { priority, available, of: here().filter(|h| !h.excluded).count() }
+}
+
+/// The priorities that a drain of one host would bring into panic.
+pub(super) fn after_drain(hosts: &[Host], index: usize, rule: Rule) -> Vec<Panic> {
+    let mut after = hosts.to_vec();
+    if let Some(host) = after.get_mut(index) {
+        host.excluded |= rule.excludes_draining && (host.healthy || host.degraded);
+        (host.healthy, host.degraded) = (false, false);
+    }
+    panics(&after, rule)
+}
+
+/// The same hosts, with as many excluded as Envoy itself counts. Where it is not clear which ones those are, none is:
+/// that makes panic likelier, never less likely.
+pub(super) fn as_counted(mut hosts: Vec<Host>, excluded: usize) -> Vec<Host> {
+    if hosts.iter().filter(|h| h.excluded).count() != excluded {
+        hosts.iter_mut().for_each(|host| host.excluded = false);
+        if hosts.iter().all(|host| host.priority == 0) {
+            let able = hosts.iter_mut().filter(|host| !host.healthy && !host.degraded);
+            able.take(excluded).for_each(|host| host.excluded = true);
+        }
+    }
+    hosts
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HALF: Threshold = Threshold { percent: 50, fails: false, has_policy: false };
+    const RULE: Rule = Rule { threshold: 50.0, overprovisioning: 140, weighted: false, excludes_draining: true };
 
-    /// `h`ealthy, `u`nhealthy, e`x`cluded.
-    fn hosts(letters: &str) -> Vec<Host> {
-        letters.chars().map(|c| Host { priority: 0, available: c == 'h', excluded: c == 'x' }).collect()
+    /// `h` healthy, `u` unhealthy, `d` draining, `g` degraded; upper case in priority 1.
+    fn hosts(text: &str) -> Vec<Host> {
+        let host = |c: char| Host {
+            priority: u32::from(c.is_ascii_uppercase()),
+            healthy: c.eq_ignore_ascii_case(&'h'),
+            degraded: c.eq_ignore_ascii_case(&'g'),
+            excluded: c.eq_ignore_ascii_case(&'d'),
+        };
+        text.chars().map(host).collect()
+    }
+
+    fn panics_at(text: &str, rule: Rule) -> Vec<u32> {
+        panics(&hosts(text), rule).iter().map(|p| p.priority).collect()
+    }
+
+    /// What 1.40 did, one by one.
+    #[test]
+    fn as_envoy_did() {
+        for (text, panic) in [("hhhh", false), ("dhhh", false), ("ddhh", false), ("dddh", false), ("uuuh", true)] {
+            assert_eq!(!panics_at(text, RULE).is_empty(), panic, "{text}");
+        }
+        let strict = Rule { threshold: 90.0, ..RULE };
+        for (text, panic) in [("uhhh", false), ("uuhh", true)] {
+            assert_eq!(!panics_at(text, strict).is_empty(), panic, "{text} at 90 %");
+        }
+        assert_eq!(panics_at("dddd", RULE), [0], "nobody is left");
     }
 
     #[test]
-    fn what_was_measured() {
-        // Each of these was an Envoy 1.40 with such members, and its counter `lb_healthy_panic`.
-        assert_eq!(reason(&hosts("hhuux"), HALF), None);
-        assert_eq!(reason(&hosts("hxxx"), HALF), None);
-        let why = reason(&hosts("huux"), HALF).expect("a panic");
-        assert!(why.contains("1 of 3 members available (33 %) is below its panic threshold of 50 %"), "{why}");
-        assert!(reason(&hosts("xx"), HALF).is_some());
+    fn a_drain_that_would_cause_it() {
+        let after = |text: &str, rule| after_drain(&hosts(text), 0, rule);
+        assert_eq!(after("hhh", RULE), []);
+        assert_eq!(after("hhuu", RULE), [Panic { priority: 0, available: 1, of: 3 }]);
+        let old = Rule { excludes_draining: false, ..RULE };
+        assert_eq!(after("hhh", old), []);
+        assert_eq!(after("hh", old), [], "half is not below half");
+        assert_eq!(after("hhu", old), [Panic { priority: 0, available: 1, of: 3 }]);
+        // An unhealthy one takes nobody along.
+        assert_eq!(after("uhh", RULE), []);
     }
 
     #[test]
-    fn the_whole_load_can_be_borne_below_the_threshold() {
-        // 3 of 4 bear 105 %: no panic, however high the threshold.
-        let strict = Threshold { percent: 90, ..HALF };
-        assert_eq!(reason(&hosts("hhhu"), strict), None);
-        assert!(reason(&hosts("hhu"), strict).is_some());
-        assert!(reason(&hosts("hhhu"), Threshold { has_policy: true, ..strict }).is_some());
-        assert_eq!(reason(&hosts("huuu"), Threshold { percent: 0, ..HALF }), None);
+    fn another_priority_can_hold_it_up() {
+        assert_eq!(panics_at("uuuhHHH", RULE), Vec::<u32>::new());
+        assert_eq!(panics_at("uuuhUUUH", RULE), [0, 1]);
+        assert_eq!(panics_at("uuuhHHH", Rule { weighted: true, ..RULE }), [0]);
+        assert_eq!(panics_at("uuuu", Rule { threshold: 0.0, ..RULE }), Vec::<u32>::new(), "switched off");
+        assert_eq!(panics_at("uugg", RULE), Vec::<u32>::new());
     }
 
     #[test]
-    fn a_second_priority_bears_what_the_first_cannot() {
-        let mut all = hosts("huu");
-        all.extend(hosts("hh").into_iter().map(|h| Host { priority: 1, ..h }));
-        assert_eq!(reason(&all, HALF), None);
-        all.truncate(3);
-        all.extend(hosts("huuuuu").into_iter().map(|h| Host { priority: 1, ..h }));
-        assert!(reason(&all, HALF).is_some());
-        let fails = reason(&hosts("huu"), Threshold { fails: true, ..HALF }).expect("a panic");
-        assert!(fails.contains("fails every request"), "{fails}");
+    fn envoys_own_count_goes_first() {
+        let excluded = |text: &str, n| as_counted(hosts(text), n).iter().filter(|h| h.excluded).count();
+        assert_eq!((excluded("ddhh", 2), excluded("ddhh", 1), excluded("hhhh", 0)), (2, 1, 0));
+        assert_eq!(excluded("ddHH", 1), 0, "which one?");
     }
 }

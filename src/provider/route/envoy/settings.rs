@@ -26,14 +26,14 @@ use crate::{
 
 const ADMIN: &str = "tcp:127.0.0.1:9901";
 
-/// The members of one cluster on every Envoy that balances over it.
+/// The endpoints of one cluster on every Envoy that serves it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Envoy's name of the cluster.
+    /// The cluster.
     pub cluster: String,
-    /// The file that Envoy reads the cluster's endpoints from.
-    pub eds_file: String,
-    /// A member's address, or its host name there; `{node}` and `{address}` stand for the node's.
+    /// The file with its endpoints.
+    pub eds: String,
+    /// A member's `address:port` there; `{node}` and `{address}` stand for the node's.
     pub server: String,
     /// Every Envoy that must acknowledge.
     pub instances: Vec<Instance>,
@@ -45,25 +45,25 @@ pub struct Instance {
     /// Where it is.
     #[serde(flatten)]
     pub seat: Seat,
-    /// Its admin interface, as its machine reaches it.
-    pub admin: Endpoint,
     /// Its file, where that has another path than elsewhere.
-    pub eds_file: Option<String>,
+    pub eds: Option<String>,
+    /// Its admin interface, as its own machine reaches it.
+    pub admin: Endpoint,
     /// Whether root's rights come from sudo.
     pub sudo: bool,
 }
 
 impl Settings {
-    /// The file of one instance.
-    pub fn eds_file<'a>(&'a self, instance: &'a Instance) -> &'a str {
-        instance.eds_file.as_deref().unwrap_or(&self.eds_file)
+    /// The file on one instance.
+    pub fn eds<'a>(&'a self, instance: &'a Instance) -> &'a str {
+        instance.eds.as_deref().unwrap_or(&self.eds)
     }
 }
 
 impl Kind for Settings {
     const VARIANT: Variant = Variant {
         name: "envoy",
-        about: "Envoy, by a file of endpoints (EDS) and its admin interface. Its machine needs a POSIX shell, GNU coreutils, `flock` and, to cut connections, `ss`.",
+        about: "Envoy, by a file with a cluster's endpoints (EDS). Its machine needs a POSIX shell, GNU coreutils, `flock` and `ss`.",
         keys: &KEYS,
     };
     const TIER: u16 = BALANCER;
@@ -73,14 +73,14 @@ impl Kind for Settings {
             let admin = table.map_or_else(|| Some(ADMIN.to_owned()), |r| r.text("admin"))?;
             Some(Instance {
                 seat,
+                eds: table.and_then(|r| r.text("eds")),
                 admin: endpoint::parse(&admin)?,
-                eds_file: table.and_then(|r| r.text("eds-file")),
                 sudo: table.map_or(Some(false), |r| r.boolean("sudo"))?,
             })
         });
         Some(Self {
             cluster: r.text("cluster")?,
-            eds_file: r.text("eds-file")?,
+            eds: r.text("eds")?,
             server: r.text("server")?,
             instances: instances?,
         })
@@ -91,13 +91,14 @@ impl Kind for Settings {
     }
 
     fn drives(&self) -> Vec<String> {
-        let file = |i| self.eds_file(i);
-        self.instances.iter().map(|i| format!("{} in {} on {}", self.server, file(i), i.seat.place())).collect()
+        let one = |i: &Instance| {
+            format!("{} of {} in {} for {} on {}", self.server, self.cluster, self.eds(i), i.admin, i.seat.place())
+        };
+        self.instances.iter().map(one).collect()
     }
 
     fn hosts(&self, _places: &[Place]) -> Vec<String> {
-        let admin = |i: &Instance| i.admin.ssh_host().map(str::to_owned);
-        self.instances.iter().flat_map(|i| [i.seat.host.clone(), admin(i)]).flatten().collect()
+        self.instances.iter().filter_map(|i| i.seat.host.clone()).collect()
     }
 
     fn instances(&self, _places: &[Place]) -> BTreeMap<InstanceName, InstanceShape> {
@@ -108,24 +109,24 @@ impl Kind for Settings {
         place.fill(&self.server)
     }
 
-    fn connect(&self, id: RouteId, places: Vec<Place>, tools: &Tools) -> Arc<dyn RouteProvider> {
-        Arc::new(Envoy::new(id, self, &places, tools))
+    fn connect(&self, id: RouteId, _places: Vec<Place>, tools: &Tools) -> Arc<dyn RouteProvider> {
+        Arc::new(Envoy::new(id, self, tools))
     }
 }
 
 static KEYS: [Key; 4] = [
-    key("cluster", Form::Text(&texts::PROXY_NAME), Need::Required, "Envoy's name of the cluster."),
+    key("cluster", Form::Text(&texts::PROXY_NAME), Need::Required, "The cluster."),
     key(
-        "eds-file",
+        "eds",
         Form::Text(&texts::FILE),
         Need::Required,
-        "The file that Envoy reads the cluster's endpoints from: a `DiscoveryResponse` as JSON, no symbolic link. Of it only `health_status` and `load_balancing_weight` of members are changed.",
+        "The file that the cluster reads its endpoints from: a `DiscoveryResponse` in JSON. Envoy notices when it is replaced.",
     ),
     key(
         "server",
         Form::Text(&texts::MEMBER),
         Need::Required,
-        "A member in that file: its address with its port, or its `hostname`; `{address}` stands for the node's address, `{node}` for its name.",
+        "A member's `address:port` in the file; `{address}` stands for the node's address, `{node}` for its name.",
     ),
     key(
         "instances",
@@ -140,18 +141,18 @@ static INSTANCE: Shape = Shape {
     keys: &[
         instances::NAME,
         instances::HOST_KEY,
+        key("eds", Form::Text(&texts::FILE), Need::Optional("the route's"), "The file on this host."),
         key(
             "admin",
-            Form::Text(&texts::ENDPOINT),
+            Form::Text(&texts::ADMIN),
             Need::Default(Literal::Text(ADMIN)),
-            "Its admin interface as seen from that host: `tcp:host:port`, `unix:/path` (or `ssh://host/path`, a socket on another one).",
+            "Its admin interface as its own host reaches it: `tcp:address:port` or `unix:/path`.",
         ),
-        key("eds-file", Form::Text(&texts::FILE), Need::Optional("the route's"), "The file on this host."),
         key(
             "sudo",
             Form::Boolean,
             Need::Default(Literal::Boolean(false)),
-            "Whether commands run as root through `sudo -n`. Without it the user must be able to write beside the file, and must be root to cut connections.",
+            "Whether the file is written, and connections are cut, as root through `sudo -n`.",
         ),
         instances::SOURCE,
         instances::NODE,

@@ -99,5 +99,8 @@ fn an_update_says_first_what_must_be_so() {
     let empty = Reading { set: RrSet::default(), ..reading(100, 30, &[]) };
     let sent = update(&zone, &app, Type::A, &empty, &change, false);
     let [none] = &sent.answers[..] else { panic!("one prerequisite: {:?}", sent.answers) };
-    assert_eq!((none.dns_class, none.record_type(), matches!(none.data, RData::Update0(_))), (DNSClass::NONE, RecordType::A, true));
+    assert_eq!(
+        (none.dns_class, none.record_type(), matches!(none.data, RData::Update0(_))),
+        (DNSClass::NONE, RecordType::A, true)
+    );
 }
