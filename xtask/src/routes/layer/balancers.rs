@@ -89,7 +89,7 @@ impl Layer for Balancers {
 
     fn back(&self, lab: &Lab, node: &str, during: Window) -> Result<Moment> {
         if self.speaks() {
-            return self.said(lab, node, during, &["leaving forced drain", "leaving forced maintenance", " active "]);
+            return self.said(lab, node, during, &["is UP (leaving", "is UP/READY (leaving", " active "]);
         }
         let all = self.requests(lab, node, during)?;
         Moment::of(all.iter().filter_map(|one| one.iter().map(|(start, _)| *start).reduce(f64::min)))
