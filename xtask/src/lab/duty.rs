@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::layout::{Host, Layout, Role};
-use super::route::{Proxy, announcer, dns, edge, envoy, nginx, router};
+use super::route::{Proxy, announcer, cloud, dns, edge, envoy, nginx, router};
 use super::shell::write;
 use super::{Lab, Options, shell};
 
@@ -61,9 +61,11 @@ pub(crate) fn duties(layout: &Layout, host: &Host, options: &Options) -> Result<
         Role::Node => {
             announcer::duties(host, options.announcer).into_iter().chain(edge::duty(host, runs(Proxy::Edge))).collect()
         }
-        Role::Balancer => {
-            vec![nginx::duty(&options.nginx, runs(Proxy::Nginx)), envoy::duty(host, &options.envoy, runs(Proxy::Envoy))]
-        }
+        Role::Balancer => vec![
+            nginx::duty(&options.nginx, runs(Proxy::Nginx)),
+            envoy::duty(host, &options.envoy, runs(Proxy::Envoy)),
+            cloud::duty(host, runs(Proxy::Cloud)),
+        ],
         Role::NameServer => vec![dns::duty(layout, host)?],
         Role::Router => router::duties(host),
         Role::Namespace => Vec::new(),

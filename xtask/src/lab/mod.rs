@@ -50,8 +50,8 @@ pub use logs::{AppRequest, Forwarded, LbRequest, Notice, PathChange, Query, Zone
 pub(crate) use product::target_folder;
 pub use product::tidegate;
 pub use route::{
-    ANYCAST_APP, ANYCAST_EDGE, Announcer, EDGES, ENVOY_ADMIN_PORT, ENVOY_ENDPOINTS, ENVOY_PORT, Envoy, NGINX_PORT,
-    NGINX_SERVERS, Nginx, Path as BgpPath, Proxy, TTL, ZONE,
+    ANYCAST_APP, ANYCAST_EDGE, Announcer, CLOUD_API_PORT, CLOUD_PORT, EDGES, ENVOY_ADMIN_PORT, ENVOY_ENDPOINTS,
+    ENVOY_PORT, Envoy, NGINX_PORT, NGINX_SERVERS, Nginx, Path as BgpPath, Proxy, TTL, ZONE,
 };
 pub(crate) use shell::{Answer, run};
 pub use status::{BalancerStatus, HostStatus, Status};

@@ -8,8 +8,8 @@ use super::layer::prefix::Prefix;
 use super::layer::{Layer, node};
 use super::order::Layers;
 use crate::lab::{
-    ANYCAST_APP, ANYCAST_EDGE, APP_PORT, Announcer, EDGES, ENVOY_ENDPOINTS, ENVOY_PORT, Entrance, Lab, NGINX_PORT,
-    NGINX_SERVERS, Proxy, RouteText,
+    ANYCAST_APP, ANYCAST_EDGE, APP_PORT, Announcer, CLOUD_API_PORT, CLOUD_PORT, EDGES, ENVOY_ENDPOINTS, ENVOY_PORT,
+    Entrance, Lab, NGINX_PORT, NGINX_SERVERS, Proxy, RouteText,
 };
 
 /// One layout.
@@ -68,6 +68,7 @@ pub(super) fn all() -> Vec<Case> {
         case("dns", Front::Name("app", APP_PORT, &NODES), &[]),
         case("bird", Front::Anycast(ANYCAST_APP, APP_PORT), &[]),
         Case { announcer: Announcer::Frr, ..case("frr", Front::Anycast(ANYCAST_APP, APP_PORT), &[]) },
+        Case { prepare: cloud_weights, ..case("exec", Front::Balancers(CLOUD_PORT), &[Proxy::Cloud]) },
         Case {
             drained: &["lb-1", NODE],
             prepare: haproxy_weights,
@@ -115,6 +116,7 @@ impl Case {
         let inner = self.proxies.iter().map(|proxy| match proxy {
             Proxy::Nginx => RouteText::Nginx,
             Proxy::Envoy => RouteText::Envoy,
+            Proxy::Cloud => RouteText::Cloud,
             Proxy::Haproxy if self.extra == OUTSIDE => RouteText::HaproxyOutside,
             haproxy => RouteText::Haproxy(*haproxy),
         });
@@ -178,6 +180,16 @@ fn envoy_file(lab: &Lab) -> Result<()> {
              mv /etc/envoy/new {ENVOY_ENDPOINTS}"
         );
         lab.shell(balancer, &script)?;
+    }
+    Ok(())
+}
+
+/// Weights that differ by balancer, set by their API.
+fn cloud_weights(lab: &Lab) -> Result<()> {
+    for (balancer, weight) in lab.balancer_names().into_iter().zip(["37", "53"]) {
+        let (address, port) = (lab.address(balancer)?, CLOUD_API_PORT);
+        let body = format!("{{\"state\": \"active\", \"weight\": {weight}, \"revision\": 1}}");
+        lab.shell(balancer, &format!("curl -sf -X PUT -d '{body}' http://{address}:{port}/pool/targets/{NODE}"))?;
     }
     Ok(())
 }

@@ -6,8 +6,10 @@ use anyhow::{Result, bail};
 
 use crate::lab::duty::lines;
 use crate::lab::layout::{APP_PORT, Role, find, hosts};
+use crate::lab::route::cloud::program;
 use crate::lab::{
-    ANYCAST_APP, Announcer, EDGES, ENVOY_ADMIN_PORT, ENVOY_ENDPOINTS, Lab, NGINX_SERVERS, Proxy, TTL, ZONE,
+    ANYCAST_APP, Announcer, CLOUD_API_PORT, EDGES, ENVOY_ADMIN_PORT, ENVOY_ENDPOINTS, Lab, NGINX_SERVERS, Proxy, TTL,
+    ZONE,
 };
 
 /// Where clients come in.
@@ -52,6 +54,8 @@ pub enum RouteText {
     Nginx,
     /// Envoy on the load balancers.
     Envoy,
+    /// The cloud balancer, by a program that runs beside Tidegate.
+    Cloud,
     /// A name of the zone, whose records lead to these hosts.
     Dns(&'static str, Vec<&'static str>),
     /// An anycast address.
@@ -68,6 +72,7 @@ impl RouteText {
             Self::HaproxyOutside => haproxy(&Proxy::Haproxy.machines(), true, ramp)?,
             Self::Nginx => nginx(ramp),
             Self::Envoy => envoy(ramp),
+            Self::Cloud => cloud(ramp),
             Self::Dns(name, members) => dns(lab, name, members),
             Self::Bgp(address, announcer) => bgp(address, *announcer)?,
             Self::Other(text) => text.clone(),
@@ -101,12 +106,25 @@ fn nginx(ramp: &str) -> String {
 
 fn envoy(ramp: &str) -> String {
     let instances = lines(hosts(Role::Balancer), |host| {
-        format!("  {{ name = \"{0}\", host = \"{0}\", source = [\"{1}\"] }},", host.name, host.address)
+        format!(
+            "  {{ name = \"{0}\", host = \"{0}\", admin = \"tcp:127.0.0.1:{ENVOY_ADMIN_PORT}\", source = [\"{1}\"] }},",
+            host.name, host.address
+        )
     });
     format!(
-        "via = \"envoy\"\ncluster = \"app\"\nendpoints = \"{ENVOY_ENDPOINTS}\"\nadmin = \"127.0.0.1:{ENVOY_ADMIN_PORT}\"\n\
-         server = \"{{address}}:{APP_PORT}\"\n{ramp}instances = [\n{instances}]\n"
+        "via = \"envoy\"\ncluster = \"app\"\neds = \"{ENVOY_ENDPOINTS}\"\nserver = \"{{address}}:{APP_PORT}\"\n{ramp}instances = [\n{instances}]\n"
     )
+}
+
+fn cloud(ramp: &str) -> String {
+    let instances = lines(hosts(Role::Balancer), |host| {
+        format!(
+            "  {{ name = \"{0}\", host = \"local\", source = [\"{1}\"], arguments = [\"http://{1}:{CLOUD_API_PORT}\"] }},",
+            host.name, host.address
+        )
+    });
+    let program = program();
+    format!("via = \"exec\"\nprogram = [\"python3\", \"{}\"]\n{ramp}instances = [\n{instances}]\n", program.display())
 }
 
 /// The secondary is not named: Tidegate finds it through the zone.

@@ -1,9 +1,10 @@
 //! What the load balancers logged: to which node each request went, and when it was over.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::time;
 use crate::lab::layout::{Role, hosts};
+use crate::lab::route::cloud;
 use crate::lab::{Lab, Proxy};
 
 /// A request as a load balancer passed it on.
@@ -38,8 +39,18 @@ impl Lab {
             Proxy::Haproxy | Proxy::Edge => ("var/log/haproxy/access.log", haproxy),
             Proxy::Nginx => ("var/log/nginx/access.log", nginx),
             Proxy::Envoy => ("var/log/envoy/access.log", envoy),
+            Proxy::Cloud => bail!("the cloud balancer logs no requests"),
         };
         Ok(self.file_of(machine, path)?.lines().filter_map(read).collect())
+    }
+
+    /// What the cloud balancer did to its targets: when, and `TARGET STATE WEIGHT`.
+    pub fn cloud_changes(&self, machine: &str) -> Result<Vec<(f64, String)>> {
+        let line = |line: &str| {
+            let (stamp, text) = line.split_once(' ')?;
+            Some((time::at_start(stamp, "%Y-%m-%dT%H:%M:%S%.f", 26)?, text.to_owned()))
+        };
+        Ok(self.file_of(machine, cloud::LOG)?.lines().filter_map(line).collect())
     }
 
     /// What HAProxy said about its servers.

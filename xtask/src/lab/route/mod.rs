@@ -9,6 +9,7 @@ use super::layout::{Layout, Role, find, machines};
 use super::shell::{Answer, write};
 
 pub(crate) mod announcer;
+pub(crate) mod cloud;
 pub(crate) mod dns;
 pub(crate) mod edge;
 pub(crate) mod envoy;
@@ -17,6 +18,7 @@ mod proxies;
 pub(crate) mod router;
 
 pub use announcer::{ANYCAST_APP, ANYCAST_EDGE, Announcer};
+pub use cloud::{CLOUD_API_PORT, CLOUD_PORT};
 pub use dns::{TTL, ZONE};
 pub use edge::EDGES;
 pub use envoy::{ENVOY_ADMIN_PORT, ENVOY_ENDPOINTS, ENVOY_PORT, Envoy};
@@ -62,12 +64,9 @@ impl Lab {
         if runs(Proxy::Edge) {
             self.wait("HAProxy on the nodes", limit, |lab| lab.all_up(&EDGES))?;
         }
-        let ports: Vec<u16> = [(Proxy::Nginx, NGINX_PORT), (Proxy::Envoy, ENVOY_PORT)]
-            .into_iter()
-            .filter(|(p, _)| runs(*p))
-            .map(|(_, port)| port)
-            .collect();
-        self.wait("NGINX and Envoy", limit, |lab| lab.pass_through(&ports))
+        let ports = [(Proxy::Nginx, NGINX_PORT), (Proxy::Envoy, ENVOY_PORT), (Proxy::Cloud, CLOUD_PORT)];
+        let ports: Vec<u16> = ports.into_iter().filter(|(proxy, _)| runs(*proxy)).map(|(_, port)| port).collect();
+        self.wait("the other load balancers", limit, |lab| lab.pass_through(&ports))
     }
 
     /// Whether what listens on these ports of both load balancers passes a client through to the application.

@@ -22,12 +22,14 @@ pub enum Proxy {
     Nginx,
     /// Envoy on both, port 82.
     Envoy,
+    /// The cloud balancer on both, port 83.
+    Cloud,
     /// HAProxy on the nodes themselves, port 80 of their own and of the anycast address.
     Edge,
 }
 
 impl Proxy {
-    const ALL: [Self; 4] = [Self::Haproxy, Self::Nginx, Self::Envoy, Self::Edge];
+    const ALL: [Self; 5] = [Self::Haproxy, Self::Nginx, Self::Envoy, Self::Cloud, Self::Edge];
 
     /// The unit that it is.
     pub(crate) fn unit(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Proxy {
             Self::Haproxy | Self::Edge => "haproxy.service",
             Self::Nginx => "nginx.service",
             Self::Envoy => "envoy.service",
+            Self::Cloud => "cloud.service",
         }
     }
 

@@ -1,9 +1,10 @@
 //! Load balancers: what each is set to, and when it stopped and began to send requests to a node.
 //!
-//! HAProxy says itself when a server is drained. NGINX and Envoy say nothing of the kind, so the requests tell: the last one
-//! that went to the node, and the first one that did again.
+//! HAProxy and the cloud balancer say themselves when a node is drained. NGINX and Envoy say nothing of the kind, so the
+//! requests tell: the last one that went to the node, and the first one that did again.
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
+use serde_json::Value;
 
 use super::{Layer, Moment, Window};
 use crate::lab::{ENVOY_ENDPOINTS, Lab, NGINX_SERVERS, Proxy};
@@ -15,18 +16,20 @@ pub(in crate::routes) struct Balancers(pub(in crate::routes) Proxy);
 const COLUMNS: [&str; 6] = ["srv_name", "srv_addr", "srv_op_state", "srv_admin_state", "srv_uweight", "srv_iweight"];
 
 impl Balancers {
-    /// The times of HAProxy's own words about a node that contain one of these.
+    /// The times of a balancer's own words about a node that contain one of these.
     fn said(&self, lab: &Lab, node: &str, during: Window, words: &[&str]) -> Result<Moment> {
-        let server = format!("Server app/{node} ");
+        let about = if self.0 == Proxy::Cloud { format!("{node} ") } else { format!("Server app/{node} ") };
         let mut times = Vec::new();
         for machine in self.0.machines() {
-            let said = lab.haproxy_notices(machine)?.into_iter().filter(|notice| {
-                notice.text.starts_with(&server)
-                    && words.iter().any(|word| notice.text.contains(word))
-                    && during.has(notice.at)
-            });
-            let at = said.map(|notice| notice.at).reduce(f64::max);
-            times.push(at.with_context(|| format!("HAProxy on {machine} did not say so"))?);
+            let all = match self.0 {
+                Proxy::Cloud => lab.cloud_changes(machine)?,
+                _ => lab.haproxy_notices(machine)?.into_iter().map(|notice| (notice.at, notice.text)).collect(),
+            };
+            let fits = |text: &str| text.starts_with(&about) && words.iter().any(|word| text.contains(word));
+            let here: Vec<f64> =
+                all.into_iter().filter(|(at, text)| during.has(*at) && fits(text)).map(|(at, _)| at).collect();
+            ensure!(!here.is_empty(), "{:?} on {machine} did not say so", self.0);
+            times.extend(here);
         }
         Moment::of(times)
     }
@@ -41,8 +44,9 @@ impl Balancers {
         self.0.machines().into_iter().map(on).collect()
     }
 
-    fn is_haproxy(&self) -> bool {
-        matches!(self.0, Proxy::Haproxy | Proxy::Edge)
+    /// Whether it says itself what it does to a node.
+    fn speaks(&self) -> bool {
+        matches!(self.0, Proxy::Haproxy | Proxy::Edge | Proxy::Cloud)
     }
 }
 
@@ -57,6 +61,7 @@ impl Layer for Balancers {
             text += &format!("{machine}:\n");
             text += &match self.0 {
                 Proxy::Haproxy | Proxy::Edge => columns(&lab.haproxy(machine, "show servers state app")?),
+                Proxy::Cloud => targets(&lab.cloud_pool(machine)?),
                 Proxy::Nginx => lab.shell(machine, &file(NGINX_SERVERS))?,
                 Proxy::Envoy => {
                     let health =
@@ -70,25 +75,37 @@ impl Layer for Balancers {
     }
 
     fn left(&self, lab: &Lab, node: &str, during: Window) -> Result<Moment> {
-        if self.is_haproxy() {
-            return self.said(lab, node, during, &["enters drain state", "for maintenance"]);
+        if self.speaks() {
+            return self.said(
+                lab,
+                node,
+                during,
+                &["enters drain state", "for maintenance", " draining ", " disabled "],
+            );
         }
         let all = self.requests(lab, node, during)?;
         Moment::of(all.iter().filter_map(|one| one.last()).map(|(_, end)| *end))
     }
 
     fn back(&self, lab: &Lab, node: &str, during: Window) -> Result<Moment> {
-        if self.is_haproxy() {
-            return self.said(lab, node, during, &["leaving forced drain", "leaving forced maintenance"]);
+        if self.speaks() {
+            return self.said(lab, node, during, &["is UP (leaving", "is UP/READY (leaving", " active "]);
         }
         let all = self.requests(lab, node, during)?;
         Moment::of(all.iter().filter_map(|one| one.iter().map(|(start, _)| *start).reduce(f64::min)))
     }
 }
 
-/// A file word for word, with its owner and permissions, and whatever lies beside it.
+/// A file word for word, with its owner and permissions, and what lies beside it. What Tidegate keeps there for itself is
+/// hidden, so no program takes it for configuration.
 fn file(path: &str) -> String {
-    format!("stat -c '%n %U:%G %a' {path}; ls -A \"$(dirname {path})\"; cat {path}")
+    format!("stat -c '%n %U:%G %a' {path}; ls \"$(dirname {path})\"; cat {path}")
+}
+
+/// State and weight of each target; revisions and counters go on.
+fn targets(pool: &Value) -> String {
+    let targets = pool.get("targets").and_then(Value::as_object).into_iter().flatten();
+    targets.map(|(name, target)| format!("{name} {} {}\n", target["state"], target["weight"])).collect()
 }
 
 /// Those columns of `show servers state` that matter.
