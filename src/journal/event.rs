@@ -56,6 +56,9 @@ pub enum Event {
         effect: Effect,
         /// What went wrong.
         error: String,
+        /// Whether the real system said no, so that nothing was changed; else the outcome is open.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        refused: bool,
     },
     /// A thing was found to be as wanted already; its state is kept as the receipt, and nothing was done.
     AlreadySo {

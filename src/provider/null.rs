@@ -34,6 +34,7 @@ fn refused<T>(why: String) -> Result<T> {
 pub struct NullRoute {
     id: RouteId,
     instances: Mutex<BTreeMap<InstanceName, InstanceView>>,
+    refusals: Mutex<u32>,
 }
 
 impl NullRoute {
@@ -42,7 +43,16 @@ impl NullRoute {
         let members: BTreeMap<String, MemberView> =
             members.iter().map(|(name, weight)| ((*name).to_owned(), serving(*weight))).collect();
         let view = InstanceView { generation: "null".into(), members, ..InstanceView::default() };
-        Self { id, instances: Mutex::new(instances.iter().map(|name| (name.clone(), view.clone())).collect()) }
+        Self {
+            id,
+            instances: Mutex::new(instances.iter().map(|name| (name.clone(), view.clone())).collect()),
+            refusals: Mutex::default(),
+        }
+    }
+
+    /// Refuses so many changes from now on.
+    pub fn refuse(&self, changes: u32) {
+        *lock(&self.refusals) = changes;
     }
 
     /// Does by hand what the world would do: sessions, health, a new generation.
@@ -98,6 +108,11 @@ impl RouteProvider for NullRoute {
     }
 
     async fn apply(&self, instance: &InstanceName, server: &str, desired: &Desired) -> Result<()> {
+        let left = lock(&self.refusals).checked_sub(1);
+        if let Some(left) = left {
+            *lock(&self.refusals) = left;
+            return refused("somebody else changes it in this moment".into());
+        }
         self.member(instance, server, |member| {
             let (admission, weight) = match desired {
                 Desired::Drained if member.admission == Admission::Out => (Admission::Out, member.weight),

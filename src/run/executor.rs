@@ -21,7 +21,7 @@ use crate::{
     journal::{Ending, Event, Journal, JournalError, Lease, Record},
     model::{Observation, RunId, Topology},
     plan::{Plan, planner},
-    provider::World,
+    provider::{ProviderError, World},
 };
 
 /// Somebody who watches runs: a terminal, a log, metrics.
@@ -314,7 +314,10 @@ impl Execution<'_> {
         let answers = with_lease(engine, &self.lease, effects).await;
         let outcomes = acts.into_iter().zip(answers).map(|(Act { step, effect, .. }, answer)| match answer {
             Ok(()) => Event::Accepted { step, effect },
-            Err(error) => Event::NotAccepted { step, effect, error: error.to_string() },
+            Err(error) => {
+                let refused = matches!(error, ProviderError::Refused(_));
+                Event::NotAccepted { step, effect, error: error.to_string(), refused }
+            }
         });
         self.record(outcomes.collect()).await
     }

@@ -10,7 +10,7 @@ use super::proof::Release;
 use crate::{
     config::settings::OnDeadline,
     journal::{Counted, Ending, Event, Held, Record},
-    model::{Effect, Receipt, RouteTarget, Straggler, topology::Listener},
+    model::{Before, Effect, Receipt, RouteTarget, Straggler, topology::Listener},
     plan::Plan,
     traffic::decay::Verdict,
 };
@@ -117,6 +117,8 @@ pub enum Outcome {
     Accepted,
     /// It failed, or its answer was lost.
     Failed(String),
+    /// The real system said no, and changed nothing.
+    Refused(String),
     /// Read back.
     Acknowledged,
 }
@@ -245,8 +247,10 @@ impl RunState {
                 self.outcome(*step, effect, Outcome::Acknowledged);
                 self.seen_by(*step, effect, generation);
             }
-            (Status::Active | Status::Held { .. }, Event::NotAccepted { step, effect, error }) => {
-                self.outcome(*step, effect, Outcome::Failed(error.clone()));
+            (Status::Active | Status::Held { .. }, Event::NotAccepted { step, effect, error, refused }) => {
+                let error = error.clone();
+                let outcome = if *refused { Outcome::Refused(error) } else { Outcome::Failed(error) };
+                self.outcome(*step, effect, outcome);
             }
             (Status::Active | Status::Held { .. }, Event::Reasserted { target, .. }) => {
                 self.reassertions += 1;
@@ -324,8 +328,18 @@ impl RunState {
         }
     }
 
-    /// Only the first receipt of a thing counts: later ones would describe our own changes.
+    /// Whether every change of a thing was refused so far: then it is as others made it, and not as we did.
+    pub fn only_refused(&self, before: &Before) -> bool {
+        let mut touching = self.attempts.iter().filter(|a| a.effect.touches(before)).peekable();
+        touching.peek().is_some() && touching.all(|a| matches!(a.outcome, Outcome::Refused(_)))
+    }
+
+    /// Only the first receipt of a thing counts: later ones would describe our own changes. As long as nothing was
+    /// changed by us, the latest is the first.
     fn keep(&mut self, receipt: &Receipt) {
+        if self.only_refused(&receipt.before) {
+            self.receipts.retain(|r| !r.before.same_thing(&receipt.before));
+        }
         if !self.receipts.iter().any(|r| r.before.same_thing(&receipt.before)) {
             self.receipts.push(receipt.clone());
         }

@@ -240,3 +240,31 @@ async fn what_would_fail_open_is_refused_and_held() {
     let gates = stage.plan(Purpose::Drain, "node-1").await.expect_err("it is refused");
     assert!(gates.iter().any(|g| g.code == "fails-open" && g.detail.contains("below 50 %")), "{gates:?}");
 }
+
+#[tokio::test]
+async fn a_refused_change_leaves_no_receipt_of_a_state_that_is_gone() {
+    use tidegate::model::Before;
+    let stage = Stage::new(QUICK, BALANCER, |_| {});
+    // The first change is refused, because another hand is changing the weight in that moment.
+    stage.routes["web/haproxy:app"].refuse(1);
+    let other_hand = async {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        for lb in ["lb-1", "lb-2"] {
+            stage.edit("web/haproxy:app", lb, |view| {
+                let member = view.members.get_mut("node-1").expect("a member");
+                member.weight = 70;
+                member.exact.0["weight"] = 70.into();
+            });
+        }
+    };
+    let ((run, finish), ()) = tokio::join!(stage.run(Purpose::Drain, "node-1"), other_hand);
+    assert_eq!(finish, Finish::Done);
+    let weights = stage.state(&run).await.receipts.into_iter().filter_map(|r| match r.before {
+        Before::Route { instance, weight, .. } => Some((instance.to_string(), weight)),
+        _ => None,
+    });
+    let weights: Vec<(String, u32)> = weights.collect();
+    assert!(weights.iter().any(|(_, weight)| *weight == 70), "the receipt is of what was there at last: {weights:?}");
+    let twice: std::collections::BTreeSet<&String> = weights.iter().map(|(instance, _)| instance).collect();
+    assert_eq!(twice.len(), weights.len(), "one receipt a thing");
+}

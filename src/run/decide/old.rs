@@ -71,7 +71,7 @@ fn order(s: &Situation<'_>, step: usize, effect: Effect) -> Progress {
     match refusals.max_by_key(|a| a.at) {
         Some(last) if age(s.look.now, last.at) < PATIENCE.saturating_mul(count).min(MAX_PATIENCE) => {
             let error = match &last.outcome {
-                Outcome::Failed(error) => error.clone(),
+                Outcome::Failed(error) | Outcome::Refused(error) => error.clone(),
                 _ => String::new(),
             };
             Progress::wait(Waiting::Retry { effect: effect.to_string(), error, tries: count })
@@ -81,7 +81,7 @@ fn order(s: &Situation<'_>, step: usize, effect: Effect) -> Progress {
 }
 
 fn is_failed(attempt: &Attempt) -> bool {
-    matches!(attempt.outcome, Outcome::Failed(_))
+    matches!(attempt.outcome, Outcome::Failed(_) | Outcome::Refused(_))
 }
 
 fn same_place(a: &Effect, b: &Effect) -> bool {

@@ -4,7 +4,10 @@ use super::{Act, Progress, SEEN_WITHIN, Situation, retry_after};
 use crate::{
     journal::Event,
     model::{Before, Effect, Receipt, observed::age},
-    run::{state::Outcome, waiting::Waiting},
+    run::{
+        state::{Attempt, Outcome},
+        waiting::Waiting,
+    },
 };
 
 impl Situation<'_> {
@@ -16,7 +19,9 @@ impl Situation<'_> {
             Ok(shown) => shown,
             Err(waiting) => return Progress::wait(waiting),
         };
-        let receipt = before.filter(|b| !self.has_receipt(b)).map(|before| Receipt { before, at: self.look.now });
+        let receipt = before
+            .filter(|b| !self.has_receipt(b) || self.state.only_refused(b))
+            .map(|before| Receipt { before, at: self.look.now });
         let act =
             |receipt| Progress { acts: vec![Act { step, effect: effect.clone(), receipt }], ..Progress::default() };
         match (shown, attempt) {
@@ -25,6 +30,13 @@ impl Situation<'_> {
                 None => Progress::default(),
             },
             (true, Some(attempt)) if attempt.outcome == Outcome::Acknowledged => Progress::default(),
+            // Nothing of it is our doing: it is as another hand made it.
+            (true, Some(Attempt { outcome: Outcome::Refused(_), .. })) => match receipt {
+                Some(receipt) if !self.state.receipts.iter().any(|r| r.before == receipt.before) => {
+                    Progress::record(Event::AlreadySo { step, receipt })
+                }
+                _ => Progress::default(),
+            },
             (true, Some(_)) => {
                 let generation = self.generation(&effect);
                 Progress::record(Event::Acknowledged { step, effect: effect.clone(), generation })
@@ -39,7 +51,8 @@ impl Situation<'_> {
                     Outcome::Accepted if since >= SEEN_WITHIN => act(None),
                     Outcome::Accepted => Progress::wait(Waiting::Acknowledgement { effect: effect.to_string() }),
                     Outcome::Failed(_) if since >= retry_after(attempt.tries) => act(None),
-                    Outcome::Failed(error) => Progress::wait(Waiting::Retry {
+                    Outcome::Refused(_) if since >= retry_after(attempt.tries) => act(receipt),
+                    Outcome::Failed(error) | Outcome::Refused(error) => Progress::wait(Waiting::Retry {
                         effect: effect.to_string(),
                         error: error.clone(),
                         tries: attempt.tries,
