@@ -65,19 +65,36 @@ pub fn instance() -> InstanceName {
     InstanceName::new("lb-01")
 }
 
+/// What the instance shows; a program that has only just begun may take a moment to listen everywhere.
 pub async fn view(route: &Route) -> InstanceView {
-    route.observe(&instance()).await.expect("a view of lb-01")
+    let began = Instant::now();
+    loop {
+        match route.observe(&instance()).await {
+            Ok(view) => return view,
+            Err(error) => assert!(began.elapsed() < Duration::from_secs(10), "no view of lb-01: {error}"),
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
 }
 
 pub async fn member(route: &Route, server: &str) -> MemberView {
     view(route).await.members.remove(server).unwrap_or_else(|| panic!("no member {server}"))
 }
 
+/// Sets a state and waits until it shows: `Ok` only means that it was accepted.
 pub async fn apply(route: &Route, desired: &Desired) {
     route.apply(&instance(), SERVER, desired).await.unwrap_or_else(|e| panic!("{desired:?}: {e}"));
+    let shows = |m: &MemberView| match desired {
+        Desired::Drained => m.admission != Admission::Serving,
+        Desired::Closed => m.is_closed(),
+        Desired::Serving { .. } => m.admission == Admission::Serving,
+        Desired::Exactly { exact } => m.exact == *exact,
+        Desired::FreshCheck => true,
+    };
+    eventually(route, SERVER, "as set", shows).await;
 }
 
-/// Waits for what the route does by itself (a check that passes), at most five seconds. An instance may be unknown
+/// Waits for what the route does by itself (a check that passes), at most ten seconds. An instance may be unknown
 /// for a moment, while one of its processes ends.
 pub async fn eventually(route: &Route, server: &str, what: &str, holds: impl Fn(&MemberView) -> bool) -> MemberView {
     let began = Instant::now();
@@ -85,7 +102,7 @@ pub async fn eventually(route: &Route, server: &str, what: &str, holds: impl Fn(
         let seen = route.observe(&instance()).await;
         match seen.as_ref().map(|view| view.members.get(server)) {
             Ok(Some(member)) if holds(member) => return member.clone(),
-            _ => assert!(began.elapsed() < Duration::from_secs(5), "not {what} after 5 s: {seen:?}"),
+            _ => assert!(began.elapsed() < Duration::from_secs(10), "not {what} after 10 s: {seen:?}"),
         }
         sleep(Duration::from_millis(50)).await;
     }

@@ -122,9 +122,10 @@ async fn the_other_family_is_withdrawn_alike() {
     let before = member(&route, NODE, NODE).await;
     assert_eq!(before.admission, Admission::Serving);
     apply(&route, NODE, &Desired::Drained).await.expect("a withdrawal");
-    assert_eq!(member(&route, NODE, NODE).await.admission, Admission::Draining);
+    super::shows(&route, NODE, NODE, Admission::Draining).await;
     assert_eq!(stage.frr.networks(), [STATEMENT], "the prefix of IPv4 is another one");
     apply(&route, NODE, &Desired::Exactly { exact: before.exact.clone() }).await.expect("an announcement");
+    super::shows(&route, NODE, NODE, Admission::Serving).await;
     assert_eq!(member(&route, NODE, NODE).await.exact, before.exact);
 }
 

@@ -159,7 +159,7 @@ pub async fn shows(route: &Bgp, observer: &str, node: &str, admission: Admission
         if view.members[node].admission == admission {
             return view;
         }
-        assert!(began.elapsed() < Duration::from_secs(5), "{observer} still shows {node} as {view:?}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{observer} still shows {node} as {view:?}");
         sleep(Duration::from_millis(20)).await;
     }
 }
