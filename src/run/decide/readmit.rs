@@ -120,7 +120,8 @@ fn ready(s: &Situation<'_>, back: &Readmission) -> Result<(), Waiting> {
 fn trouble(s: &Situation<'_>, step: usize, ramped: &[&Readmission], ramp: Option<&Ramp>) -> Option<String> {
     let ramp = ramp.filter(|r| r.stage.is_some());
     let admitted = ramp.is_some() || s.state.attempts.iter().any(|a| a.step == step);
-    if admitted {
+    // A host outside the cluster runs no instance that could be asked; what ails its load balancers, `ready` says.
+    if admitted && s.topology.nodes.contains(s.plan.node()) {
         for back in ramped {
             if let Ok((Readiness::NotReady { reason }, _)) = s.look.readiness(s.plan.node(), &back.target.service) {
                 return Some(format!("{} is not ready any more: {reason}", back.target.service));
@@ -176,6 +177,9 @@ fn pause(s: &Situation<'_>, ramped: &[&Readmission], ramp: &Ramp) -> Option<Wait
 
 /// After a back-off the node must be ready again, as often in a row as at first.
 fn not_ready(s: &Situation<'_>, ramped: &[&Readmission], ramp: &Ramp) -> Option<Waiting> {
+    if !s.topology.nodes.contains(s.plan.node()) {
+        return ramped.iter().find_map(|back| ready(s, back).err());
+    }
     ramped.iter().find_map(|back| {
         let needed = s.settings.service(&back.target.service).map_or(1, |service| service.ready.healthy);
         let streak = s.streaks.ready(&back.target.service);
