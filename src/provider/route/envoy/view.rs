@@ -165,7 +165,8 @@ impl Running {
             health: self.health(host),
             weight: host.weight(),
             sessions: active,
-            idle: connections.saturating_sub(active),
+            // Each kind of check keeps a connection of its own to every member, which `cx_active` does not count.
+            idle: connections.saturating_sub(active).saturating_add(self.config.health_checks.len() as u64),
             requests_total: host.stat("rq_total")?,
             errors_total: host.stat("rq_error")?.saturating_add(host.stat("cx_connect_fail")?),
             ..MemberView::default()
