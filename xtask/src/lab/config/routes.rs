@@ -112,7 +112,7 @@ fn envoy(ramp: &str) -> String {
         )
     });
     format!(
-        "via = \"envoy\"\ncluster = \"app\"\neds-file = \"{ENVOY_ENDPOINTS}\"\nserver = \"{{address}}:{APP_PORT}\"\n{ramp}instances = [\n{instances}]\n"
+        "via = \"envoy\"\ncluster = \"app\"\neds = \"{ENVOY_ENDPOINTS}\"\nserver = \"{{address}}:{APP_PORT}\"\n{ramp}instances = [\n{instances}]\n"
     )
 }
 
