@@ -247,7 +247,7 @@ mod tests {
     }
 
     fn essence_of(connected: Connected) -> String {
-        essence(&[Waiting::Connections(connected)])
+        essence(&[Waiting::Connections(Box::new(connected))])
     }
 
     #[test]

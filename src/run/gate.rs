@@ -52,7 +52,11 @@ pub fn standby_permit(
                             releases.push((wait.listener.clone(), release.clone()));
                         }
                         (_, Ok(left)) => {
-                            missing.push(Waiting::Connections(Connected::plain(wait, left, wait.policy.deadline)));
+                            missing.push(Waiting::Connections(Box::new(Connected::plain(
+                                wait,
+                                left,
+                                wait.policy.deadline,
+                            ))));
                         }
                     }
                 }

@@ -50,7 +50,7 @@ pub enum Waiting {
         gate: Gate,
     },
     /// Residual traffic.
-    Connections(Connected),
+    Connections(Box<Connected>),
     /// Connections are cut and not gone yet.
     Cutting {
         /// The node.

@@ -138,7 +138,8 @@ fn a_prefix_on_every_node() {
     assert_eq!(bgp.graceful_shutdown, Some(secs(10)));
     let places = settings.places(&["node-01".into(), "node-02".into(), "node-03".into()]);
     let instances = route.via.instances(&places);
-    let driven: Vec<&str> = instances.iter().filter(|(_, s)| s.role.is_driven()).map(|(name, _)| name.as_str()).collect();
+    let driven: Vec<&str> =
+        instances.iter().filter(|(_, s)| s.role.is_driven()).map(|(name, _)| name.as_str()).collect();
     assert_eq!(driven, ["node-01", "node-02", "node-03"]);
     assert!(instances.contains_key("router-01") && instances.contains_key("router-02"));
 }

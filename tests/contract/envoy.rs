@@ -177,7 +177,7 @@ static_resources:
         let tools = Tools { access, local: Arc::new(LocalAccess::new()), limit: LIMIT };
         let route = Envoy::new("web/envoy:app".into(), &settings, &tools);
         let own: Vec<String> = self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
-        Renamed::new(Arc::new(route), &own)
+        Renamed::route(Arc::new(route), &own)
     }
 
     async fn client(&self, path: &str) -> TcpStream {

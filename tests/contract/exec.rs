@@ -209,7 +209,7 @@ impl Ipvs {
         let ipvsadm = self.at("ipvsadm").display().to_string();
         let program = [&example("ipvs.py"), "--tcp", "10.0.0.100:80", "--ipvsadm", &ipvsadm];
         let route = exec(&program, "{address}:8080", None, Arc::new(LocalAccess::new()), LIMIT);
-        crate::renamed::Renamed::new(route, &["10.0.0.1:8080".to_owned(), "10.0.0.2:8080".to_owned()])
+        crate::renamed::Renamed::route(route, &["10.0.0.1:8080".to_owned(), "10.0.0.2:8080".to_owned()])
     }
 
     /// No connection on any server.

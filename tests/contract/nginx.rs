@@ -118,17 +118,17 @@ impl Edge {
 
     /// The route through the first include.
     pub fn route(&self) -> Route {
-        Renamed::new(Arc::new(self.nginx("app.conf", None, Arc::new(LocalAccess::new()))), &self.servers())
+        Renamed::route(Arc::new(self.nginx("app.conf", None, Arc::new(LocalAccess::new()))), &self.servers())
     }
 
     /// The same over SSH.
     pub fn route_over(&self, host: &str, access: Arc<dyn Access>) -> Route {
-        Renamed::new(Arc::new(self.nginx("app.conf", Some(host), access)), &self.servers())
+        Renamed::route(Arc::new(self.nginx("app.conf", Some(host), access)), &self.servers())
     }
 
     /// The route through the second include.
     fn other(&self) -> Route {
-        Renamed::new(Arc::new(self.nginx("other.conf", None, Arc::new(LocalAccess::new()))), &self.servers())
+        Renamed::route(Arc::new(self.nginx("other.conf", None, Arc::new(LocalAccess::new()))), &self.servers())
     }
 
     /// What an operator does by hand, and not in the same hundredth of a second in which the file was written.

@@ -16,7 +16,7 @@ pub struct Renamed {
 
 impl Renamed {
     /// `node-01` and so on are these members.
-    pub fn new(route: Arc<dyn RouteProvider>, own: &[String]) -> Arc<dyn RouteProvider> {
+    pub fn route(route: Arc<dyn RouteProvider>, own: &[String]) -> Arc<dyn RouteProvider> {
         let names = own.iter().enumerate().map(|(i, own)| (format!("node-{:02}", i + 1), own.clone())).collect();
         Arc::new(Self { route, names })
     }

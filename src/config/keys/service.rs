@@ -155,7 +155,8 @@ static CONNECTIONS: Shape = shape(
             "max-age",
             Kind::Duration(secs(1), secs(30 * 24 * 3600)),
             Need::Optional("no connection is too old"),
-            "Age from which a connection is cut on a node that drains, before the deadline.",
+            "Age from which a connection is cut on a node that drains, before the deadline; not where clients are let in \
+             that are bound to the node.",
         ),
     ],
 );

@@ -49,7 +49,7 @@ fn text(waiting: &Waiting) -> String {
 #[test]
 fn who_is_left_through_whom_for_how_long_and_until_when() {
     assert_eq!(
-        text(&Waiting::Connections(connected())),
+        text(&Waiting::Connections(Box::new(connected()))),
         "node-02 still has 12 connections of app: 7 through lb-01, 4 through lb-02, 1 that no load balancer explains \
          (198.51.100.9:80); slow: about 14 min at the present rate (14 left in 2 min); 42 s to the deadline
     192.0.2.7:4711 through lb-01, for 66 min, 3.4 MB in, 120 B out
@@ -70,7 +70,7 @@ fn what_is_not_known_takes_no_room() {
         ..connected()
     };
     assert_eq!(
-        text(&Waiting::Connections(bare.clone())),
+        text(&Waiting::Connections(Box::new(bare.clone()))),
         "node-02 still has 1 connection of app: 1 through lb-01; 42 s to the deadline"
     );
     let refused = Connected {
@@ -79,7 +79,7 @@ fn what_is_not_known_takes_no_room() {
         ..bare
     };
     assert_eq!(
-        text(&Waiting::Connections(refused)),
+        text(&Waiting::Connections(Box::new(refused))),
         "node-02 still has 1 connection of app: 1 through lb-01; never: the same ones have stayed for 75 s; 42 s to the \
          deadline
     not listed: lb-01: refused: Permission denied"
@@ -98,7 +98,7 @@ fn many_direct_clients_are_counted_and_a_few_named() {
         ..connected()
     };
     assert_eq!(
-        text(&Waiting::Connections(many)),
+        text(&Waiting::Connections(Box::new(many))),
         "node-02 still has 12 connections of app: 30 that no load balancer explains (198.51.100.9:1, 198.51.100.9:2, \
          198.51.100.9:3, …); 42 s to the deadline"
     );
@@ -119,7 +119,7 @@ fn waits_at_the_end_say_what_they_wait_for() {
 
 #[test]
 fn programs_get_all_of_it() {
-    let json = serde_json::to_value(Waiting::Connections(connected())).expect("JSON");
+    let json = serde_json::to_value(Waiting::Connections(Box::new(connected()))).expect("JSON");
     assert_eq!(json["waiting"], "connections");
     assert_eq!(json["service"], "app");
     assert_eq!(json["verdict"]["ends"], "slow");

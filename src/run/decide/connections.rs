@@ -68,7 +68,7 @@ fn wait_one(s: &Situation<'_>, step: usize, wait: &ConnectionWait) -> Decision {
         };
         let connected = Connected::of(&s.look, s.streaks, wait, left, to_deadline);
         progress.records.extend(note(s, &connected, waited));
-        progress.waits.push(Waiting::Connections(connected));
+        progress.waits.push(Waiting::Connections(Box::new(connected)));
         return Decision::Go(progress);
     }
     if let Some((through, time)) = remembered {

@@ -52,7 +52,10 @@ struct Queue {
 }
 
 /// One queue for each NGINX, by its host and pid file, whichever routes lead through it.
-static QUEUES: LazyLock<Mutex<HashMap<(String, String), Arc<Queue>>>> = LazyLock::new(Mutex::default);
+/// By host and the master's file of its process id.
+type Queues = HashMap<(String, String), Arc<Queue>>;
+
+static QUEUES: LazyLock<Mutex<Queues>> = LazyLock::new(Mutex::default);
 
 /// Changes one line, together with whatever else changes on that NGINX now.
 pub(super) async fn apply(site: &Site, include: &str, server: &str, desired: &Desired) -> Result<()> {

@@ -67,10 +67,11 @@ impl Switches {
             return Err(ProviderError::Refused(format!("the receipt is of other protocols than {name}")));
         }
         let same = (self.enabled, &self.message) == (receipt.enabled, &receipt.message);
-        if !same && !(receipt.enabled && self.is_ours()) {
-            return Err(self.by_another_hand(Some(receipt)));
+        if same || (receipt.enabled && self.is_ours()) {
+            Ok(self.to(receipt.enabled, receipt.marking()))
+        } else {
+            Err(self.by_another_hand(Some(receipt)))
         }
-        Ok(self.to(receipt.enabled, receipt.marking()))
     }
 
     /// Disabled by Tidegate.

@@ -49,7 +49,11 @@ fn what_cannot_be_understood_is_refused() {
         ("", "no DiscoveryResponse"),
         ("resources: []", "no DiscoveryResponse"),
         (r#"{"resources": []}"#, "no endpoints of the cluster app"),
-        (&FILE.replace("\"other\"", "\"app\""), "cannot be understood"),
+        (&FILE.replace("\"other\"", "\"app\""), "the cluster app is there twice"),
+        (
+            &FILE.replace("\"other\"", "\"app\"").replace("\"app\",\n      \"policy", "\"x\",\n      \"policy"),
+            "cannot be understood",
+        ),
         (&FILE.replace("8080", "\"8080\""), "cannot be understood"),
         (&FILE.replace("100}", "-1}"), "cannot be understood"),
         (&FILE.replace("::1", "10.0.0.1").replace("80 } } }", "8080 } } }"), "there twice"),
