@@ -32,6 +32,7 @@ fn every_route_leads_to_the_nodes_and_is_as_before_after_a_reset() -> Result<()>
     let lab = Lab::up(Options { prefix: prefix(), routes: true, ..Options::default() })?;
     names(&lab)?;
     anycast(&lab)?;
+    without_memory(&lab)?;
     proxies(&lab)?;
     lasting_clients(&lab)?;
 
@@ -93,6 +94,20 @@ fn anycast(lab: &Lab) -> Result<()> {
         ensure!(last.is_some_and(|change| change.node == "node-1" && !change.there), "the router's log tells");
     }
     Ok(())
+}
+
+/// A router that deals out its hashes anew cuts what a drain would have to wait for.
+fn without_memory(lab: &Lab) -> Result<()> {
+    lab.announce_with(Announcer::Bird)?;
+    lab.forget_flows()?;
+    let sockets = WebSockets::open(lab, &[(ANYCAST_APP.parse::<std::net::Ipv4Addr>()?, 8080).into()], 30)?;
+    lab.bird_static("node-1", "anycast_app", false)?;
+    within(3, "connections to node-1 are cut", || Ok(sockets.open_now() < 30))?;
+    std::thread::sleep(Duration::from_secs(2));
+    let closed = sockets.finish()?;
+    ensure!(closed.iter().all(|one| one.node != "node-1" || one.how != Ending::Kept), "{closed:?}");
+    lab.bird_static("node-1", "anycast_app", true)?;
+    lab.keep_flows()
 }
 
 /// The servers of NGINX and Envoy are changed by hand.

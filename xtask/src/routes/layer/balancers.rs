@@ -48,6 +48,16 @@ impl Balancers {
     fn speaks(&self) -> bool {
         matches!(self.0, Proxy::Haproxy | Proxy::Edge | Proxy::Cloud)
     }
+
+    /// By which of its words it is known that it let a node go, and that it took it back.
+    fn words(&self) -> (&'static [&'static str], &'static [&'static str]) {
+        match self.0 {
+            Proxy::Cloud => (&[" draining ", " disabled "], &[" active "]),
+            _ => {
+                (&["enters drain state", "for maintenance"], &["is UP (leaving forced", "is UP/READY (leaving forced"])
+            }
+        }
+    }
 }
 
 impl Layer for Balancers {
@@ -89,7 +99,7 @@ impl Layer for Balancers {
 
     fn back(&self, lab: &Lab, node: &str, during: Window) -> Result<Moment> {
         if self.speaks() {
-            return self.said(lab, node, during, &["is UP (leaving", "is UP/READY (leaving", " active "]);
+            return self.said(lab, node, during, self.words().1);
         }
         let all = self.requests(lab, node, during)?;
         Moment::of(all.iter().filter_map(|one| one.iter().map(|(start, _)| *start).reduce(f64::min)))
