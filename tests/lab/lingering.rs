@@ -58,6 +58,8 @@ fn a_client_that_ignores_the_ttl_is_waited_for_named_and_then_the_policy_decides
 
     // With `close` it does not keep the node from going.
     let closing = tidegate(lab, "ttl-close.toml", &by_name("close"))?;
+    // Resolvers remember the answer without the node for as long as its TTL says.
+    sleep(Duration::from_secs(4));
     let stubborn = load(lab, "once", 6)?;
     sleep(Duration::from_secs(2));
     let drained = drain(&closing)?;
