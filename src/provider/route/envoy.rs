@@ -3,7 +3,7 @@
 //! The health status `DRAINING` on an endpoint is the drain: no new requests, and those under way go on. What matters:
 //! * Envoy notices that the file was replaced (moved over), not that it was written. It then takes the whole file or
 //!   none of it, and says which only in its statistics: a file that it refuses is put back.
-//! * Below its panic threshold Envoy sends clients to draining hosts too. So that is computed before ([`panic`]): such a
+//! * Below its panic threshold Envoy sends clients to draining hosts too. So that is computed before ([mod@panic]): such a
 //!   drain is refused, and while a cluster is in panic its draining hosts read as serving, which is what they do.
 //! * What counts is what Envoy runs. The file is what a receipt holds; equal are two states only where both are.
 //! * A draining host keeps its idle connections. A request, an upgraded connection and a TCP connection each count as one

@@ -13,7 +13,7 @@
 //! * Connections are cut by `ss -K` on NGINX's machine, which ends exactly those to the member. To end the old workers
 //!   instead would cut everybody else's as well.
 //!
-//! A file that another hand edited is not overwritten: see [`include`].
+//! A file that another hand edited is not overwritten: see [mod@include].
 
 use std::{
     collections::{BTreeMap, HashMap},
