@@ -56,6 +56,9 @@ pub enum Holder {
 pub struct NodeView {
     /// Established sockets, by the port on the node.
     pub sockets: BTreeMap<u16, Observed<SocketsView>>,
+    /// Sockets that ended lately, by the port on the node, where they were asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ended: BTreeMap<u16, Observed<SocketsView>>,
     /// Units, by name.
     pub units: BTreeMap<UnitName, Observed<UnitView>>,
     /// The last probe of each service.

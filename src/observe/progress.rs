@@ -195,6 +195,7 @@ fn essence(waits: &[Waiting]) -> String {
             connected.verdict = None;
         }
         if let Waiting::Settling { came, .. } = wait {
+            // That somebody came is news, and when it was is none.
             *came = came.map(|_| Duration::ZERO);
         }
         if let Waiting::Settling { left, .. }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::settings::{Connections, OnDeadline},
-    model::{Exact, NodeName, RouteTarget, RunId, ServiceName, UnitName, topology::Listener},
+    model::{Exact, Holder, NodeName, RouteTarget, RunId, ServiceName, UnitName, topology::Listener},
 };
 
 /// What a person asks for.
@@ -174,6 +174,25 @@ pub struct Through {
     /// How long clients may still come that remember the way: a record's TTL, as it was when the plan was made.
     #[serde(default, skip_serializing_if = "Duration::is_zero")]
     pub linger: Duration,
+}
+
+impl Through {
+    /// This way as the holder of connections.
+    pub fn holder(&self) -> Holder {
+        Holder::Instance {
+            route: self.target.route.clone(),
+            instance: self.target.instance.clone(),
+            server: self.target.server.clone(),
+        }
+    }
+}
+
+impl ConnectionWait {
+    /// Whether clients may come that nobody counts, by a name or a prefix; and those that ended can be told from load
+    /// balancers' connections (their health checks end as well).
+    pub fn needs_ended(&self) -> bool {
+        self.through.iter().any(|t| t.blind) && self.through.iter().all(|t| t.blind || !t.source.is_empty())
+    }
 }
 
 /// An instance that is never written: what it must show again.

@@ -123,6 +123,12 @@ pub trait NodeTraffic: Send + Sync {
     /// Established connections whose local port is `port`.
     async fn sockets(&self, node: &NodeName, port: u16) -> Result<SocketsView>;
 
+    /// Connections to `port` that ended within the last minute and that the node still remembers, by their far ends. Not
+    /// all are remembered: only those that the node closed first.
+    async fn ended(&self, _node: &NodeName, _port: u16) -> Result<SocketsView> {
+        Ok(SocketsView::default())
+    }
+
     /// More about the connections between `port` and these peers, as far as the node tells: those that are gone
     /// already are missing, and ages are not known there.
     async fn details(&self, _node: &NodeName, _port: u16, peers: &[SocketAddr]) -> Result<Vec<Straggler>> {

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     journal::MAX_NOTED,
     model::{Holder, InstanceName, NodeName, Straggler, observed::age, straggler::oldest_first, topology::Listener},
-    plan::steps::ConnectionWait,
+    plan::steps::{ConnectionWait, Through},
     traffic::{decay::Verdict, residual::Residual},
 };
 
@@ -88,41 +88,54 @@ pub fn oldest(
 ) -> (Vec<Straggler>, Vec<String>) {
     let (mut all, mut unlisted) = (Vec::new(), Vec::new());
     for through in wait.through.iter().filter(|t| !t.blind) {
-        let target = &through.target;
-        let sessions = look.member(target).map_or(0, |m| m.sessions);
-        let held = Holder::Instance {
-            route: target.route.clone(),
-            instance: target.instance.clone(),
-            server: target.server.clone(),
-        };
-        match look.stragglers(&held) {
+        let sessions = look.member(&through.target).map_or(0, |m| m.sessions);
+        match look.stragglers(&through.holder()) {
             Some(Ok((list, at))) => {
                 let since = age(look.now, at);
                 // Some of the list have left since; there are never more of them than there are now.
                 let some = list.oldest.iter().take(usize::try_from(sessions).unwrap_or(usize::MAX));
                 all.extend(some.cloned().map(|s| Straggler { age: s.age.map(|age| age + since), ..s }));
             }
-            Some(Err(why)) if sessions > 0 => unlisted.push(format!("{}: {why}", target.instance)),
+            Some(Err(why)) if sessions > 0 => unlisted.push(format!("{}: {why}", through.target.instance)),
             _ => {}
         }
     }
-    all.extend(direct(look, streaks, wait, left));
+    all.extend(on_the_node(look, streaks, wait, left));
+    if left.total == 0 {
+        let passers = streaks.lasting(&wait.listener).into_iter().flat_map(|lasting| lasting.passers(look.now));
+        all.extend(passers.map(|(peer, ago)| Straggler { idle: Some(ago), ..Straggler::direct(&peer) }));
+    }
     oldest_first(&mut all);
     all.truncate(MAX_NOTED);
     (all, unlisted)
 }
 
-/// The sockets that nothing explains, with what the node tells of them and since when they are seen.
-fn direct(look: &Look<'_>, streaks: &Streaks, wait: &ConnectionWait, left: &Residual) -> Vec<Straggler> {
+/// The sockets that nothing explains, and those of load balancers that cannot list them: with what the node tells of
+/// them, and since when they are seen.
+fn on_the_node(look: &Look<'_>, streaks: &Streaks, wait: &ConnectionWait, left: &Residual) -> Vec<Straggler> {
     let held = Holder::Node { node: wait.node.clone(), port: wait.port };
     let list = look.stragglers(&held).and_then(Result::ok).map(|(list, _)| list.oldest.as_slice()).unwrap_or_default();
     let lasting = streaks.lasting(&wait.listener);
-    let one = |peer: &SocketAddr| {
+    let one = |peer: &SocketAddr, through: Option<InstanceName>| {
         let bare = Straggler::direct(peer);
         let told = list.iter().find(|s| s.id == bare.id).cloned().unwrap_or(bare);
-        Straggler { age: lasting.and_then(|lasting| lasting.seen_for(peer, look.now)), ..told }
+        Straggler { age: lasting.and_then(|lasting| lasting.seen_for(peer, look.now)), through, ..told }
     };
-    left.unexplained.iter().map(one).collect()
+    let direct = left.unexplained.iter().map(|peer| one(peer, None));
+    direct
+        .chain(unlisted(look, wait).map(|(through, peer)| one(&peer, Some(through.target.instance.clone()))))
+        .collect()
+}
+
+/// The sockets that are surely a load balancer's that cannot list its connections, and of which none is idle: each has
+/// a client behind it.
+pub fn unlisted<'a>(look: &Look<'_>, wait: &'a ConnectionWait) -> impl Iterator<Item = (&'a Through, SocketAddr)> {
+    let busy = |through: &Through| {
+        let all_busy = look.member(&through.target).is_ok_and(|m| m.sessions > 0 && m.idle == 0);
+        all_busy && look.lists_nothing(&through.holder())
+    };
+    let owned = look.owned(wait).into_iter();
+    owned.filter_map(|(number, peer)| Some((wait.through.get(number)?, peer))).filter(move |(t, _)| busy(t))
 }
 
 impl fmt::Display for Connected {

@@ -14,7 +14,7 @@ use super::{
     state::{Misfit, RunState, Status},
     streaks::Streaks,
     waiting::Waiting,
-    wants::{Wants, listings, pause, wants},
+    wants::{Wants, ended, listings, pause, wants},
 };
 use crate::{
     config::Settings,
@@ -219,7 +219,9 @@ impl Execution<'_> {
             self.renew().await?;
             self.notice_abort().await?;
             let mut wants = wants(&self.plan, &self.state, &self.engine.topology);
-            wants.listings = listings(&self.plan, &self.state, &self.streaks, self.engine.world.clock.now());
+            let now = self.engine.world.clock.now();
+            wants.listings = listings(&self.plan, &self.state, &self.streaks, now);
+            wants.ended = ended(&self.plan, &self.state, &self.streaks, now);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(Finish::Paused),

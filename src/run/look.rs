@@ -1,6 +1,6 @@
 //! Reading an observation the way a run must: only what is fresh, with a `Waiting` for everything that is not.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use jiff::Timestamp;
 
@@ -11,8 +11,8 @@ use crate::{
         Observation, Observed, Readiness, RouteId, RouteTarget, ServiceName, SocketsView, Stragglers, UnitName,
         UnitView, observed::age, topology::Role,
     },
-    plan::steps::ConnectionWait,
-    traffic::residual::{LbShare, Residual, residual},
+    plan::steps::{ConnectionWait, Through},
+    traffic::residual::{LbShare, Residual, owned, residual},
 };
 
 /// An observation with the time at which it is read and the age from which it no longer counts.
@@ -94,19 +94,37 @@ impl<'a> Look<'a> {
         Ok((value, seen.at().unwrap_or(self.now)))
     }
 
+    /// Connections to a port of a node that ended lately, with the time of that look.
+    pub fn ended(&self, node: &NodeName, port: u16) -> Option<(&'a SocketsView, Timestamp)> {
+        let seen = self.seen.nodes.get(node)?.ended.get(&port)?;
+        Some((seen.fresh(self.now, self.max_age).ok()?, seen.at()?))
+    }
+
     /// The residual traffic of a service on the node, from both sides.
     pub fn residual(&self, wait: &ConnectionWait) -> Seen<Residual> {
-        let mut shares = Vec::with_capacity(wait.through.len());
-        for through in &wait.through {
+        let shares = self.shares(wait)?;
+        Ok(residual(self.sockets(&wait.node, wait.port)?, &shares))
+    }
+
+    /// The sockets that only one way of the wait can hold, by its number.
+    pub fn owned(&self, wait: &ConnectionWait) -> Vec<(usize, SocketAddr)> {
+        match (self.shares(wait), self.sockets(&wait.node, wait.port)) {
+            (Ok(shares), Ok(sockets)) => owned(sockets, &shares),
+            _ => Vec::new(),
+        }
+    }
+
+    fn shares(&self, wait: &ConnectionWait) -> Seen<Vec<LbShare>> {
+        let share = |through: &Through| {
             let member = self.member(&through.target)?;
-            shares.push(LbShare {
+            Ok(LbShare {
                 instance: through.target.instance.clone(),
                 source: through.source.clone(),
                 sessions: member.sessions,
                 idle: member.idle,
-            });
-        }
-        Ok(residual(self.sockets(&wait.node, wait.port)?, &shares))
+            })
+        };
+        wait.through.iter().map(share).collect()
     }
 
     /// The connections at one place, one by one, with the time of the list. Nothing where nobody listed them, or could:
@@ -118,6 +136,12 @@ impl<'a> Look<'a> {
             Observed::Known { .. } => None,
             Observed::Unknown { reason } => Some(Err(reason)),
         }
+    }
+
+    /// Whether that place was asked for a list and has none to give.
+    pub fn lists_nothing(&self, held: &Holder) -> bool {
+        let listing = self.seen.stragglers.iter().find(|listing| listing.held == *held);
+        listing.is_some_and(|listing| matches!(listing.seen, Observed::Known { value: None, .. }))
     }
 
     /// Whether nothing sends new clients of this service to the node.

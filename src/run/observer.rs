@@ -21,6 +21,7 @@ enum Answer {
     Cluster(Result<ClusterView>),
     Route(RouteId, InstanceName, Result<InstanceView>),
     Sockets(NodeName, u16, Result<SocketsView>),
+    Ended(NodeName, u16, Result<SocketsView>),
     Unit(NodeName, UnitName, Result<UnitView>),
     Ready(NodeName, ServiceName, Result<Readiness>),
 }
@@ -90,6 +91,11 @@ impl Observer {
             let look = async move { traffic.sockets(&node, port).await };
             questions.push(ask(clock, limit, look, move |r| Answer::Sockets(name, port, r)));
         }
+        for (node, port, _) in wants.ended.iter().filter(|(n, port, old)| self.older(self.ended_at(n, *port), *old)) {
+            let (traffic, node, name, port) = (world.traffic.clone(), node.clone(), node.clone(), *port);
+            let look = async move { traffic.ended(&node, port).await };
+            questions.push(ask(clock, limit, look, move |r| Answer::Ended(name, port, r)));
+        }
         for service in &self.settings.services {
             for node in &wants.units {
                 for unit in std::iter::once(&service.unit).chain(&service.extra_units) {
@@ -109,6 +115,10 @@ impl Observer {
         questions
     }
 
+    fn ended_at(&self, node: &NodeName, port: u16) -> Option<Timestamp> {
+        self.seen.nodes.get(node)?.ended.get(&port)?.at()
+    }
+
     fn older(&self, at: Option<Timestamp>, staleness: Duration) -> bool {
         at.is_none_or(|at| age(self.world.clock.now(), at) >= staleness)
     }
@@ -126,6 +136,9 @@ impl Observer {
             }
             Answer::Sockets(node, port, r) => {
                 self.seen.nodes.entry(node).or_default().sockets.insert(port, observed(r, at));
+            }
+            Answer::Ended(node, port, r) => {
+                self.seen.nodes.entry(node).or_default().ended.insert(port, observed(r, at));
             }
             Answer::Unit(node, unit, r) => {
                 self.seen.nodes.entry(node).or_default().units.insert(unit, observed(r, at));

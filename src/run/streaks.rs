@@ -14,10 +14,18 @@ use crate::{
 /// How long, and how often in a row, things have been so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Streaks {
-    quiet: BTreeMap<Listener, Timestamp>,
+    quiet: BTreeMap<Listener, Quiet>,
     counted: BTreeMap<(Listener, RouteTarget), u64>,
     lasting: BTreeMap<Listener, Lasting>,
     ready: BTreeMap<ServiceName, Ready>,
+}
+
+/// A time without traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Quiet {
+    since: Timestamp,
+    /// Up to when that is known; `None` where every look tells.
+    until: Option<Timestamp>,
 }
 
 /// Successive probes of one service.
@@ -38,14 +46,7 @@ impl Streaks {
             match &step.action {
                 Action::AwaitConnections { services } => {
                     for wait in services {
-                        let came = self.came(look, wait);
-                        self.lasting.entry(wait.listener.clone()).or_default().absorb(look, wait, came);
-                        let quiet = !came && look.residual(wait).is_ok_and(|r| r.total == 0) && look.all_drained(wait);
-                        if quiet {
-                            self.quiet.entry(wait.listener.clone()).or_insert(look.now);
-                        } else {
-                            self.quiet.remove(&wait.listener);
-                        }
+                        self.listen(look, wait);
                     }
                 }
                 Action::AwaitReady { services } => {
@@ -55,6 +56,25 @@ impl Streaks {
                 }
                 _ => {}
             }
+        }
+    }
+
+    fn listen(&mut self, look: &Look<'_>, wait: &ConnectionWait) {
+        let counted = self.came(look, wait);
+        let lasting = self.lasting.entry(wait.listener.clone()).or_default();
+        let came = lasting.absorb(look, wait, counted);
+        let until = match wait.needs_ended() {
+            false => Some(None),
+            // Who comes and goes between two looks is told by what is left of it: so long as that is not known, nothing is.
+            true => lasting.ended_at().map(Some),
+        };
+        let silent = !came && look.residual(wait).is_ok_and(|r| r.total == 0) && look.all_drained(wait);
+        match until.filter(|_| silent) {
+            Some(until) => {
+                let since = until.unwrap_or(look.now);
+                self.quiet.entry(wait.listener.clone()).or_insert(Quiet { since, until }).until = until;
+            }
+            None => drop(self.quiet.remove(&wait.listener)),
         }
     }
 
@@ -100,7 +120,7 @@ impl Streaks {
 
     /// How long a service has had no residual traffic.
     pub fn quiet_for(&self, listener: &Listener, now: Timestamp) -> Option<Duration> {
-        self.quiet.get(listener).map(|since| crate::model::observed::age(now, *since))
+        self.quiet.get(listener).map(|quiet| crate::model::observed::age(quiet.until.unwrap_or(now), quiet.since))
     }
 
     /// The probes of a service in a row.

@@ -1,6 +1,6 @@
 //! What a run waits for: one variant a missing fact, each with what it takes to be over.
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use serde::Serialize;
 
@@ -72,6 +72,8 @@ pub enum Waiting {
         left: Duration,
         /// How long ago the last client came, where one did.
         came: Option<Duration>,
+        /// Who came and was gone before it was seen, where the node remembers it.
+        passers: Vec<SocketAddr>,
     },
     /// An instance that is never written does not show the change yet.
     Follower {
@@ -181,10 +183,10 @@ impl fmt::Display for Waiting {
             Self::Cutting { node, listener, total, left } => {
                 write!(f, "{total} connections of {listener} on {node} are cut and not gone; {} more", Short(*left))
             }
-            Self::Settling { listener, left, came: None } => {
+            Self::Settling { listener, left, came: None, .. } => {
                 write!(f, "{listener} has no connections left; {} more to be sure", Short(*left))
             }
-            Self::Settling { listener, left, came: Some(ago) } => write!(
+            Self::Settling { listener, left, came: Some(ago), .. } => write!(
                 f,
                 "{listener} has no connections left, and a client came {} ago; {} more to be sure",
                 Short(*ago),
@@ -231,6 +233,10 @@ impl Waiting {
     pub fn details(&self) -> Vec<String> {
         match self {
             Self::Connections(connected) => connected.details(),
+            Self::Settling { passers, .. } if !passers.is_empty() => {
+                let few: Vec<String> = passers.iter().take(MAX_LISTED).map(ToString::to_string).collect();
+                vec![format!("directly, and gone again: {}", few.join(", "))]
+            }
             _ => Vec::new(),
         }
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{state::RunState, streaks::Streaks};
 use crate::{
     model::{Holder, NodeName, Topology, observed::age},
-    plan::{Action, Plan, Purpose},
+    plan::{Action, Plan, Purpose, steps::ConnectionWait},
 };
 
 /// What is to be looked at; everything else keeps the age that it has.
@@ -23,6 +23,8 @@ pub struct Wants {
     pub units: BTreeSet<NodeName>,
     /// Readiness of these nodes, as often as each service's interval says.
     pub ready: BTreeSet<NodeName>,
+    /// Connections that ended lately, on a node at a port, where they were looked at longer ago than this.
+    pub ended: Vec<(NodeName, u16, Duration)>,
     /// Connections one by one. Nothing waits for these answers: they are there when they are there.
     pub listings: Vec<Wanted>,
 }
@@ -48,6 +50,7 @@ impl Wants {
             sockets: nodes.iter().chain(&topology.outside).cloned().collect(),
             units: nodes.clone(),
             ready: nodes,
+            ended: Vec::new(),
             listings: Vec::new(),
         }
     }
@@ -116,6 +119,22 @@ pub fn listings(plan: &Plan, state: &RunState, streaks: &Streaks, now: Timestamp
         }));
     }
     wanted
+}
+
+/// Where it is to be looked at who ended lately: while nothing is seen any more, and clients may come that nobody counts.
+/// Four times while it settles, and at its end.
+pub fn ended(plan: &Plan, state: &RunState, streaks: &Streaks, now: Timestamp) -> Vec<(NodeName, u16, Duration)> {
+    let Some(Action::AwaitConnections { services }) = state.current().and_then(|step| plan.action(step)) else {
+        return Vec::new();
+    };
+    let open = services.iter().filter(|w| w.needs_ended() && !state.releases.contains_key(&w.listener));
+    let empty = open.filter(|w| streaks.lasting(&w.listener).is_some_and(|lasting| lasting.is_empty()));
+    let due = |wait: &ConnectionWait| {
+        let settle = wait.policy.settle;
+        let left = settle.saturating_sub(streaks.quiet_for(&wait.listener, now).unwrap_or_default());
+        (settle / 4).min(left).clamp(Duration::from_millis(50), Duration::from_secs(1))
+    };
+    empty.map(|wait| (wait.node.clone(), wait.port, due(wait))).collect()
 }
 
 /// Time that connections get before anybody asks who they are.

@@ -69,6 +69,20 @@ pub fn residual(sockets: &SocketsView, lbs: &[LbShare]) -> Residual {
     }
 }
 
+/// The sockets that can be of one load balancer only, by its number in `lbs`: no other one that holds anything connects
+/// from there.
+pub fn owned(sockets: &SocketsView, lbs: &[LbShare]) -> Vec<(usize, SocketAddr)> {
+    let owner = |peer: SocketAddr| {
+        let mut could =
+            lbs.iter().enumerate().filter(|(_, lb)| (lb.idle, lb.sessions) != (0, 0) && could_be_from(lb, peer.ip()));
+        match (could.next(), could.next()) {
+            (Some((number, lb)), None) if !lb.source.is_empty() => Some((number, peer)),
+            _ => None,
+        }
+    };
+    sockets.peers.iter().map(canonical).filter_map(owner).collect()
+}
+
 fn could_be_from(lb: &LbShare, peer: IpAddr) -> bool {
     lb.source.is_empty() || lb.source.iter().any(|source| source.to_canonical() == peer)
 }
@@ -119,6 +133,16 @@ mod tests {
         // One that holds nothing has nothing that could be meant; one that connects from anywhere may have all.
         assert_eq!(residual(&seen, &[lb("lb-01", &["10.0.0.1"], 0, 0)]).certain.len(), 3);
         assert!(residual(&seen, &[lb("lb-01", &[], 1, 0)]).certain.is_empty());
+    }
+
+    #[test]
+    fn a_socket_is_owned_where_only_one_can_be_meant() {
+        let seen = peers(&["10.0.0.1:1", "10.0.0.2:2", "10.0.0.9:3"]);
+        let (one, two) = (lb("lb-01", &["10.0.0.1"], 1, 0), lb("lb-02", &["10.0.0.1", "10.0.0.2"], 0, 0));
+        assert_eq!(owned(&seen, &[one.clone(), two.clone()]), [(0, "10.0.0.1:1".parse().expect("an address"))]);
+        let busy = LbShare { sessions: 1, ..two };
+        assert_eq!(owned(&seen, &[one.clone(), busy]), [(1, "10.0.0.2:2".parse().expect("an address"))]);
+        assert!(owned(&seen, &[one, lb("lb-03", &[], 1, 0)]).is_empty(), "it may connect from anywhere");
     }
 
     #[test]

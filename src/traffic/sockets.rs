@@ -29,20 +29,29 @@ impl Sockets {
     pub fn new(access: Arc<dyn Access>, hosts: BTreeMap<NodeName, String>, limit: Duration) -> Self {
         Self { access, hosts, limit }
     }
-}
 
-#[async_trait]
-impl NodeTraffic for Sockets {
-    async fn sockets(&self, node: &NodeName, port: u16) -> Result<SocketsView> {
+    async fn list(&self, node: &NodeName, port: u16, state: &str) -> Result<SocketsView> {
         let host = self.hosts.get(node).map_or(node.as_str(), String::as_str);
         let filter = format!("( sport = :{port} )");
-        let said = self.access.run(host, &["ss", "-Htn", "state", "established", &filter], self.limit).await?;
+        let said = self.access.run(host, &["ss", "-Htn", "state", state, &filter], self.limit).await?;
         if said.code != Some(0) {
             let why = said.stderr.lines().next().unwrap_or("no reason given");
             return Err(ProviderError::Unexpected(format!("ss on {node} failed: {why}")));
         }
         let peers: Result<Vec<_>> = said.stdout.lines().map(|line| peer(line, port)).collect();
         Ok(SocketsView { peers: peers? })
+    }
+}
+
+#[async_trait]
+impl NodeTraffic for Sockets {
+    async fn sockets(&self, node: &NodeName, port: u16) -> Result<SocketsView> {
+        self.list(node, port, "established").await
+    }
+
+    /// Whoever closes first remembers the connection for a minute.
+    async fn ended(&self, node: &NodeName, port: u16) -> Result<SocketsView> {
+        self.list(node, port, "time-wait").await
     }
 
     async fn details(&self, node: &NodeName, port: u16, peers: &[SocketAddr]) -> Result<Vec<Straggler>> {
@@ -171,8 +180,20 @@ mod tests {
         let seen: Vec<_> = details.iter().map(|s| (s.peer.clone(), s.received, s.sent)).collect();
         assert_eq!(seen, [(peer.to_string(), Some(5), Some(0))]);
         assert!(details[0].idle.is_some_and(|idle| (20..5000).contains(&idle.as_millis())), "{details:?}");
-        drop((client, server));
+        assert_eq!(sockets.ended(&node, port).await, Ok(SocketsView::default()), "it has not ended");
+        drop(server);
+        let mut rest = Vec::new();
+        let _ = tokio::io::AsyncReadExt::read_to_end(&mut client, &mut rest).await;
+        drop(client);
         assert_eq!(sockets.sockets(&node, port).await, Ok(SocketsView::default()));
+        // Closed with something unread, it is reset, and nobody remembers it; closed in order, the first to close does.
+        let mut second = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
+        let peer = second.local_addr().expect("an address");
+        drop(listener.accept().await.expect("a connection"));
+        let _ = tokio::io::AsyncReadExt::read_to_end(&mut second, &mut rest).await;
+        drop(second);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(sockets.ended(&node, port).await.map(|seen| seen.peers), Ok(vec![peer]));
     }
 
     #[tokio::test]

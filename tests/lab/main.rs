@@ -7,4 +7,7 @@
 mod deadline;
 mod drain;
 mod faults;
+mod lingering;
+mod longlived;
 mod stage;
+mod sticky;

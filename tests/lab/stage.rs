@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use xtask::{
     harness::{self, Load, LoadSpec, Tidegate},
-    lab::{Lab, TidegateConfig},
+    lab::{Lab, Options, Proxy, TidegateConfig},
 };
 
 pub const NODE: &str = "node-2";
@@ -27,6 +27,40 @@ pub fn clean() -> Result<Lab> {
     let _ = std::fs::remove_file(lab.dir().join("journal.db-shm"));
     uneven(&lab)?;
     Ok(lab)
+}
+
+/// A lab with every route, clean: this run's own where it has them, else one that is booted for the test.
+pub struct Routes {
+    pub lab: Lab,
+    own: bool,
+}
+
+impl Routes {
+    pub fn clean(proxies: &[Proxy]) -> Result<Self> {
+        harness::use_program(env!("CARGO_BIN_EXE_tidegate"));
+        let lab = Lab::attach(&std::env::var("TIDEGATE_LAB").unwrap_or_else(|_| "tg".into()))?;
+        let routes = match lab.options().routes {
+            true => Self { lab, own: false },
+            false => {
+                let prefix = format!("r{}", std::process::id());
+                Self { lab: Lab::up(Options { prefix, routes: true, ..Options::default() })?, own: true }
+            }
+        };
+        routes.lab.reset()?;
+        routes.lab.run_proxies(proxies)?;
+        Ok(routes)
+    }
+}
+
+impl Drop for Routes {
+    fn drop(&mut self) {
+        let prefix = self.lab.options().prefix.clone();
+        if self.own
+            && let Err(error) = Lab::down(&prefix)
+        {
+            eprintln!("the lab {prefix} could not be removed: {error:#}");
+        }
+    }
 }
 
 /// Gives the node its uneven weights; HAProxy forgets them with each reload.
@@ -194,6 +228,21 @@ pub fn events(tidegate: &Tidegate<'_>, run_id: &str) -> Result<Vec<Value>> {
     let shown = run(tidegate, 0, &["show", run_id, "--json"])?;
     let records = shown.get("records").and_then(Value::as_array).context("show has no records")?;
     Ok(records.iter().filter_map(|r| r.get("event").cloned()).collect())
+}
+
+/// The first event of that name.
+pub fn event<'e>(events: &'e [Value], name: &str) -> Result<&'e Value> {
+    events.iter().find(|e| text(e, "event") == name).with_context(|| format!("no {name} in {events:?}"))
+}
+
+/// When an event of that name was recorded, in seconds since 1970.
+pub fn recorded(tidegate: &Tidegate<'_>, run_id: &str, name: &str) -> Result<f64> {
+    let shown = run(tidegate, 0, &["show", run_id, "--json"])?;
+    let records = shown.get("records").and_then(Value::as_array).context("show has no records")?;
+    let record = records.iter().find(|r| r.pointer("/event/event").and_then(Value::as_str) == Some(name));
+    let at = record.and_then(|r| r.get("at")?.as_str()).with_context(|| format!("no record of {name}"))?;
+    let at: jiff::Timestamp = at.parse()?;
+    Ok(at.as_millisecond() as f64 / 1000.0)
 }
 
 pub fn has(events: &[Value], name: &str) -> bool {

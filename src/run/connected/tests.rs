@@ -107,11 +107,19 @@ fn many_direct_clients_are_counted_and_a_few_named() {
 #[test]
 fn waits_at_the_end_say_what_they_wait_for() {
     let listener = Listener::of(&"app".into());
-    let settling = |came| Waiting::Settling { listener: listener.clone(), left: seconds(28), came };
+    let settling =
+        |came| Waiting::Settling { listener: listener.clone(), left: seconds(28), came, passers: Vec::new() };
     assert_eq!(text(&settling(None)), "app has no connections left; 28 s more to be sure");
     assert_eq!(
         text(&settling(Some(Duration::from_millis(2_400)))),
         "app has no connections left, and a client came 2.4 s ago; 28 s more to be sure"
+    );
+    let passers = vec!["10.0.9.7:51514".parse().expect("an address"), "10.0.9.7:51516".parse().expect("an address")];
+    let Waiting::Settling { listener: app, left, came, .. } = settling(Some(seconds(1))) else { panic!("it is") };
+    assert_eq!(
+        text(&Waiting::Settling { listener: app, left, came, passers }),
+        "app has no connections left, and a client came 1.0 s ago; 28 s more to be sure
+    directly, and gone again: 10.0.9.7:51514, 10.0.9.7:51516"
     );
     let cutting = Waiting::Cutting { node: "node-02".into(), listener, total: 3, left: Duration::from_millis(4_200) };
     assert_eq!(text(&cutting), "3 connections of app on node-02 are cut and not gone; 4.2 s more");

@@ -17,7 +17,7 @@ use crate::{
         connected::{self, Connected},
         proof::Release,
         state::StepState,
-        waiting::{Short, Waiting},
+        waiting::{MAX_LISTED, Short, Waiting},
     },
     traffic::residual::Residual,
 };
@@ -80,7 +80,10 @@ fn wait_one(s: &Situation<'_>, step: usize, wait: &ConnectionWait) -> Decision {
         Progress::record(Event::Drained { listener })
     } else {
         let came = came(s, wait, waited);
-        Progress::wait(Waiting::Settling { listener, left: policy.settle.saturating_sub(quiet), came })
+        let lasting = s.streaks.lasting(&wait.listener);
+        let passers = lasting.into_iter().flat_map(|l| l.passers(s.look.now)).map(|(peer, _)| peer);
+        let passers = passers.take(MAX_LISTED).collect();
+        Progress::wait(Waiting::Settling { listener, left: policy.settle.saturating_sub(quiet), came, passers })
     })
 }
 

@@ -2,15 +2,17 @@
 //!
 //! Only where its client cannot come back here: the routes are out, nobody remembers the way (the caller sees to that),
 //! and the load balancer does not let in clients that are bound to the node. Ages are lower bounds, so nothing is cut too
-//! early. On the node, only sockets that are surely no load balancer's: what is in doubt has the load balancer's own list.
+//! early. On the node, sockets that are surely no load balancer's, and those of one that cannot list them where each has a
+//! client behind it.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use super::{Progress, Situation, connections};
 use crate::{
-    model::{Effect, Holder, Straggler, observed::age},
+    model::{Effect, Straggler, observed::age},
     plan::steps::{ConnectionWait, Through},
     run::{
+        connected,
         state::{Attempt, Outcome},
         waiting::Waiting,
     },
@@ -44,9 +46,10 @@ pub(super) fn cut(s: &Situation<'_>, step: usize, wait: &ConnectionWait, left: &
         }
     }
     let lasting = s.streaks.lasting(&wait.listener);
-    let seen_for = |peer| lasting.and_then(|lasting| lasting.seen_for(peer, s.look.now));
-    let peers: Vec<_> =
-        left.certain.iter().filter(|peer| seen_for(peer) >= Some(limit)).take(MAX_AT_ONCE).copied().collect();
+    let is_old = |peer: &SocketAddr| lasting.and_then(|l| l.seen_for(peer, s.look.now)) >= Some(limit);
+    let unlisted = connected::unlisted(&s.look, wait).filter(|(t, _)| !connections::lets_bound_in(s, wait, t));
+    let all = left.certain.iter().copied().chain(unlisted.map(|(_, peer)| peer));
+    let peers: Vec<SocketAddr> = all.filter(is_old).take(MAX_AT_ONCE).collect();
     if !peers.is_empty() {
         progress.merge(order(s, step, Effect::CloseSockets { node: wait.node.clone(), port: wait.port, peers }));
     }
@@ -54,12 +57,7 @@ pub(super) fn cut(s: &Situation<'_>, step: usize, wait: &ConnectionWait, left: &
 }
 
 fn too_old(s: &Situation<'_>, through: &Through, limit: Duration) -> Vec<Straggler> {
-    let held = Holder::Instance {
-        route: through.target.route.clone(),
-        instance: through.target.instance.clone(),
-        server: through.target.server.clone(),
-    };
-    let Some(Ok((list, _))) = s.look.stragglers(&held) else { return Vec::new() };
+    let Some(Ok((list, _))) = s.look.stragglers(&through.holder()) else { return Vec::new() };
     list.oldest.iter().filter(|s| s.age >= Some(limit)).take(MAX_AT_ONCE).cloned().collect()
 }
 

@@ -155,3 +155,53 @@ fn only_who_holds_something_is_asked_for_a_list() {
     assert_eq!(held.len(), 2, "{held:?}");
     assert!(matches!(&held[1], (Holder::Node { port: 8080, .. }, peers) if peers.len() == 1), "{held:?}");
 }
+
+/// A name in front (which counts nobody) and a load balancer whose addresses are known.
+fn named_wait() -> ConnectionWait {
+    let mut wait = wait(None);
+    let mut name = wait.through[0].clone();
+    (name.target.route, name.target.instance, name.blind) = ("web/dns:app".into(), "ns1".into(), true);
+    wait.through[0].source = vec!["10.0.0.21".parse().expect("an address")];
+    wait.through.push(name);
+    wait
+}
+
+fn with_ended(mut seen: Observation, now: i64, peers_: &[&str]) -> Observation {
+    let view = seen.routes["web/haproxy:app"]["lb-01"].clone();
+    seen.routes.insert("web/dns:app".into(), BTreeMap::from([("ns1".into(), view)]));
+    let node = seen.nodes.get_mut("node-02").expect("the node");
+    node.ended.insert(8080, Observed::known(SocketsView { peers: peers(peers_) }, at(now)));
+    seen
+}
+
+#[test]
+fn who_comes_and_goes_between_two_looks_is_told_by_what_is_left_of_it() {
+    let (plan, mut streaks) = (plan(vec![named_wait()]), Streaks::default());
+    let listener = named_wait().listener;
+    let mut look = |now: i64, old: i64, ended: &[&str]| {
+        let seen = with_ended(seen(now, Admission::Draining, 0, 0, &[]), old, ended);
+        absorb(&mut streaks, &plan, now, &seen);
+        (streaks.quiet_for(&listener, at(now)), lasting(&streaks, &named_wait()).passers(at(now)).count())
+    };
+    let (old, check, client) = ("198.51.100.9:1", "10.0.0.21:5", "198.51.100.9:7");
+    assert_eq!(look(0, 0, &[old]), (Some(Duration::ZERO), 0), "who left before it began is no news");
+    assert_eq!(look(900, 0, &[old]), (Some(Duration::ZERO), 0), "quiet up to the last look at it, and no longer");
+    assert_eq!(look(1_000, 1_000, &[old, check]), (Some(Duration::from_secs(1)), 0), "a load balancer's check");
+    assert_eq!(look(1_500, 1_500, &[old, check, client]), (None, 1), "a client");
+    assert_eq!(look(2_000, 2_000, &[client]), (Some(Duration::ZERO), 1), "the same one");
+    assert_eq!(look(3_000, 3_000, &[client]), (Some(Duration::from_secs(1)), 1));
+    assert_eq!(look(70_000, 70_000, &[]).1, 0, "forgotten after a minute");
+}
+
+#[test]
+fn where_that_is_not_known_nothing_is_quiet() {
+    let (plan, mut streaks) = (plan(vec![named_wait()]), Streaks::default());
+    let mut seen = with_ended(seen(0, Admission::Draining, 0, 0, &[]), 0, &[]);
+    seen.nodes.get_mut("node-02").expect("the node").ended.insert(8080, Observed::unknown("no answer"));
+    absorb(&mut streaks, &plan, 0, &seen);
+    assert_eq!(streaks.quiet_for(&named_wait().listener, at(0)), None);
+    // A load balancer of which nobody knows from where its checks come makes it useless, and so not needed.
+    let mut anywhere = named_wait();
+    anywhere.through[0].source.clear();
+    assert!(named_wait().needs_ended() && !anywhere.needs_ended() && !wait(None).needs_ended());
+}

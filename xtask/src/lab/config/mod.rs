@@ -22,6 +22,8 @@ pub struct TidegateConfig {
     pub deadline: String,
     /// What then: `hold`, `close` or `abort`.
     pub on_deadline: String,
+    /// The age from which a connection is cut before that; none where empty.
+    pub max_age: String,
     /// Between two probes of `/ready`.
     pub probe_interval: String,
     /// Steps of a node's way back into routing.
@@ -47,6 +49,7 @@ impl Default for TidegateConfig {
             settle: "200ms".to_owned(),
             deadline: "10m".to_owned(),
             on_deadline: "hold".to_owned(),
+            max_age: String::new(),
             probe_interval: "200ms".to_owned(),
             ramp: vec!["50%".to_owned(), "100%".to_owned()],
             dwell: "200ms".to_owned(),
@@ -71,6 +74,10 @@ impl Lab {
         let default_journal = self.layout.file("journal.db");
         let journal = config.journal.as_ref().unwrap_or(&default_journal).display();
         let ssh = self.ssh_config();
+        let max_age = match config.max_age.as_str() {
+            "" => String::new(),
+            age => format!(", max-age = \"{age}\""),
+        };
         let mut text = format!(
             "# Made by `cargo xtask lab`; see xtask/src/lab/config.\n[cluster]\nname = \"lab\"\n\
              access = {{ via = \"ssh\", user = \"root\", config = \"{}\" }}\n\n[journal]\npath = \"{journal}\"\n\n",
@@ -86,7 +93,7 @@ unit = "app.service"
 clone = {{ resource = "app_service", monitor-interval = "30s", clone-max = 3, clone-node-max = 1 }}
 min-ready = {min_ready}
 ready = {{ protocol = "http", port = {APP_PORT}, path = "/ready", status = 200, timeout = "2s", interval = "{probe}", unhealthy = 2, healthy = 3 }}
-connections = {{ settle = "{settle}", deadline = "{deadline}", on-deadline = "{on_deadline}" }}
+connections = {{ settle = "{settle}", deadline = "{deadline}", on-deadline = "{on_deadline}"{max_age} }}
 {service_extra}
 {entrypoint}{route_extra}
 {extra}"#,

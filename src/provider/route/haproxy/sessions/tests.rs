@@ -33,7 +33,9 @@ fn name() -> Name {
 fn only_the_sessions_of_the_server_are_listed() {
     let found = sessions(LIST, "app", "node-01").expect("a list");
     let seen: Vec<(&str, u64)> = found.iter().map(|s| (s.source.as_str(), s.age.as_secs())).collect();
-    assert_eq!(seen, [("127.0.0.1:39008", 65), ("::1:39024", 10_920)]);
+    assert_eq!(seen, [("127.0.0.1:39008", 64), ("::1:39024", 10_919)]);
+    let young = sessions(&LIST.replace("age=1m5s", "age=0s"), "app", "node-01").expect("a list");
+    assert_eq!(young[0].age, Duration::ZERO);
     assert_eq!(sessions("\n", "app", "node-01"), Ok(Vec::new()));
     assert_eq!(sessions(LIST, "app", "node-02"), Ok(Vec::new()));
 }
