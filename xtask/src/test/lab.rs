@@ -31,7 +31,7 @@ pub(super) fn run(root: &Path, limit: Duration) -> Result<Done> {
         let why = format!("{why}; {} tests: {}", names.len(), names.join(", "));
         return Ok(Done::of(Outcome::NotRun(why)));
     }
-    let up = Lab::up(Options { prefix: PREFIX.into(), ..Options::default() });
+    let up = Lab::up(Options { prefix: PREFIX.into(), routes: true, ..Options::default() });
     let tests = up.and_then(|_| {
         let mut command = child::cargo(root, &THESE);
         command.args(["--", "--ignored", "--test-threads=1"]).env("TIDEGATE_LAB", PREFIX);
