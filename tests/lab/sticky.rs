@@ -9,7 +9,7 @@ use xtask::{
 };
 
 use crate::stage::{
-    NODE, check_back, clean, drain, event, events, has, recorded, restore, run, standby, text, tidegate, uneven, within,
+    NODE, check_back, clean, drain, event, events, has, recorded, restore, run, standby, text, tidegate, uneven,
 };
 
 fn sticky(on_deadline: &str, deadline: &str) -> TidegateConfig {
