@@ -16,7 +16,7 @@ use crate::{
     model::NodeName,
     provider::{
         ProviderError, Result, SystemClock, World,
-        access::{Access, Output, Stream, local::LocalAccess, ssh::SshAccess},
+        access::{Access, Following, Output, Stream, local::LocalAccess, ssh::SshAccess},
         cluster::pacemaker::Pacemaker,
         route::Tools,
         unit::systemd::Systemd,
@@ -148,6 +148,11 @@ impl Access for OnlyHere {
     async fn feed(&self, host: &str, argv: &[&str], input: &[u8], limit: Duration) -> Result<Output> {
         here_only(host)?;
         self.0.feed(host, argv, input, limit).await
+    }
+
+    async fn follow(&self, host: &str, argv: &[&str]) -> Result<Box<dyn Following>> {
+        here_only(host)?;
+        self.0.follow(host, argv).await
     }
 
     async fn connect_unix(&self, host: &str, path: &Path) -> Result<Box<dyn Stream>> {

@@ -4,7 +4,7 @@
 //! that is cut off.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -12,6 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 
+use super::endings::Endings;
 use crate::{
     model::{NodeName, SocketsView, Straggler},
     provider::{NodeTraffic, ProviderError, Result, access::Access},
@@ -22,16 +23,21 @@ pub struct Sockets {
     access: Arc<dyn Access>,
     hosts: BTreeMap<NodeName, String>,
     limit: Duration,
+    endings: Endings,
 }
 
 impl Sockets {
     /// Asks nodes through `access`, each by its host in `hosts` (its own name where there is none), within `limit`.
     pub fn new(access: Arc<dyn Access>, hosts: BTreeMap<NodeName, String>, limit: Duration) -> Self {
-        Self { access, hosts, limit }
+        Self { access, hosts, limit, endings: Endings::default() }
+    }
+
+    fn host<'a>(&'a self, node: &'a NodeName) -> &'a str {
+        self.hosts.get(node).map_or(node.as_str(), String::as_str)
     }
 
     async fn list(&self, node: &NodeName, port: u16, state: &str) -> Result<SocketsView> {
-        let host = self.hosts.get(node).map_or(node.as_str(), String::as_str);
+        let host = self.host(node);
         let filter = format!("( sport = :{port} )");
         let said = self.access.run(host, &["ss", "-Htn", "state", state, &filter], self.limit).await?;
         if said.code != Some(0) {
@@ -49,16 +55,21 @@ impl NodeTraffic for Sockets {
         self.list(node, port, "established").await
     }
 
-    /// Whoever closes first remembers the connection for a minute.
+    /// Whoever closes first remembers the connection for a minute. Those that the client closed first leave nothing
+    /// behind, so the kernel is asked to tell of each that ends, from the first question on.
     async fn ended(&self, node: &NodeName, port: u16) -> Result<SocketsView> {
-        self.list(node, port, "time-wait").await
+        let told = self.endings.told(self.access.as_ref(), self.host(node), port).await?;
+        let mut view = self.list(node, port, "time-wait").await?;
+        let known: BTreeSet<SocketAddr> = view.peers.iter().copied().collect();
+        view.peers.extend(told.into_iter().filter(|peer| !known.contains(peer)));
+        Ok(view)
     }
 
     async fn details(&self, node: &NodeName, port: u16, peers: &[SocketAddr]) -> Result<Vec<Straggler>> {
         if peers.is_empty() {
             return Ok(Vec::new());
         }
-        let host = self.hosts.get(node).map_or(node.as_str(), String::as_str);
+        let host = self.host(node);
         let filter = format!("( sport = :{port} ) and ( {} )", far_ends(peers));
         let said = self.access.run(host, &["ss", "-Htni", "state", "established", &filter], self.limit).await?;
         match said.code {
@@ -75,7 +86,7 @@ impl NodeTraffic for Sockets {
         if peers.is_empty() {
             return Ok(());
         }
-        let host = self.hosts.get(node).map_or(node.as_str(), String::as_str);
+        let host = self.host(node);
         let filter = format!("( sport = :{port} ) and ( {} )", far_ends(peers));
         let said = self.access.run(host, &["ss", "-KHtn", "state", "established", &filter], self.limit).await?;
         match (said.code, said.stderr.trim()) {

@@ -10,7 +10,7 @@ use tokio::{
     sync::Mutex,
 };
 
-use super::{Access, Output, Stream, process};
+use super::{Access, Following, Output, Stream, process};
 use crate::provider::{ProviderError, Result};
 
 /// Direct access to this machine.
@@ -34,6 +34,10 @@ impl Access for LocalAccess {
 
     async fn feed(&self, _host: &str, argv: &[&str], input: &[u8], limit: Duration) -> Result<Output> {
         process::feed(command(argv)?, input, limit).await
+    }
+
+    async fn follow(&self, _host: &str, argv: &[&str]) -> Result<Box<dyn Following>> {
+        Ok(Box::new(process::follow(command(argv)?)?))
     }
 
     async fn connect_unix(&self, _host: &str, path: &Path) -> Result<Box<dyn Stream>> {

@@ -30,6 +30,11 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+/// The output of a program that goes on. Dropping it ends the program.
+pub trait Following: AsyncRead + Send + Unpin {}
+
+impl<T: AsyncRead + Send + Unpin> Following for T {}
+
 /// A way to machines. `host` is a name that this way understands: a node's SSH alias, ignored when local.
 #[async_trait]
 pub trait Access: Send + Sync {
@@ -39,6 +44,12 @@ pub trait Access: Send + Sync {
     /// The same with this on the program's standard input. A program that does not read it all is no error.
     async fn feed(&self, host: &str, argv: &[&str], _input: &[u8], _limit: Duration) -> Result<Output> {
         Err(ProviderError::Refused(format!("this way to {host} gives {} no input", argv.join(" "))))
+    }
+
+    /// Starts a program that goes on, and hands over its standard output. Its standard input stays open for as long as
+    /// what is handed over lives, and the program has to end when that closes: nothing else ends it on another machine.
+    async fn follow(&self, host: &str, argv: &[&str]) -> Result<Box<dyn Following>> {
+        Err(ProviderError::Refused(format!("this way to {host} does not follow {}", argv.join(" "))))
     }
 
     /// Connects to a UNIX socket on that machine.

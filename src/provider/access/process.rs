@@ -1,11 +1,17 @@
 //! One child process with bounded output and bounded time, for every way to a machine.
 
-use std::{io, process::Stdio, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    process::Stdio,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
-    process::{Child, ChildStdin, Command},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf},
+    process::{Child, ChildStdin, ChildStdout, Command},
     time::timeout,
 };
 
@@ -50,6 +56,29 @@ pub(super) async fn run_silent(mut command: Command, limit: Duration) -> Result<
     let mut child = start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))?;
     let status = timeout(limit, child.wait()).await.map_err(|_| ProviderError::TimedOut(limit))?;
     Ok(status.map_err(|e| unexpected(&name, &e.to_string()))?.code())
+}
+
+/// Starts a command that goes on. Its input stays open, and its group lives, for as long as the output is held.
+pub(super) fn follow(mut command: Command) -> Result<Followed> {
+    let name = name(&command);
+    let mut child = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()))?;
+    let group = Group::of(&child);
+    let output = child.stdout.take().ok_or_else(|| unexpected(&name, "it has no output"))?;
+    Ok(Followed { output, _input: child.stdin.take(), _group: group, _child: child })
+}
+
+/// A command that goes on; it ends with this.
+pub(super) struct Followed {
+    output: ChildStdout,
+    _input: Option<ChildStdin>,
+    _group: Group,
+    _child: Child,
+}
+
+impl AsyncRead for Followed {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.output).poll_read(cx, buf)
+    }
 }
 
 /// The process group of a child, killed with this unless the child's end was seen: from then on the number can be

@@ -29,7 +29,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Access, Output, Stream, process};
+use super::{Access, Following, Output, Stream, process};
 use crate::provider::{ProviderError, Result};
 
 mod master;
@@ -225,6 +225,11 @@ impl Access for SshAccess {
         let line = quoted(argv)?;
         let host = self.host(host)?;
         within(limit, host.run(&line, Some(input), limit)).await
+    }
+
+    async fn follow(&self, host: &str, argv: &[&str]) -> Result<Box<dyn Following>> {
+        let (line, host) = (quoted(argv)?, self.host(host)?);
+        Ok(Box::new(process::follow(host.open().await?.command(&host.name, &line))?))
     }
 
     async fn connect_unix(&self, host: &str, path: &Path) -> Result<Box<dyn Stream>> {
