@@ -75,6 +75,7 @@ pub(super) fn all() -> Vec<Case> {
             extra: OUTSIDE,
             ..case("dns-haproxy", Front::Name("web", 80, &["lb-1", "lb-2"]), &[Proxy::Haproxy])
         },
+        Case { prepare: edge_weights, ..case("dns-edge", Front::Name("edge", 80, &EDGES), &[Proxy::Edge]) },
         Case { prepare: edge_weights, ..case("anycast-haproxy", Front::Anycast(ANYCAST_EDGE, 80), &[Proxy::Edge]) },
     ]
 }
