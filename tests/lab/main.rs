@@ -7,6 +7,7 @@
 mod deadline;
 mod drain;
 mod faults;
+mod killed;
 mod lingering;
 mod longlived;
 mod stage;

@@ -75,7 +75,8 @@ pub(super) fn all() -> Vec<Case> {
             extra: OUTSIDE,
             ..case("dns-haproxy", Front::Name("web", 80, &["lb-1", "lb-2"]), &[Proxy::Haproxy])
         },
-        case("anycast-haproxy", Front::Anycast(ANYCAST_EDGE, 80), &[Proxy::Edge]),
+        Case { prepare: edge_weights, ..case("dns-edge", Front::Name("edge", 80, &EDGES), &[Proxy::Edge]) },
+        Case { prepare: edge_weights, ..case("anycast-haproxy", Front::Anycast(ANYCAST_EDGE, 80), &[Proxy::Edge]) },
     ]
 }
 
@@ -153,7 +154,16 @@ impl Case {
 
 /// Weights that differ by load balancer, as only an exact restore brings them back.
 fn haproxy_weights(lab: &Lab) -> Result<()> {
-    for (balancer, weight) in lab.balancer_names().into_iter().zip(["37", "53"]) {
+    uneven(lab, &lab.balancer_names())
+}
+
+/// The same on the nodes that are load balancers themselves.
+fn edge_weights(lab: &Lab) -> Result<()> {
+    uneven(lab, &EDGES)
+}
+
+fn uneven(lab: &Lab, balancers: &[&str]) -> Result<()> {
+    for (balancer, weight) in balancers.iter().zip(["37", "53"]) {
         lab.haproxy(balancer, &format!("set server app/{NODE} weight {weight}"))?;
     }
     Ok(())

@@ -65,11 +65,32 @@ pub fn run(lab: &Lab, only: &[String]) -> Result<Report> {
         ensure!(known.contains(&name.as_str()), "there is no case {name:?}; there are {}", known.join(", "));
     }
     let chosen = case::all().into_iter().filter(|case| only.is_empty() || only.iter().any(|name| name == case.name));
-    let cases = chosen.map(|case| tried(lab, &case)).collect();
+    let cases = chosen.map(|case| tried(lab, &case, &undisturbed)).collect();
     Ok(Report { cases })
 }
 
-fn tried(lab: &Lab, case: &Case) -> Outcome {
+/// Runs one case in which `drain` brings the nodes out: it may disturb Tidegate on the way, and hands back when the drain
+/// is over. All else is judged as ever.
+pub fn run_with(lab: &Lab, name: &str, drain: &Drain<'_>) -> Result<Outcome> {
+    ensure!(lab.options().routes, "this lab has HAProxy only");
+    let case = case::all().into_iter().find(|case| case.name == name);
+    Ok(tried(lab, &case.with_context(|| format!("there is no case {name:?}"))?, drain))
+}
+
+/// Drains a node, whatever happens to Tidegate meanwhile.
+pub type Drain<'d> = dyn Fn(&Tidegate<'_>, &str) -> Result<()> + 'd;
+
+fn undisturbed(tidegate: &Tidegate<'_>, node: &str) -> Result<()> {
+    done(tidegate, "drain", node)
+}
+
+fn done(tidegate: &Tidegate<'_>, purpose: &str, node: &str) -> Result<()> {
+    let (code, value, stderr) = tidegate.json(&[purpose, node, "--yes", "--json"])?;
+    ensure!(code == 0, "tidegate {purpose} {node}: exit {code}: {value}\n{}", stderr.trim());
+    Ok(())
+}
+
+fn tried(lab: &Lab, case: &Case, drain: &Drain<'_>) -> Outcome {
     let mut outcome = Outcome {
         name: case.name.to_owned(),
         requests: 0,
@@ -79,7 +100,7 @@ fn tried(lab: &Lab, case: &Case) -> Outcome {
         took_s: 0.0,
         wrong: Vec::new(),
     };
-    if let Err(error) = play(lab, case, &mut outcome) {
+    if let Err(error) = play(lab, case, drain, &mut outcome) {
         outcome.wrong.push(format!("{error:#}"));
     }
     let Outcome { name, requests, failed, order_ok, restored_exactly, took_s, wrong } = &outcome;
@@ -93,7 +114,7 @@ fn tried(lab: &Lab, case: &Case) -> Outcome {
 }
 
 /// One case from a clean lab to its end. What can be told is in `outcome`, also where something broke.
-fn play(lab: &Lab, case: &Case, outcome: &mut Outcome) -> Result<()> {
+fn play(lab: &Lab, case: &Case, drain: &Drain<'_>, outcome: &mut Outcome) -> Result<()> {
     lab.reset()?;
     lab.announce_with(case.announcer)?;
     lab.run_proxies(case.proxies)?;
@@ -116,7 +137,7 @@ fn play(lab: &Lab, case: &Case, outcome: &mut Outcome) -> Result<()> {
     let load = Load::start(lab, spec)?;
     std::thread::sleep(Duration::from_secs(2));
     let started = Instant::now();
-    let moves = case.drained.iter().map(|node| round(&tidegate, node)).collect::<Result<Vec<_>>>();
+    let moves = case.drained.iter().map(|node| round(&tidegate, node, drain)).collect::<Result<Vec<_>>>();
     outcome.took_s = (started.elapsed().as_secs_f64() * 10.0).round() / 10.0;
     std::thread::sleep(Duration::from_secs(1));
     let seen = load.finish()?;
@@ -139,21 +160,17 @@ fn play(lab: &Lab, case: &Case, outcome: &mut Outcome) -> Result<()> {
 }
 
 /// Drains a node, lets it be out for a moment, and restores it; hands back when each was under way.
-fn round(tidegate: &Tidegate<'_>, node: &str) -> Result<(Window, Window)> {
-    let timed = |purpose: &str| -> Result<Window> {
-        let from = now();
-        let (code, value, stderr) = tidegate.json(&[purpose, node, "--yes", "--json"])?;
-        ensure!(code == 0, "tidegate {purpose} {node}: exit {code}: {value}\n{}", stderr.trim());
-        Ok(Window { from, to: now() })
-    };
-    let drain = timed("drain")?;
+fn round(tidegate: &Tidegate<'_>, node: &str, drain: &Drain<'_>) -> Result<(Window, Window)> {
+    let from = now();
+    drain(tidegate, node)?;
     std::thread::sleep(Duration::from_secs(1));
     // What reaches the node while it is out belongs to the drain, which should have prevented it.
-    let drain = Window { to: now(), ..drain };
-    let restore = timed("restore")?;
+    let out = Window { from, to: now() };
+    let from = now();
+    done(tidegate, "restore", node)?;
     // The first request to it may come after the restore is done.
     std::thread::sleep(Duration::from_secs(1));
-    Ok((drain, Window { to: now(), ..restore }))
+    Ok((out, Window { from, to: now() }))
 }
 
 /// What the state is, by layer.
