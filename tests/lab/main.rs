@@ -9,5 +9,7 @@ mod drain;
 mod faults;
 mod lingering;
 mod longlived;
+mod secondary;
 mod stage;
 mod sticky;
+mod underway;
