@@ -7,6 +7,7 @@
 mod deadline;
 mod drain;
 mod faults;
+mod last;
 mod lingering;
 mod longlived;
 mod secondary;

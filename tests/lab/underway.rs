@@ -11,10 +11,10 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use xtask::{
     harness::{Load, LoadResult, LoadSpec, Tidegate},
-    lab::Lab,
+    lab::{Lab, RouteText, ZONE},
 };
 
-use crate::stage::{NODE, Running, within};
+use crate::stage::{NODE, Running, events, newest, within};
 
 /// A command of Tidegate that moves something, and what it told so far.
 pub struct Underway {
@@ -87,6 +87,16 @@ pub fn unharmed(load: Load, what: &str) -> Result<LoadResult> {
     Ok(seen)
 }
 
+/// A route before all others, by a name that no client of the tests uses: while the secondary does not follow, a drain
+/// waits there, and everything after it is still to come.
+pub fn vestibule(lab: &Lab) -> RouteText {
+    RouteText::Other(format!(
+        "via = \"dns\"\nservers = [\"10.77.0.31\"]\nzone = \"{ZONE}\"\nrecord-name = \"_app._tcp\"\ntype = \"SRV\"\n\
+         record = \"{{node}}.{ZONE}.\"\nkey-file = \"{}\"\ntier = 5\n",
+        lab.tsig_key().display()
+    ))
+}
+
 /// What the secondary is called in the zone.
 pub const SECONDARY: &str = "ns2.lab.example";
 
@@ -101,4 +111,11 @@ pub fn records(lab: &Lab, name: &str, kind: &str) -> Result<Vec<String>> {
         Ok(one == two)
     })?;
     Ok(seen)
+}
+
+/// The newest run's events that concern a route.
+pub fn touching(tidegate: &Tidegate<'_>, route: &str) -> Result<Vec<Value>> {
+    let all = events(tidegate, &newest(tidegate)?)?;
+    let of = |event: &Value| event.pointer("/effect/route").and_then(Value::as_str).map(str::to_owned);
+    Ok(all.into_iter().filter(|event| of(event).is_some_and(|id| id.contains(route))).collect())
 }
