@@ -6,6 +6,7 @@
 
 mod deadline;
 mod drain;
+mod edits;
 mod faults;
 mod last;
 mod lingering;

@@ -14,7 +14,7 @@ use xtask::{
     lab::{Lab, RouteText, ZONE},
 };
 
-use crate::stage::{NODE, Running, events, newest, within};
+use crate::stage::{NODE, Running, events, newest, text, within};
 
 /// A command of Tidegate that moves something, and what it told so far.
 pub struct Underway {
@@ -118,4 +118,10 @@ pub fn touching(tidegate: &Tidegate<'_>, route: &str) -> Result<Vec<Value>> {
     let all = events(tidegate, &newest(tidegate)?)?;
     let of = |event: &Value| event.pointer("/effect/route").and_then(Value::as_str).map(str::to_owned);
     Ok(all.into_iter().filter(|event| of(event).is_some_and(|id| id.contains(route))).collect())
+}
+
+/// What was not accepted, in the servers' words.
+pub fn refusals(tidegate: &Tidegate<'_>) -> Result<Vec<String>> {
+    let all = events(tidegate, &newest(tidegate)?)?;
+    Ok(all.iter().filter(|e| text(e, "event") == "not-accepted").map(|e| text(e, "error").to_owned()).collect())
 }
