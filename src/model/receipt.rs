@@ -1,5 +1,7 @@
 //! Receipts: what a step changed and the exact state before it, all that a restore needs.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,9 @@ pub enum Before {
         weight: u32,
         /// Whether it took clients at all: one that did not is put back as it was, without a ramp.
         serving: bool,
+        /// How long clients may remember the way to it, in that moment.
+        #[serde(default, skip_serializing_if = "Duration::is_zero")]
+        linger: Duration,
         /// Its state in the provider's terms.
         exact: Exact,
     },

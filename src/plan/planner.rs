@@ -258,7 +258,7 @@ fn readmissions(
         let (targets, following): (Vec<_>, Vec<_>) = targets.into_iter().partition(|t| t.role.is_driven());
         for target in targets {
             let before = receipts.iter().find_map(|r| match &r.before {
-                Before::Route { route, instance, server, weight, serving, exact }
+                Before::Route { route, instance, server, weight, serving, exact, .. }
                     if (route, instance, server) == (&target.route, &target.instance, &target.server) =>
                 {
                     Some((*weight, *serving, exact.clone()))

@@ -1,6 +1,7 @@
 //! Runs: one execution of a plan. `state` folds the journal, `decide` says what comes next, `waiting` names what
 //! is missing (all pure); `executor` looks, writes, acts and looks again.
 
+pub mod attempt;
 pub mod connected;
 pub mod decide;
 pub mod drift;

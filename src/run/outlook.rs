@@ -1,6 +1,6 @@
 //! What state a run leaves its node in, and the next command: the end of every error and of every hold.
 
-use super::state::{Outcome, RunState, Status};
+use super::state::{Attempt, Outcome, RunState, Status};
 use crate::{
     journal::Ending,
     model::{Desired, Effect, RunId},
@@ -57,12 +57,13 @@ fn routing(plan: &Plan, state: &RunState) -> Routing {
 fn readmission_begun(state: &RunState, step: usize) -> bool {
     let serving =
         |e: &Effect| matches!(e, Effect::Route { desired: Desired::Serving { .. } | Desired::Exactly { .. }, .. });
-    state.is_done(step) || state.attempts.iter().any(|a| a.step == step && serving(&a.effect))
+    let may_have = |a: &Attempt| a.step == step && serving(&a.effect) && !a.changed_nothing();
+    state.is_done(step) || state.attempts.iter().any(may_have)
 }
 
 fn routes_drained(state: &RunState, step: usize) -> usize {
     let drained = |e: &Effect| matches!(e, Effect::Route { desired: Desired::Drained, .. });
-    state.attempts.iter().filter(|a| a.step == step && drained(&a.effect)).count()
+    state.attempts.iter().filter(|a| a.step == step && drained(&a.effect) && !a.changed_nothing()).count()
 }
 
 fn cluster(plan: &Plan, state: &RunState) -> String {
@@ -187,11 +188,19 @@ mod tests {
             server: "node-2".into(),
             desired: Desired::Exactly { exact: Exact::default() },
         };
-        let mut events = [begun, vec![Event::Intended { step: 0, effect, receipt: None }]].concat();
+        let mut events = [begun, vec![Event::Intended { step: 0, effect: effect.clone(), receipt: None }]].concat();
         assert!(
             after(&plan, events.clone()).contains("out of some routes only"),
             "an effect in doubt may have happened"
         );
+
+        let refused =
+            |error: &str| Event::NotAccepted { step: 0, effect: effect.clone(), error: error.into(), refused: true };
+        let said_no = [events.clone(), vec![refused("no")]].concat();
+        assert!(after(&plan, said_no).contains("gets no new clients"), "what was refused changed nothing");
+        let again = vec![Event::Accepted { step: 0, effect: effect.clone() }, events[2].clone(), refused("no")];
+        let said_yes_before = [events.clone(), again].concat();
+        assert!(after(&plan, said_yes_before).contains("out of some routes only"), "what was accepted may have");
 
         events.push(Event::StepDone { step: 0 });
         assert!(after(&plan, events.clone()).contains("out of some routes only"), "one of two tiers");

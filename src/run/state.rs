@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub use super::attempt::{Attempt, Outcome};
 use super::proof::Release;
 use crate::{
     config::settings::OnDeadline,
@@ -89,38 +90,6 @@ pub enum StepState {
         /// When it was proven.
         at: Timestamp,
     },
-}
-
-/// One effect and what became of its latest attempt.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Attempt {
-    /// The step.
-    pub step: usize,
-    /// The effect.
-    pub effect: Effect,
-    /// How often it was intended.
-    pub tries: u32,
-    /// When the latest attempt was intended.
-    pub at: Timestamp,
-    /// What is known of it.
-    pub outcome: Outcome,
-    /// The process that acknowledged it.
-    pub generation: Option<String>,
-}
-
-/// What is known of an attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Intended, no outcome recorded: it may have happened.
-    InDoubt,
-    /// The real system said yes; not read back yet.
-    Accepted,
-    /// It failed, or its answer was lost.
-    Failed(String),
-    /// The real system said no, and changed nothing.
-    Refused(String),
-    /// Read back.
-    Acknowledged,
 }
 
 /// Connections that do not leave, as they were written down.
@@ -331,7 +300,7 @@ impl RunState {
     /// Whether every change of a thing was refused so far: then it is as others made it, and not as we did.
     pub fn only_refused(&self, before: &Before) -> bool {
         let mut touching = self.attempts.iter().filter(|a| a.effect.touches(before)).peekable();
-        touching.peek().is_some() && touching.all(|a| matches!(a.outcome, Outcome::Refused(_)))
+        touching.peek().is_some() && touching.all(Attempt::changed_nothing)
     }
 
     /// Only the first receipt of a thing counts: later ones would describe our own changes. As long as nothing was
@@ -358,15 +327,8 @@ impl RunState {
 
     fn intend(&mut self, step: usize, effect: &Effect, at: Timestamp) {
         match self.attempts.iter_mut().find(|a| a.step == step && &a.effect == effect) {
-            Some(attempt) => {
-                attempt.tries += 1;
-                attempt.at = at;
-                attempt.outcome = Outcome::InDoubt;
-            }
-            None => {
-                let effect = effect.clone();
-                self.attempts.push(Attempt { step, effect, tries: 1, at, outcome: Outcome::InDoubt, generation: None });
-            }
+            Some(attempt) => attempt.again(at),
+            None => self.attempts.push(Attempt::new(step, effect.clone(), at)),
         }
     }
 

@@ -6,9 +6,13 @@
 
 mod deadline;
 mod drain;
+mod edits;
 mod faults;
 mod killed;
+mod last;
 mod lingering;
 mod longlived;
+mod secondary;
 mod stage;
 mod sticky;
+mod underway;

@@ -50,6 +50,18 @@ impl Routes {
         routes.lab.run_proxies(proxies)?;
         Ok(routes)
     }
+
+    /// Plays a test. What it left behind where it failed is put right at once: other tests share the lab.
+    pub fn play(&self, test: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
+        let result = test(&self.lab);
+        if result.is_err()
+            && !self.own
+            && let Err(error) = self.lab.reset()
+        {
+            eprintln!("the lab could not be reset: {error:#}");
+        }
+        result
+    }
 }
 
 impl Drop for Routes {

@@ -110,6 +110,26 @@ async fn answers_that_are_remembered_are_waited_for() {
 }
 
 #[tokio::test]
+async fn a_time_that_another_hand_made_longer_after_the_plan_is_waited_for() {
+    let stage = Stage::new(QUICK, NAMES, |_| {});
+    // The first change is refused: another hand is changing the TTL in that moment.
+    stage.routes["web/haproxy:names"].refuse(1);
+    let other_hand = async {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        for name in ["ns-1", "ns-2"] {
+            stage.edit("web/haproxy:names", name, |view| {
+                view.members.values_mut().for_each(|m| m.linger = Duration::from_millis(1500));
+            });
+        }
+        std::time::Instant::now()
+    };
+    let ((_, finish), changed) = tokio::join!(stage.run(Purpose::Drain, "node-1"), other_hand);
+    assert_eq!(finish, Finish::Done);
+    assert!(changed.elapsed() >= Duration::from_millis(1500), "{:?}", changed.elapsed());
+    assert!(stage.told.has("may be remembered for"), "{:?}", stage.told.lines());
+}
+
+#[tokio::test]
 async fn answers_remembered_beyond_the_deadline_hold_the_run() {
     let stage = Stage::new("connections = { settle = \"50ms\", deadline = \"500ms\" }", NAMES, |_| {});
     stage.edit("web/haproxy:names", "ns-1", |view| {

@@ -8,7 +8,7 @@ use super::{Decision, Progress, Situation, cut, old};
 use crate::{
     config::settings::{Affinity, OnDeadline},
     journal::Event,
-    model::observed::age,
+    model::{Before, RouteTarget, observed::age},
     plan::{
         Action,
         steps::{ConnectionWait, Through},
@@ -110,11 +110,28 @@ fn came(s: &Situation<'_>, wait: &ConnectionWait, waited: Duration) -> Option<Du
 /// forgotten it. A lower bound only; what clients really do is seen on the node.
 fn remembered<'a>(s: &Situation<'_>, wait: &'a ConnectionWait) -> Option<(&'a Through, Duration)> {
     let left = |through: &'a Through| {
+        let linger = through.linger.max(linger_when_left(s, through));
+        if linger.is_zero() {
+            return None;
+        }
         let since = out_since(s, through).map_or(Duration::ZERO, |at| age(s.look.now, at));
-        let left = through.linger.checked_sub(since).filter(|left| !left.is_zero())?;
+        let left = linger.checked_sub(since).filter(|left| !left.is_zero())?;
         Some((through, left))
     };
-    wait.through.iter().filter(|t| !t.linger.is_zero()).filter_map(left).max_by_key(|(_, left)| *left)
+    wait.through.iter().filter_map(left).max_by_key(|(_, left)| *left)
+}
+
+/// What the plan saw may be another time than what clients were told last: somebody changed the TTL in between. Both
+/// kinds of answers are remembered.
+fn linger_when_left(s: &Situation<'_>, through: &Through) -> Duration {
+    let RouteTarget { route: r, instance: i, server: n, .. } = &through.target;
+    let of = |before: &Before| match before {
+        Before::Route { route, instance, server, linger, .. } if (route, instance, server) == (r, i, n) => {
+            Some(*linger)
+        }
+        _ => None,
+    };
+    s.state.receipts.iter().find_map(|receipt| of(&receipt.before)).unwrap_or_default()
 }
 
 /// When a member was seen to be out everywhere: its tier's step was proven then, or it was set again later.

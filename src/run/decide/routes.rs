@@ -52,6 +52,7 @@ pub(super) fn drain_one(s: &Situation<'_>, step: usize, target: &RouteTarget) ->
         server: target.server.clone(),
         weight: member.weight,
         serving: member.admission == Admission::Serving,
+        linger: member.linger,
         exact: member.exact.clone(),
     };
     s.pursue(step, effect(target, Desired::Drained), Some(before))

@@ -8,6 +8,7 @@
 mod child;
 mod load;
 mod product;
+mod relay;
 mod sticky;
 mod websocket;
 
@@ -19,6 +20,7 @@ use anyhow::Result;
 pub use child::{Child, Finished};
 pub use load::{Failed, Latency, Load, LoadResult, LoadSpec};
 pub use product::Tidegate;
+pub use relay::Relay;
 pub use sticky::{StickyClients, Visit};
 pub use websocket::{Closed, Ending, WebSockets};
 

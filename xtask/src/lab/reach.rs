@@ -1,7 +1,7 @@
 //! Running programs in the lab: inside a machine, or in a namespace with this machine's file system.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::process::{Command, Output};
 use std::thread;
@@ -64,17 +64,33 @@ impl Lab {
     /// A connection from a host's network, for this process to use: a client of many connections needs no process of
     /// its own there.
     pub fn connect_from(&self, host: &str, to: SocketAddr, limit: Duration) -> Result<TcpStream> {
+        self.in_network(host, move || TcpStream::connect_timeout(&to, limit))
+            .with_context(|| format!("no connection from {host} to {to}"))
+    }
+
+    /// A listener in a host's network, at its address and a port that was free, for this process to answer.
+    pub fn listen_on(&self, host: &str) -> Result<TcpListener> {
+        let at = SocketAddr::from((self.address(host)?, 0));
+        self.in_network(host, move || TcpListener::bind(at)).with_context(|| format!("nothing can listen on {host}"))
+    }
+
+    /// Makes a socket in a host's network. It stays in the network in which it was made; the thread that made it there
+    /// ends with this call.
+    fn in_network<T: Send + 'static>(
+        &self,
+        host: &str,
+        make: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+    ) -> Result<T> {
         let netns = self.layout.netns_file(find(host)?.name);
         let namespace = File::open(&netns).with_context(|| format!("could not open {}", netns.display()))?;
-        // A socket stays in the network in which it was made; the thread that made it there ends with this call.
-        let connecting = move || -> Result<TcpStream> {
+        let making = move || -> Result<T> {
             move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
                 .context("could not enter the network")?;
-            Ok(TcpStream::connect_timeout(&to, limit)?)
+            Ok(make()?)
         };
-        match thread::spawn(connecting).join() {
-            Ok(stream) => stream.with_context(|| format!("no connection from {host} to {to}")),
-            Err(_) => bail!("the thread that connects from {host} to {to} broke"),
+        match thread::spawn(making).join() {
+            Ok(made) => made,
+            Err(_) => bail!("the thread that makes a socket on {host} broke"),
         }
     }
 
