@@ -207,7 +207,7 @@ fn check_ttl(lab: &Lab) -> Result<()> {
     let inner = time(|event| matches!(event, Event::Intended { step: 2, .. }))?;
     let transfers = lab.zone_transfers()?.into_iter().map(|(at, _)| at);
     let gone =
-        transfers.filter(|at| (begun..inner).contains(at)).last().context("dns-2 followed too late, or never")?;
+        transfers.filter(|at| (begun..inner).contains(at)).next_back().context("dns-2 followed too late, or never")?;
     ensure!(inner - gone >= f64::from(TTL), "{:.3} s after the record, the load balancers were touched", inner - gone);
     Ok(())
 }
