@@ -205,9 +205,8 @@ fn check_ttl(lab: &Lab) -> Result<()> {
     };
     let begun = time(|event| matches!(event, Event::StepBegun { step: 0 }))?;
     let inner = time(|event| matches!(event, Event::Intended { step: 2, .. }))?;
-    let transfers = lab.zone_transfers()?.into_iter().map(|(at, _)| at);
-    let gone =
-        transfers.filter(|at| (begun..inner).contains(at)).last().context("dns-2 followed too late, or never")?;
+    let mut transfers = lab.zone_transfers()?.into_iter().map(|(at, _)| at);
+    let gone = transfers.rfind(|at| (begun..inner).contains(at)).context("dns-2 followed too late, or never")?;
     ensure!(inner - gone >= f64::from(TTL), "{:.3} s after the record, the load balancers were touched", inner - gone);
     Ok(())
 }
