@@ -1,3 +1,4 @@
 //! Readiness: probes and thresholds.
 
+pub mod judge;
 pub mod probe;
