@@ -1,5 +1,5 @@
 //! What one exported metric is. All that is exported goes through a [`Metric`] of the table, so that none can be without
-//! a help text, or miss in `docs/metrics.md`.
+//! a help text, or be named twice.
 
 use metrics::{Counter, Gauge, Histogram, Label, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};

@@ -15,7 +15,7 @@ mod words;
 pub use health::{blind, fail_open, guard_action, out_of_order, probed, readiness, turned};
 pub use metric::{Kind, Metric};
 pub use table::{SECTIONS, all};
-pub use words::{Failure, Guarded, Outcome, Reason, RunEnding, RunStatus, Source};
+pub use words::{Guarded, Outcome, Reason, Source};
 
 /// Serves `/metrics` on this address, for as long as the runtime lives. Fails where it cannot be bound.
 pub fn serve(address: SocketAddr) -> Result<(), BuildError> {

@@ -1,17 +1,14 @@
 //! The catalogue of all metrics: one table of names, kinds, units, labels and help texts. The descriptions that
-//! Prometheus gets and `docs/metrics.md` are made from it. Values of labels are closed sets: what the configuration
-//! names, and words of this program.
+//! Prometheus gets are made from it. Values of labels are closed sets: what the configuration names, and words of this
+//! program.
 
-use metrics::Unit::{Bytes, Seconds};
+use metrics::Unit::Seconds;
 
 use super::metric::{Kind, Metric};
 
 /// Probes: from a service on the same switch to the longest time limit that is of use.
 const PROBES: Kind =
     Kind::Histogram(&[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0]);
-/// Runs and their steps: from a step that finds everything done to connections that stay for hours.
-const RUNS: Kind =
-    Kind::Histogram(&[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0]);
 
 macro_rules! table {
     ($($section:literal { $($id:ident: $kind:expr, $unit:expr, $name:literal, [$($label:literal),*], $help:literal;)* })*) => {
@@ -22,10 +19,6 @@ macro_rules! table {
 
         /// Every metric, by section.
         pub const SECTIONS: &[(&str, &[Metric])] = &[$(($section, &[$($id),*])),*];
-
-        /// The names of the table's lines, for the test that none is left unused.
-        #[cfg(test)]
-        pub(super) const IDS: &[&str] = &[$($(stringify!($id)),*),*];
     };
 }
 
@@ -35,20 +28,6 @@ table! {
     "The program" {
         BUILD: Gauge, None, "tidegate_build_info", ["version"],
             "Always 1; the version of the program is in its label.";
-        CPU: Counter, Some(Seconds), "process_cpu_seconds_total", [],
-            "CPU time that the process has used, user and system.";
-        MEMORY: Gauge, Some(Bytes), "process_resident_memory_bytes", [],
-            "Memory of the process that is in RAM.";
-        VIRTUAL: Gauge, Some(Bytes), "process_virtual_memory_bytes", [],
-            "Memory that the process has mapped.";
-        OPEN_FDS: Gauge, None, "process_open_fds", [],
-            "File descriptors that the process has open.";
-        MAX_FDS: Gauge, None, "process_max_fds", [],
-            "File descriptors that the process may have open.";
-        THREADS: Gauge, None, "process_threads", [],
-            "Threads of the process.";
-        STARTED: Gauge, Some(Seconds), "process_start_time_seconds", [],
-            "When the process began, as seconds since the epoch.";
     }
     "What was looked at" {
         SEEN: Gauge, Some(Seconds), "tidegate_observation_timestamp_seconds", ["source", "route", "instance", "node"],
@@ -75,41 +54,6 @@ table! {
             "Whether so few nodes are ready that the guard takes none out of routing (1).";
         OUT_OF_ORDER: Counter, None, "tidegate_out_of_order_total", ["node"],
             "Times that a node went into standby without having been drained first.";
-        STANDBY: Gauge, None, "tidegate_node_standby", ["node", "by"],
-            "Whether a node is in standby (1): by a run of Tidegate, or by another hand.";
-    }
-    "Traffic" {
-        REQUESTS: Counter, None, "tidegate_requests_total", ["entrypoint", "route", "instance", "node"],
-            "Requests (connections, at layer 4) that a load balancer sent to a node. Counted on over its restarts.";
-        CONNECTIONS: Counter, None, "tidegate_connections_total", ["entrypoint", "route", "instance", "node"],
-            "Connections that a load balancer opened to a node. Counted on over its restarts.";
-        ERRORS: Counter, None, "tidegate_errors_total", ["entrypoint", "route", "instance", "node", "kind"],
-            "Failures that a load balancer counted for a node. Counted on over its restarts.";
-        SESSIONS: Gauge, None, "tidegate_sessions", ["entrypoint", "route", "instance", "node"],
-            "Client sessions on a node at one load balancer.";
-        LATENCY: Gauge, Some(Seconds), "tidegate_response_time_seconds", ["entrypoint", "route", "instance", "node"],
-            "Mean time to a node's answer, as its load balancer tells it of its latest requests.";
-        SERVING: Gauge, None, "tidegate_member_serving", ["entrypoint", "route", "instance", "node"],
-            "Whether an instance of a route sends new clients to a node (1) or not (0).";
-        NODE_CONNECTIONS: Gauge, None, "tidegate_node_connections", ["node", "service"],
-            "Established connections to a service on a node, as the node itself counts them.";
-        SHARE: Gauge, None, "tidegate_share_ratio", ["entrypoint", "node", "window"],
-            "A node's measured share of an entrypoint's traffic, from 0 to 1.";
-        EXPECTED: Gauge, None, "tidegate_expected_share_ratio", ["entrypoint", "node", "window"],
-            "The share that a node should have by weights, ramps and what is out, from 0 to 1.";
-        SAMPLES: Gauge, None, "tidegate_share_samples", ["entrypoint", "window"],
-            "Connections or requests that the shares of a window were measured on.";
-        DISPERSION: Gauge, None, "tidegate_share_dispersion", ["entrypoint", "window"],
-            "How many times more the shares vary from one interval to the next than they would with independent clients.";
-        SKEW: Gauge, None, "tidegate_skew_ratio", ["entrypoint", "node", "window"],
-            "Measured share over expected share; 1 is even.";
-        SKEW_SURE: Gauge, None, "tidegate_skew_certain_ratio", ["entrypoint", "node", "window"],
-            "How far a node's share certainly is from the expected one, as a ratio of at least 1: the nearer end of its \
-             confidence interval.";
-        SKEW_P: Gauge, None, "tidegate_skew_p_value", ["entrypoint", "window"],
-            "How likely shares that differ at least as much would be if there were no skew.";
-        SKEW_LIMIT: Gauge, None, "tidegate_skew_limit_ratio", ["entrypoint"],
-            "The skew from which on an alert is due: objective.max-skew.";
     }
     "Nodes that are out" {
         OUT: Gauge, None, "tidegate_node_out", ["node"],
@@ -120,26 +64,6 @@ table! {
             "Drained members that were found to take clients, or to get requests, by what is behind it.";
         REASSERTED: Counter, None, "tidegate_reassertions_total", ["node"],
             "Drained members that were set again.";
-    }
-    "Runs" {
-        RUN: Gauge, None, "tidegate_run_open", ["purpose", "node", "status"],
-            "1 for the status of the run that is open or stuck, 0 for those that it is not in.";
-        RUN_SINCE: Gauge, Some(Seconds), "tidegate_run_start_timestamp_seconds", ["purpose", "node"],
-            "When the open run was opened, as seconds since the epoch; NaN where none is open.";
-        STEP_SINCE: Gauge, Some(Seconds), "tidegate_run_step_start_timestamp_seconds", ["purpose", "node", "step"],
-            "When the open run's present step began, as seconds since the epoch; NaN for other steps.";
-        WAITING: Gauge, None, "tidegate_run_waiting", ["purpose", "node", "for"],
-            "1 for what the open run waits for, 0 for what it does not.";
-        RUNS_ENDED: Counter, None, "tidegate_runs_ended_total", ["purpose", "ending"],
-            "Runs that ended since the coordinator began.";
-        RUN_TOOK: RUNS, Some(Seconds), "tidegate_run_duration_seconds", ["purpose", "ending"],
-            "How long runs took, from being opened to their end.";
-        STEP_TOOK: RUNS, Some(Seconds), "tidegate_run_step_duration_seconds", ["purpose", "step"],
-            "How long the steps of runs took, from their beginning to their proof.";
-        BASELINE: Gauge, Some(Seconds), "tidegate_run_baseline_seconds", ["purpose"],
-            "Median time of the latest runs that were done, at most 20.";
-        RUN_DONE: Gauge, Some(Seconds), "tidegate_run_last_done_timestamp_seconds", ["purpose", "node"],
-            "When a run of this purpose was last done, as seconds since the epoch.";
     }
 }
 

@@ -27,14 +27,6 @@ words! {
     Source {
         /// An instance of a route.
         Route = "route",
-        /// The cluster manager.
-        Cluster = "cluster",
-        /// systemd on a node.
-        Units = "units",
-        /// The sockets of a node.
-        Sockets = "sockets",
-        /// A probe of a service on a node.
-        Readiness = "readiness",
     }
 
     /// Why a service on a node does not count as ready.
@@ -95,41 +87,5 @@ words! {
         Unsure = "unsure",
         /// It only observes, and would have made a change.
         WouldAct = "would-act",
-    }
-
-    /// Failures that load balancers tell apart.
-    Failure {
-        /// No connection to the node.
-        Connect = "connect",
-        /// No answer, or one that broke off.
-        Response = "response",
-        /// The service answered with a 5xx.
-        Status = "status-5xx",
-        /// Not told apart.
-        Any = "any",
-    }
-
-    /// Where an open run stands.
-    RunStatus {
-        /// Opened, not yet taken up.
-        Open = "open",
-        /// Taken up.
-        Active = "active",
-        /// It waits for a person.
-        Held = "held",
-        /// To be undone.
-        Aborting = "aborting",
-        /// An undo that could not be finished.
-        Stuck = "stuck",
-    }
-
-    /// How a run ended.
-    RunEnding {
-        /// Everything is proven.
-        Done = "done",
-        /// Given up, and undone by another.
-        Aborted = "aborted",
-        /// An undo that could not be finished.
-        Stuck = "stuck",
     }
 }
