@@ -14,7 +14,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     sync::Mutex as Turn,
     task::JoinHandle,
     time::Instant,
@@ -30,6 +30,8 @@ use crate::provider::{
 const KEPT: Duration = Duration::from_secs(60);
 /// Endings that are kept at most, the newest.
 const MOST: usize = 4096;
+/// Bytes of one line that are read; a longer one is none of `ss`.
+const LONGEST: u64 = 4096;
 /// Tells of each connection to the port in `$1` that ends, until the input closes.
 const FOLLOW: &str = r#"exec 3<&0
 stdbuf -oL ss --events --no-header --tcp --numeric "( sport = :$1 )" 2>/dev/null & ss=$!
@@ -95,14 +97,15 @@ impl Drop for Follower {
 
 /// Reads until there is no more, or something that cannot be understood: it could be a client.
 async fn read(output: Box<dyn Following>, port: u16, told: Arc<Mutex<Told>>) {
-    let mut lines = BufReader::new(output).lines();
+    let (mut output, mut line) = (BufReader::new(output), String::new());
     let over = loop {
-        match lines.next_line().await {
-            Ok(Some(line)) => match ending(&line, port) {
+        line.clear();
+        match (&mut output).take(LONGEST).read_line(&mut line).await {
+            Ok(0) => break "ss --events ended (is stdbuf installed, and ss of iproute2 4.3 or later?)".to_owned(),
+            Ok(_) => match ending(&line, port) {
                 Ok(peer) => lock(&told).add(peer),
                 Err(error) => break error.to_string(),
             },
-            Ok(None) => break "ss --events ended (is stdbuf installed, and ss of iproute2 4.3 or later?)".to_owned(),
             Err(error) => break error.to_string(),
         }
     };
@@ -124,17 +127,14 @@ impl Told {
 
 /// One ended connection: its state, and then what every list of `ss` has.
 fn ending(line: &str, port: u16) -> Result<SocketAddr> {
-    let odd = || ProviderError::Unexpected(format!("ss said: {line}"));
+    let odd = || ProviderError::Unexpected(format!("ss said: {}", line.trim_end()));
     let (_state, rest) = line.trim_start().split_once(char::is_whitespace).ok_or_else(odd)?;
     peer(rest, port)
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::{
-        io::AsyncReadExt,
-        net::{TcpListener, TcpStream},
-    };
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
     use crate::provider::access::local::LocalAccess;
@@ -177,10 +177,12 @@ mod tests {
     #[tokio::test]
     async fn what_broke_off_is_no_silence() {
         let (endings, access) = (Endings::default(), LocalAccess::new());
-        let gone = Follower::start(Box::new(tokio::io::empty()), 8080);
-        endings.0.lock().await.insert((String::new(), 8080), gone);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let said = endings.told(&access, "", 8080).await;
-        assert!(matches!(said, Err(ProviderError::Unexpected(_))), "{said:?}");
+        let over: [Box<dyn Following>; 2] = [Box::new(tokio::io::empty()), Box::new(tokio::io::repeat(b'x'))];
+        for output in over {
+            endings.0.lock().await.insert((String::new(), 8080), Follower::start(output, 8080));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let said = endings.told(&access, "", 8080).await;
+            assert!(matches!(said, Err(ProviderError::Unexpected(_))), "{said:?}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use xtask::{
 
 use crate::{
     stage::{NODE, Routes, run, standby, text, tidegate},
-    underway::{Underway, load, records, refusals, touching, unharmed},
+    underway::{Underway, by_name, load, records, refusals, touching, unharmed},
 };
 
 /// The records of `app` at the end of a relay.
@@ -118,13 +118,7 @@ fn a_record_that_becomes_the_last_in_the_moment_of_the_update_stays() -> Result<
 #[ignore = "needs the lab"]
 fn an_edit_while_the_node_is_out_survives_the_restore() -> Result<()> {
     Routes::clean(&[])?.play(|lab| {
-        let nodes = vec!["node-1", "node-2", "node-3"];
-        let config = TidegateConfig {
-            entrance: Some((Entrance::named("app", APP_PORT), vec![RouteText::Dns("app", nodes)])),
-            extra: "[run]\npatience = \"6s\"\n".into(),
-            ..TidegateConfig::default()
-        };
-        let tidegate = tidegate(lab, "edit-out.toml", &config)?;
+        let tidegate = tidegate(lab, "edit-out.toml", &by_name())?;
         let load = load(lab, &[url()])?;
         run(&tidegate, 0, &["drain", NODE, "--yes", "--json"])?;
         // Another node's record goes, and the TTL of what is left is another one.

@@ -3,24 +3,18 @@
 use std::{thread::sleep, time::Duration};
 
 use anyhow::{Result, ensure};
-use xtask::lab::{APP_PORT, Entrance, RouteText, TidegateConfig, ZONE};
+use xtask::lab::{APP_PORT, ZONE};
 
 use crate::{
     stage::{NODE, Routes, newest, run, standby, text, tidegate},
-    underway::{SECONDARY, Underway, load, records, unharmed},
+    underway::{SECONDARY, Underway, by_name, load, records, unharmed},
 };
 
 #[test]
 #[ignore = "needs the lab"]
 fn a_secondary_that_stops_following_is_waited_for_and_named_with_its_serial() -> Result<()> {
     Routes::clean(&[])?.play(|lab| {
-        let nodes = vec!["node-1", "node-2", "node-3"];
-        let config = TidegateConfig {
-            entrance: Some((Entrance::named("app", APP_PORT), vec![RouteText::Dns("app", nodes)])),
-            extra: "[run]\npatience = \"6s\"\n".into(),
-            ..TidegateConfig::default()
-        };
-        let tidegate = tidegate(lab, "secondary.toml", &config)?;
+        let tidegate = tidegate(lab, "secondary.toml", &by_name())?;
         let (before, load) = (records(lab, "app", "A")?, load(lab, &[format!("http://app.{ZONE}:{APP_PORT}/")])?);
 
         lab.stop_following()?;

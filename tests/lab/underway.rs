@@ -11,10 +11,20 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use xtask::{
     harness::{Load, LoadResult, LoadSpec, Tidegate},
-    lab::{Lab, RouteText, ZONE},
+    lab::{APP_PORT, Entrance, Lab, RouteText, TidegateConfig, ZONE},
 };
 
 use crate::stage::{NODE, Running, events, newest, text, within};
+
+/// The nodes behind their name, and waits that are held soon.
+pub fn by_name() -> TidegateConfig {
+    let nodes = vec!["node-1", "node-2", "node-3"];
+    TidegateConfig {
+        entrance: Some((Entrance::named("app", APP_PORT), vec![RouteText::Dns("app", nodes)])),
+        extra: "[run]\npatience = \"6s\"\n".into(),
+        ..TidegateConfig::default()
+    }
+}
 
 /// A command of Tidegate that moves something, and what it told so far.
 pub struct Underway {
