@@ -4,10 +4,11 @@
 use super::{File, Finding, paths};
 
 /// Pure modules: a folder with all below it, or one file.
-const PURE: [&str; 18] = [
+const PURE: [&str; 19] = [
     "src/model/",
     "src/plan/",
     "src/config/",
+    "src/guard/",
     "src/run/connected.rs",
     "src/run/decide/",
     "src/run/drift.rs",
