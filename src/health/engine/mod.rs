@@ -11,6 +11,7 @@
 //!   target then has `changed` against what the receiver was last told, so no change is lost, only told later.
 
 mod schedule;
+mod thread;
 
 use std::{collections::HashMap, future::Future, pin::pin, sync::Arc, time::Duration};
 

@@ -101,7 +101,7 @@ impl Get {
             let name = name.to_owned();
             response.headers.iter().filter(move |h| h.name.eq_ignore_ascii_case(&name)).map(|h| h.value)
         };
-        let framing = Framing::of(status, named("transfer-encoding").last(), named("content-length").next());
+        let framing = Framing::of(status, named("transfer-encoding").next_back(), named("content-length").next());
         let framing = framing.ok_or_else(|| no_http("a length that is no number"))?;
         Ok(Some((Head { status, framing, headers: self.expect.headers(named) }, length)))
     }
