@@ -1,6 +1,6 @@
 //! What a probe found wrong: a word out of a closed set, for metrics and decisions, and a sentence for people.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,11 @@ impl Failure {
     /// A failure of that kind, in these words.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into() }
+    }
+
+    /// No answer within this time.
+    pub fn late(limit: Duration) -> Self {
+        Self::new(Kind::Timeout, format!("no answer within {:.1} s", limit.as_secs_f64()))
     }
 }
 
