@@ -183,10 +183,8 @@ pub fn withdrawals<'a>(notes: impl IntoIterator<Item = &'a Noted>) -> BTreeMap<R
                     withdrawal.acknowledged = true;
                 }
             }
-            Note::Refused { target, .. } => {
-                if open.get(target).is_some_and(|withdrawal| !withdrawal.acknowledged) {
-                    open.remove(target);
-                }
+            Note::Refused { target, .. } if open.get(target).is_some_and(|was| !was.acknowledged) => {
+                open.remove(target);
             }
             Note::Returned { target } => drop(open.remove(target)),
             _ => {}
