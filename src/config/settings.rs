@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{EntrypointName, NodeName, RouteId, ServiceName, Topology, UnitName, topology};
 pub use super::guard::Guard;
+use crate::model::{EntrypointName, NodeName, RouteId, ServiceName, Topology, UnitName, topology};
 pub use crate::provider::route::Via;
 
 /// Everything that the configuration says.

@@ -3,11 +3,7 @@
 //!
 //! Polls are the floor and not the pace: systemd's signals, the cluster's logs and failing probes ask for a look at once.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{

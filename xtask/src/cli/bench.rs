@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use xtask::bench::{self, Report};
+use xtask::bench::{self, Report, failover};
 use xtask::lab::{self, Lab};
 
 /// What can be measured.
@@ -12,6 +12,27 @@ use xtask::lab::{self, Lab};
 pub(crate) enum Command {
     /// Drain and restore a node under load: pcs alone, Ansible, Tidegate, and the cluster's own floor
     Drain(Drain),
+    /// Lose units, nodes and links under load, with the routes' own means alone and with the guard
+    Failover(Failover),
+}
+
+#[derive(Args)]
+pub(crate) struct Failover {
+    /// The report as one line of JSON, the last of stdout
+    #[arg(long)]
+    json: bool,
+    /// Only this fault; may be given more than once
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<failover::Fault>,
+    /// Only this entrypoint; may be given more than once
+    #[arg(long, value_name = "ROUTE")]
+    entrypoint: Vec<failover::Way>,
+    /// The name of the lab that is brought up, and removed afterwards
+    #[arg(long, default_value = "tgf")]
+    prefix: String,
+    /// Use this lab, which is up already with `--routes`, and leave it up
+    #[arg(long, value_name = "PREFIX", conflicts_with = "prefix")]
+    attach: Option<String>,
 }
 
 #[derive(Args)]
@@ -35,8 +56,10 @@ pub(crate) struct Drain {
 
 impl Command {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let Self::Drain(drain) = self;
-        drain.run()
+        match self {
+            Self::Drain(drain) => drain.run(),
+            Self::Failover(failover) => failover.run(),
+        }
     }
 }
 
@@ -59,6 +82,31 @@ impl Drain {
         let lab = Lab::up(lab::Options { prefix: self.prefix.clone(), ..lab::Options::default() })?;
         let report = bench::drain(&lab, &options);
         // The lab goes whatever came of the benchmark, whose error says more than one of the removal.
+        let down = Lab::down(&self.prefix);
+        let report = report?;
+        down?;
+        Ok(report)
+    }
+}
+
+impl Failover {
+    #[allow(clippy::print_stdout, reason = "the report is this command's data")]
+    fn run(self) -> Result<ExitCode> {
+        let report = self.measure()?;
+        eprint!("\n{report}");
+        if self.json {
+            println!("{}", serde_json::to_string(&report)?);
+        }
+        Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn measure(&self) -> Result<failover::Report> {
+        let options = failover::Options { faults: self.fault.clone(), ways: self.entrypoint.clone() };
+        if let Some(prefix) = &self.attach {
+            return failover::failover(&Lab::attach(prefix)?, &options);
+        }
+        let lab = Lab::up(lab::Options { prefix: self.prefix.clone(), routes: true, ..lab::Options::default() })?;
+        let report = failover::failover(&lab, &options);
         let down = Lab::down(&self.prefix);
         let report = report?;
         down?;
