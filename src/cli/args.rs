@@ -34,7 +34,7 @@ With --json the last line of stdout is one JSON object; everything for people is
       opened_at}; result is done, held, paused, aborted, stuck or acknowledged; undo is the same
       object for the run that put things back, or null; waited: seconds of each step by its name
   plan
-      {request, parent, origin, made_at, fingerprint, steps, warnings}
+      {request, parent, origin, made_at, fingerprint, found, steps, warnings}
   can-drain
       {node, verdict, gates: [{code, answer, detail, remedy}]}; verdict is yes or no
   status

@@ -13,6 +13,8 @@ mod last;
 mod lingering;
 mod longlived;
 mod secondary;
+mod serve;
 mod stage;
 mod sticky;
 mod underway;
+mod window;
