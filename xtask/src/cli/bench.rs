@@ -12,6 +12,25 @@ use xtask::lab::{self, Lab};
 pub(crate) enum Command {
     /// Drain and restore a node under load: pcs alone, Ansible, Tidegate, and the cluster's own floor
     Drain(Drain),
+    /// How often the test of shares alarms and misses, by simulation: the table of docs/skew.md
+    Skew(Skew),
+}
+
+#[derive(Args)]
+pub(crate) struct Skew {
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Skew {
+    /// The simulation is the product's own code, so it is the product's example that runs.
+    fn run(&self) -> Result<ExitCode> {
+        let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(["run", "--quiet", "--locked", "--package", "tidegate", "--example", "skew", "--"]);
+        let status = command.args(self.json.then_some("--json")).status()?;
+        Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
 }
 
 #[derive(Args)]
@@ -35,8 +54,10 @@ pub(crate) struct Drain {
 
 impl Command {
     pub(crate) fn run(self) -> Result<ExitCode> {
-        let Self::Drain(drain) = self;
-        drain.run()
+        match self {
+            Self::Drain(drain) => drain.run(),
+            Self::Skew(skew) => skew.run(),
+        }
     }
 }
 
