@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, builder::styling};
 
 use super::{
-    abort::AbortArgs, check::CheckArgs, completions::CompletionsArgs, history::HistoryArgs, load::LoadArgs,
-    man::ManArgs, serve::ServeArgs, show::ShowArgs, window::Window,
+    abort::AbortArgs, bench_probes::BenchProbesArgs, check::CheckArgs, completions::CompletionsArgs,
+    history::HistoryArgs, load::LoadArgs, man::ManArgs, serve::ServeArgs, show::ShowArgs, window::Window,
 };
 use crate::{demo::DemoArgs, model::NodeName};
 
@@ -171,6 +171,9 @@ pub(super) enum Command {
     Serve(ServeArgs),
     /// Watch a drain lose nothing, or (naive) lose plenty, on an embedded cluster
     Demo(DemoArgs),
+    /// Probe loopback addresses and count, for the benchmark
+    #[command(hide = true)]
+    BenchProbes(BenchProbesArgs),
     /// Send requests at a constant rate and report every failure
     #[command(hide = true)]
     Load(LoadArgs),

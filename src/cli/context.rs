@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::{self, Settings},
-    journal::{Journal, JournalError, RunSummary, sqlite::SqliteJournal},
+    journal::{Journal, JournalError, Notebook, RunSummary, sqlite::SqliteJournal},
     model::{
         NodeName, Observation, Receipt, RunId, Topology,
         topology::{InstanceShape, Role},
@@ -30,6 +30,7 @@ const RUNS_READ: usize = 1000;
 pub(super) struct Context {
     pub(super) settings: Arc<Settings>,
     pub(super) journal: Arc<dyn Journal>,
+    pub(super) notebook: Arc<dyn Notebook>,
     ways: Ways,
 }
 
@@ -66,8 +67,8 @@ impl Context {
     pub(super) async fn with(settings: Arc<Settings>) -> Result<Self> {
         let ways = Ways::new(&settings).map_err(|e| Failure::new(Code::Failed, e.to_string()))?;
         ways.warm(&settings);
-        let journal = journal(&settings).await?;
-        Ok(Self { settings, journal, ways })
+        let journal = Arc::new(SqliteJournal::open(&settings.journal.path).await?);
+        Ok(Self { settings, notebook: journal.clone(), journal, ways })
     }
 
     /// Looks at what is wanted of the cluster's members, once.

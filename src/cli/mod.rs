@@ -8,6 +8,7 @@ use clap::Parser;
 mod abort;
 mod act;
 mod args;
+mod bench_probes;
 mod can_drain;
 mod check;
 mod completions;
@@ -76,6 +77,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Show(args) => show::command(&global, out, args).await,
         Command::Window(args) => window::command(&global, out, args).await,
         Command::Serve(args) => serve::command(&global, out, args).await,
+        Command::BenchProbes(args) => bench_probes::command(out, args).await,
         Command::Completions(args) => completions::command(out, &args),
         Command::Man(args) => man::command(out, &args),
         Command::Demo(args) => return own_code(out, demo::command(args).await),

@@ -12,7 +12,7 @@ use crate::{
         Settings,
         settings::{Access as Way, Route},
     },
-    health::probe::HttpProber,
+    health::prober::HttpProber,
     model::NodeName,
     provider::{
         ProviderError, Result, SystemClock, World,

@@ -16,6 +16,7 @@ pub(crate) mod endpoint;
 mod entrypoint;
 mod excerpt;
 mod fragment;
+pub mod guard;
 mod keys;
 mod merge;
 mod nearest;

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{EntrypointName, NodeName, RouteId, ServiceName, Topology, UnitName, topology};
+pub use super::guard::Guard;
 pub use crate::provider::route::Via;
 
 /// Everything that the configuration says.
@@ -17,6 +18,9 @@ pub struct Settings {
     pub journal: Journal,
     /// How a run behaves.
     pub run: Run,
+    /// What the coordinator may do by itself.
+    #[serde(default)]
+    pub guard: Guard,
     /// Nodes that need more than their name.
     pub nodes: BTreeMap<NodeName, Node>,
     /// The services, in order.

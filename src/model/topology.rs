@@ -176,6 +176,12 @@ impl Topology {
         frontends
     }
 
+    /// Whether what this route reaches on the node is a load balancer there, and not the service itself.
+    pub fn is_front(&self, route: &RouteShape, node: &NodeName) -> bool {
+        let behind = |r: &&RouteShape| r.entrypoint == route.entrypoint && r.tier > route.tier;
+        self.routes.iter().filter(behind).any(|r| r.is_hosted_on(node))
+    }
+
     /// Every port of a node on which clients may be.
     pub fn ports(&self, node: &NodeName) -> Vec<u16> {
         let own = self.services.iter().filter(|_| self.nodes.contains(node)).map(|s| s.port);

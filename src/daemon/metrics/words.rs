@@ -1,5 +1,7 @@
 //! The words that labels are made of: closed sets, each as a type.
 
+use crate::health::failure::Kind;
+
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)* })*) => {
         $($(#[$doc])*
@@ -35,14 +37,18 @@ words! {
 
     /// Why a service on a node does not count as ready.
     Reason {
+        /// The node has no address.
+        Name = "name",
         /// Nothing listens there.
         Refused = "refused",
         /// No way to the host.
         Unreachable = "unreachable",
         /// No answer in time.
-        TimedOut = "timed-out",
+        Timeout = "timeout",
         /// The TLS handshake failed.
         Tls = "tls",
+        /// The connection ended before the answer did.
+        Closed = "closed",
         /// Another status than configured.
         Status = "status",
         /// A header is missing, or is another one.
@@ -91,5 +97,23 @@ words! {
         Unsure = "unsure",
         /// It only observes, and would have made a change.
         WouldAct = "would-act",
+    }
+}
+
+impl From<Kind> for Reason {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Name => Self::Name,
+            Kind::Refused => Self::Refused,
+            Kind::Unreachable => Self::Unreachable,
+            Kind::Timeout => Self::Timeout,
+            Kind::Tls => Self::Tls,
+            Kind::Closed => Self::Closed,
+            Kind::Protocol => Self::Protocol,
+            Kind::Status => Self::Status,
+            Kind::Header => Self::Header,
+            Kind::Body => Self::Body,
+            Kind::Exec => Self::Exec,
+        }
     }
 }

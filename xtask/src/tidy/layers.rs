@@ -4,10 +4,14 @@
 use super::{File, Finding, paths};
 
 /// Pure modules: a folder with all below it, or one file.
-const PURE: [&str; 23] = [
+const PURE: [&str; 27] = [
     "src/model/",
     "src/plan/",
     "src/config/",
+    "src/guard/",
+    "src/health/damping.rs",
+    "src/health/failure.rs",
+    "src/health/judge.rs",
     "src/run/connected.rs",
     "src/run/decide/",
     "src/run/drift.rs",

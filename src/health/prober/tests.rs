@@ -1,5 +1,7 @@
 //! One probe against servers that answer, answer wrongly, break off, hang, or are not there.
 
+use std::time::Duration;
+
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -7,6 +9,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::config::settings::{CloneSettings, Connections, Objective, OnDeadline, Probe, Ready, Sessions};
 
 /// A server that answers one connection with these bytes (or none, and keeps it open) and gives back what it read,
 /// and whether the prober then closed the connection.
@@ -33,10 +36,31 @@ fn prober(port: u16, probe: Probe) -> HttpProber {
     let timeout = Duration::from_millis(500);
     let interval = Duration::from_secs(5);
     let ready = Ready { port, probe, timeout, interval, unhealthy: 2, healthy: 3 };
-    HttpProber {
-        services: BTreeMap::from([("app".into(), ready)]),
-        addresses: BTreeMap::from([("node-01".into(), [127, 0, 0, 1].into())]),
-    }
+    let clone = CloneSettings {
+        resource: "app_service".into(),
+        monitor_interval: Duration::from_secs(30),
+        clone_max: None,
+        clone_node_max: 1,
+    };
+    let connections = Connections {
+        settle: Duration::from_secs(2),
+        deadline: Duration::from_secs(600),
+        on_deadline: OnDeadline::Hold,
+        max_age: None,
+    };
+    let service = settings::Service {
+        name: "app".into(),
+        unit: "app.service".into(),
+        extra_units: Vec::new(),
+        clone,
+        min_ready: 1,
+        ready,
+        sessions: Sessions::default(),
+        connections,
+        objective: Objective { failover: None, max_error_ratio: 0.001, max_skew: None },
+    };
+    let node = settings::Node { address: Some([127, 0, 0, 1].into()), ..settings::Node::default() };
+    HttpProber::new(&[service], &BTreeMap::from([("node-01".into(), node)]))
 }
 
 fn get() -> Probe {
@@ -136,7 +160,7 @@ async fn what_cannot_be_asked_is_an_error_and_no_answer() {
 async fn a_name_is_looked_up() {
     let (port, server) = server(Some(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")).await;
     let mut prober = prober(port, get());
-    prober.addresses.clear();
+    prober.nodes.clear();
     assert_eq!(prober.probe(&"127.0.0.1".into(), &"app".into()).await, Ok(Readiness::Ready));
     server.await.expect("the server");
 }
