@@ -14,10 +14,12 @@ use crate::{
 };
 
 mod connect;
+mod exec;
 mod expect;
 mod http1;
 
 pub use connect::Place;
+pub use exec::{Program, Programs};
 pub use expect::{Expect, Header, Statuses};
 pub use http1::Get;
 
@@ -37,11 +39,13 @@ pub enum Ask {
     Tcp,
     /// An answer over HTTP/1.1.
     Http(Get),
+    /// A program's exit code.
+    Exec(Program),
 }
 
 impl Check {
     /// A configured probe of a node; it is looked up by its name where it has no address.
-    pub fn new(ready: &Ready, node: &NodeName, address: Option<IpAddr>) -> Self {
+    pub fn new(ready: &Ready, node: &NodeName, address: Option<IpAddr>, _programs: &Programs) -> Result<Self, Failure> {
         let place = match address {
             Some(ip) => Place::At(SocketAddr::new(ip, ready.port)),
             None => Place::Named(node.as_str().into(), ready.port),
@@ -53,20 +57,23 @@ impl Check {
                 Ask::Http(Get::new(path, host.as_deref().unwrap_or(node.as_str()), expect))
             }
         };
-        Self { place, ask }
+        Ok(Self { place, ask })
     }
 
     /// Asks once. There is no time limit here: whoever calls has one, and drops this.
     pub async fn run(&self) -> Result<(), Failure> {
-        self.ask_at(self.place.address().await?).await
+        match &self.ask {
+            Ask::Exec(program) => Box::pin(program.run()).await,
+            _ => self.ask_at(self.place.address().await?).await,
+        }
     }
 
     /// Asks once, at this address.
     pub(super) async fn ask_at(&self, address: SocketAddr) -> Result<(), Failure> {
-        let stream = connect::tcp(address).await?;
         match &self.ask {
-            Ask::Tcp => Ok(()),
-            Ask::Http(get) => get.ask(stream).await,
+            Ask::Tcp => connect::tcp(address).await.map(drop),
+            Ask::Http(get) => get.ask(connect::tcp(address).await?).await,
+            Ask::Exec(program) => Box::pin(program.run()).await,
         }
     }
 }
