@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    damping::Damping,
     failure::Failure,
     judge::{Rules, Verdict},
     probe::{Check, Programs},
@@ -42,7 +41,7 @@ impl Target {
         programs: &Programs,
     ) -> Result<Self, Failure> {
         let ready = &service.ready;
-        let (grace, damping) = (Duration::ZERO, Some(Damping::usual(ready.interval)));
+        let (grace, damping) = (ready.grace, ready.damping.clone());
         Ok(Self {
             node: node.clone(),
             service: service.name.clone(),

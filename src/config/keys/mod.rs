@@ -8,6 +8,7 @@ use super::{
 };
 
 mod entrypoint;
+mod ready;
 mod service;
 
 use entrypoint::ENTRYPOINT;
@@ -106,7 +107,6 @@ static ACCESS: Shape = Shape {
                 ],
             },
         ],
-        planned: &[],
     }),
     label: &[],
 };

@@ -16,7 +16,6 @@ use crate::{
 const SHOWN: usize = 200;
 
 /// The ways on which programs are run.
-#[allow(dead_code, reason = "the configuration's keys follow")]
 #[derive(Clone)]
 pub struct Programs {
     nodes: Arc<dyn Access>,
@@ -50,7 +49,6 @@ pub struct Program {
 
 impl Program {
     /// Runs `argv` on the node (or here) within `limit`.
-    #[allow(dead_code, reason = "the configuration's keys follow")]
     pub(super) fn new(programs: &Programs, node: &NodeName, here: bool, argv: &[String], limit: Duration) -> Self {
         let access = if here { &programs.here } else { &programs.nodes };
         let host = programs.hosts.get(node).cloned().unwrap_or_else(|| node.as_str().to_owned());
