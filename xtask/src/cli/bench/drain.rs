@@ -9,7 +9,7 @@ use xtask::lab::{self, Lab};
 
 /// How to measure drains.
 #[derive(Args)]
-pub(super) struct Drain {
+pub(crate) struct Drain {
     /// The report as one line of JSON, the last of stdout
     #[arg(long)]
     json: bool,

@@ -9,7 +9,7 @@ use xtask::lab::{self, Lab};
 
 /// What to lose.
 #[derive(Args)]
-pub(super) struct Failover {
+pub(crate) struct Failover {
     /// The report as one line of JSON, the last of stdout
     #[arg(long)]
     json: bool,

@@ -9,7 +9,7 @@ use xtask::bench;
 
 /// How to measure probes.
 #[derive(Args)]
-pub(super) struct Probe {
+pub(crate) struct Probe {
     /// The report as one line of JSON, the last of stdout
     #[arg(long)]
     json: bool,

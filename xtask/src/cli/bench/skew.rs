@@ -10,7 +10,7 @@ use clap::Args;
 
 /// How to simulate.
 #[derive(Args)]
-pub(super) struct Skew {
+pub(crate) struct Skew {
     /// One line of JSON
     #[arg(long)]
     json: bool,
