@@ -1,6 +1,6 @@
 //! `tidegate serve`: the coordinator. It keeps out what is out, and exports what it sees.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
 use clap::Args;
 use serde_json::json;
@@ -49,8 +49,9 @@ pub(super) async fn command(global: &Global, out: Out, args: ServeArgs) -> Resul
     let Survey { world, topology, .. } = survey;
     let (settings, notebook) = (context.settings.clone(), context.notebook.clone());
     let watch = Watch::start(world.clone(), settings.clone(), &topology, targets, notebook.clone(), stop.clone());
-    let guard = Guard::new(world, settings, topology, context.journal.clone(), notebook, Arc::new(watch), mode);
-    tokio::join!(Sentinel::new(desk.engine).watch(&stop), guard.work(&stop));
+    let sentinel = Sentinel::new(desk.engine, watch.sight());
+    let guard = Guard::new(world, settings, topology, context.journal.clone(), notebook, watch, mode);
+    tokio::join!(sentinel.watch(&stop), guard.work(&stop));
     out.result(&json!({ "result": "stopped" }), "");
     Ok(Code::Done)
 }

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use tidegate::{
-    daemon::sentinel::Sentinel,
-    journal::{Drift, Ending, Event, Journal},
+    daemon::{sentinel::Sentinel, watch::Watch},
+    journal::{Drift, Ending, Event, Journal, memory::MemoryJournal},
     model::{Admission, InstanceView, RunId},
     plan::Purpose,
     run::{executor::Finish, state::Status},
@@ -37,7 +37,10 @@ async fn watched<T>(stage: &Stage, story: impl Future<Output = T>) -> T {
     let stop = CancellationToken::new();
     let mut engine = stage.engine.clone();
     engine.holder = "sentinel@stage:2/2".into();
-    let watch = Sentinel::new(engine).watch(&stop);
+    let (world, settings) = (engine.world.clone(), engine.settings.clone());
+    let notebook = Arc::new(MemoryJournal::default());
+    let watching = Watch::start(world, settings, &engine.topology, Vec::new(), notebook, stop.clone());
+    let watch = Sentinel::new(engine, watching.sight()).watch(&stop);
     let story = async {
         let done = tokio::time::timeout(Duration::from_secs(15), story).await;
         stop.cancel();
