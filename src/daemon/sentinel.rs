@@ -51,7 +51,13 @@ struct Out {
     ended: bool,
 }
 
-type Answer = (RouteId, InstanceName, Seen<InstanceView>, Timestamp);
+struct Answer {
+    route: RouteId,
+    instance: InstanceName,
+    asked: Timestamp,
+    answered: Timestamp,
+    seen: Seen<InstanceView>,
+}
 
 /// Watches over everything that is out.
 pub struct Sentinel {
@@ -59,6 +65,8 @@ pub struct Sentinel {
     seen: Observation,
     asked: BTreeMap<(RouteId, InstanceName), Timestamp>,
     asking: BTreeSet<(RouteId, InstanceName)>,
+    /// When what was asked before counts no more.
+    void: BTreeMap<(RouteId, InstanceName), Timestamp>,
     answers: JoinSet<Answer>,
     memory: Memory,
 }
@@ -71,6 +79,7 @@ impl Sentinel {
             seen: Observation::default(),
             asked: BTreeMap::new(),
             asking: BTreeSet::new(),
+            void: BTreeMap::new(),
             answers: JoinSet::new(),
             memory: Memory::default(),
         }
@@ -100,9 +109,30 @@ impl Sentinel {
         for out in outs {
             let seen = self.seen.clone();
             let look = Look { seen: &seen, now: self.engine.world.clock.now(), max_age: self.max_age() };
+            let mut set = false;
             for finding in self.memory.compare(&out.kept, &look) {
-                self.handle(out, finding).await;
+                // Setting one again sets all of the node: what was forgotten besides is told, and no run of its own.
+                match finding.drift == Drift::Forgotten && set {
+                    true => self.tell(out, &finding),
+                    false => set |= self.handle(out, finding).await,
+                }
             }
+            if set {
+                self.look_anew(out);
+            }
+        }
+    }
+
+    /// What was seen before something was set again says nothing any more, an answer that is still on its way included.
+    fn look_anew(&mut self, out: &Out) {
+        let now = self.engine.world.clock.now();
+        for target in out.kept.targets() {
+            let key = (target.route.clone(), target.instance.clone());
+            if let Some(instances) = self.seen.routes.get_mut(&key.0) {
+                instances.remove(&key.1);
+            }
+            self.asked.remove(&key);
+            self.void.insert(key, now);
         }
     }
 
@@ -156,18 +186,23 @@ impl Sentinel {
             let (provider, clock) = (Arc::clone(provider), Arc::clone(&self.engine.world.clock));
             self.answers.spawn(async move {
                 let answer = tokio::time::timeout(limit, provider.observe(&key.1)).await;
-                (key.0, key.1, answer.unwrap_or(Err(ProviderError::TimedOut(limit))), clock.now())
+                let seen = answer.unwrap_or(Err(ProviderError::TimedOut(limit)));
+                Answer { route: key.0, instance: key.1, asked: now, answered: clock.now(), seen }
             });
         }
     }
 
     fn take_answers(&mut self) {
-        while let Some(Ok((route, instance, answer, at))) = self.answers.try_join_next() {
+        while let Some(Ok(Answer { route, instance, asked, answered: at, seen })) = self.answers.try_join_next() {
             #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit for 285,000 years")]
-            let seconds = answer.is_ok().then(|| at.as_millisecond() as f64 / 1000.0);
+            let seconds = seen.is_ok().then(|| at.as_millisecond() as f64 / 1000.0);
             metrics::looked(route.as_str(), instance.as_str(), seconds);
-            self.asking.remove(&(route.clone(), instance.clone()));
-            let seen = match answer {
+            let key = (route.clone(), instance.clone());
+            self.asking.remove(&key);
+            if self.void.get(&key).is_some_and(|void| asked <= *void) {
+                continue;
+            }
+            let seen = match seen {
                 Ok(view) => Observed::known(view, at),
                 Err(error) => Observed::unknown(error.to_string()),
             };
@@ -175,28 +210,35 @@ impl Sentinel {
         }
     }
 
-    async fn handle(&mut self, out: &Out, finding: Finding) {
+    /// Says whether a member was set again.
+    async fn handle(&mut self, out: &Out, finding: Finding) -> bool {
         let done = match finding.drift {
             Drift::Forgotten => self.set_again(out, &finding).await,
             Drift::Overruled | Drift::Requests => self.write_down(out, &finding).await,
         };
         match done {
             Ok(()) => {
-                let Finding { target, drift, saw, .. } = &finding;
-                tracing::warn!(
-                    "{} at {} ({}), kept out by {}: {saw} ({drift})",
-                    target.server,
-                    target.instance,
-                    target.route,
-                    out.run
-                );
-                metrics::drifted(target, *drift);
-                metrics::drained_requests(target, self.memory.told(&finding));
+                self.tell(out, &finding);
+                return finding.drift == Drift::Forgotten;
             }
             // An executor is at work, and looks after it; or it works by the next look.
             Err(RunError::Unavailable(JournalError::Held { .. } | JournalError::RunOpen(_))) => {}
             Err(error) => tracing::warn!("drift of {} could not be handled: {error}", finding.target.server),
         }
+        false
+    }
+
+    fn tell(&mut self, out: &Out, finding: &Finding) {
+        let Finding { target, drift, saw, .. } = finding;
+        tracing::warn!(
+            "{} at {} ({}), kept out by {}: {saw} ({drift})",
+            target.server,
+            target.instance,
+            target.route,
+            out.run
+        );
+        metrics::drifted(target, *drift);
+        metrics::drained_requests(target, self.memory.told(finding));
     }
 
     async fn write_down(&self, out: &Out, finding: &Finding) -> Result<(), RunError> {
