@@ -3,6 +3,7 @@
 
 pub mod action;
 pub mod cluster;
+pub mod counters;
 pub mod exact;
 pub mod ids;
 pub mod observation;
@@ -14,6 +15,7 @@ pub mod topology;
 
 pub use action::{Desired, Effect, Ownership};
 pub use cluster::{CloneInstance, ClusterView, Member, Role};
+pub use counters::Counters;
 pub use exact::Exact;
 pub use ids::{EntrypointName, InstanceName, NodeName, RouteId, RunId, ServiceName, UnitName};
 pub use observation::{Holder, Listing, NodeView, Observation, Readiness, SocketsView, UnitView};

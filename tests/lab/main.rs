@@ -8,6 +8,7 @@ mod deadline;
 mod drain;
 mod edits;
 mod faults;
+mod guard;
 mod killed;
 mod last;
 mod lingering;

@@ -1,19 +1,13 @@
-//! `cargo xtask bench …`.
+//! `cargo xtask bench drain`.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::Args;
 use xtask::bench::{self, Report};
 use xtask::lab::{self, Lab};
 
-/// What can be measured.
-#[derive(Subcommand)]
-pub(crate) enum Command {
-    /// Drain and restore a node under load: pcs alone, Ansible, Tidegate, and the cluster's own floor
-    Drain(Drain),
-}
-
+/// How to measure drains.
 #[derive(Args)]
 pub(crate) struct Drain {
     /// The report as one line of JSON, the last of stdout
@@ -33,16 +27,9 @@ pub(crate) struct Drain {
     attach: Option<String>,
 }
 
-impl Command {
-    pub(crate) fn run(self) -> Result<ExitCode> {
-        let Self::Drain(drain) = self;
-        drain.run()
-    }
-}
-
 impl Drain {
     #[allow(clippy::print_stdout, reason = "the report is this command's data")]
-    fn run(self) -> Result<ExitCode> {
+    pub(super) fn run(self) -> Result<ExitCode> {
         let report = self.measure()?;
         eprint!("\n{report}");
         if self.json {
