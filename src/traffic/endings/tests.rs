@@ -1,3 +1,5 @@
+//! A real `ss` on real connections, and machines that lack it.
+
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
