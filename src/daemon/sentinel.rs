@@ -85,8 +85,17 @@ impl Sentinel {
         for out in outs {
             let seen = self.seen_after(self.set_again.map_or(out.since, |at| at.max(out.since)));
             let look = Look { seen: &seen, now: self.engine.world.clock.now(), max_age: self.max_age() };
+            let mut set = false;
             for finding in self.memory.compare(&out.kept, &look) {
-                self.handle(out, finding).await;
+                // Setting one again sets all of the node: what was forgotten besides is told, and no run of its own.
+                match finding.drift == Drift::Forgotten && set {
+                    true => self.tell(out, &finding),
+                    false => set |= self.handle(out, finding).await,
+                }
+            }
+            if set {
+                // What was asked before says nothing any more.
+                self.set_again = Some(self.engine.world.clock.now());
             }
         }
     }
@@ -138,32 +147,34 @@ impl Sentinel {
         Ok(Some(Out { node: node.clone(), run, since, kept, ended: summary.ending.is_some() }))
     }
 
-    async fn handle(&mut self, out: &Out, finding: Finding) {
+    async fn handle(&mut self, out: &Out, finding: Finding) -> bool {
         let done = match finding.drift {
-            Drift::Forgotten => {
-                let done = self.set_again(out, &finding).await;
-                self.set_again = Some(self.engine.world.clock.now());
-                done
-            }
+            Drift::Forgotten => self.set_again(out, &finding).await,
             Drift::Overruled | Drift::Requests => self.write_down(out, &finding).await,
         };
         match done {
             Ok(()) => {
-                let Finding { target, drift, saw, .. } = &finding;
-                tracing::warn!(
-                    "{} at {} ({}), kept out by {}: {saw} ({drift})",
-                    target.server,
-                    target.instance,
-                    target.route,
-                    out.run
-                );
-                metrics::drifted(target, *drift);
-                metrics::drained_requests(target, self.memory.told(&finding));
+                self.tell(out, &finding);
+                return finding.drift == Drift::Forgotten;
             }
             // An executor is at work, and looks after it; or it works by the next look.
             Err(RunError::Unavailable(JournalError::Held { .. } | JournalError::RunOpen(_))) => {}
             Err(error) => tracing::warn!("drift of {} could not be handled: {error}", finding.target.server),
         }
+        false
+    }
+
+    fn tell(&mut self, out: &Out, finding: &Finding) {
+        let Finding { target, drift, saw, .. } = finding;
+        tracing::warn!(
+            "{} at {} ({}), kept out by {}: {saw} ({drift})",
+            target.server,
+            target.instance,
+            target.route,
+            out.run
+        );
+        metrics::drifted(target, *drift);
+        metrics::drained_requests(target, self.memory.told(finding));
     }
 
     async fn write_down(&self, out: &Out, finding: &Finding) -> Result<(), RunError> {
