@@ -10,6 +10,7 @@
 //! * A slow receiver never delays a probe: what does not fit into its channel is dropped. The next report of the same
 //!   target then has `changed` against what the receiver was last told, so no change is lost, only told later.
 
+mod room;
 mod schedule;
 mod thread;
 
@@ -35,8 +36,6 @@ use schedule::{Index, Schedule};
 
 /// Probes that are due within this time start together.
 const TICK: Duration = Duration::from_millis(5);
-/// Probes in the air at most, unless said otherwise; each has one file descriptor.
-const FLIGHTS: usize = 2048;
 /// Orders that wait until the engine takes them.
 const ORDERS: usize = 1024;
 
@@ -103,7 +102,7 @@ impl<P: Probing> Engine<P> {
     /// An engine that asks in another way.
     pub fn with(probing: P, clock: Arc<dyn Clock>) -> (Self, Handle) {
         let (sender, orders) = mpsc::channel(ORDERS);
-        (Self { probing, clock, flights: FLIGHTS, orders }, Handle { orders: sender })
+        (Self { probing, clock, flights: room::flights(), orders }, Handle { orders: sender })
     }
 
     /// With so many probes in the air at most; at least one.
