@@ -8,6 +8,7 @@ pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod drill;
+pub mod guard;
 pub mod health;
 pub mod journal;
 pub mod model;

@@ -98,7 +98,6 @@ impl Ways {
 
     /// What the probe engine probes: every service on every member. A target that cannot be made, since a file that its
     /// probe needs cannot be read, is told with its reason.
-    #[expect(dead_code, reason = "the coordinator's guard is built on it")]
     pub(super) fn targets(
         &self,
         settings: &Settings,

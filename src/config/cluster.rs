@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     duration::show,
-    entrypoint,
+    entrypoint, guard,
     nearest::nearest,
     reader::{Reader, Spot},
     report::Problems,
@@ -71,6 +71,7 @@ pub(crate) fn settings(root: &Reader<'_>, journal: PathBuf, problems: &mut Probl
         cluster: cluster(&root.table("cluster")?, members.filter(|_| listed).unwrap_or_default())?,
         journal: Journal { path: root.table("journal")?.text("path").map_or(journal, PathBuf::from) },
         run: run?,
+        guard: guard::guard(&root.table("guard")?)?,
         nodes: nodes?,
         services: services?,
         entrypoints: entrypoints?,

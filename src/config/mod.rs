@@ -17,6 +17,7 @@ mod entrypoint;
 mod excerpt;
 pub mod expect;
 mod fragment;
+pub mod guard;
 mod keys;
 mod merge;
 mod nearest;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+pub use super::guard::Guard;
 pub use super::ready::{Http, Probe, Ready};
 use crate::model::{EntrypointName, NodeName, RouteId, ServiceName, Topology, UnitName, topology};
 pub use crate::provider::route::Via;
@@ -18,6 +19,9 @@ pub struct Settings {
     pub journal: Journal,
     /// How a run behaves.
     pub run: Run,
+    /// What the coordinator may do by itself.
+    #[serde(default)]
+    pub guard: Guard,
     /// Nodes that need more than their name.
     pub nodes: BTreeMap<NodeName, Node>,
     /// The services, in order.

@@ -32,6 +32,7 @@ pub(super) fn settings(options: &Options, units: &BTreeMap<NodeName, Unit>, edge
             max_age: Duration::from_secs(2),
             ..settings::Run::default()
         },
+        guard: settings::Guard::default(),
         nodes: units
             .iter()
             .map(|(name, unit)| (name.clone(), Node { address: Some(unit.address().ip()), ssh: None, outside: false }))

@@ -3,6 +3,7 @@
 //! holder that died is therefore known only by its lease running out.
 
 use std::{
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,11 +12,14 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
-    Ending, Event, Journal, JournalError, Lease, Record, Result, RunSummary,
+    Ending, Event, Journal, JournalError, Lease, Note, Notebook, Noted, Record, Result, RunSummary, Withdrawal,
     chain::{self, Head},
-    rules,
+    rules, withdrawals,
 };
-use crate::{model::RunId, plan::Plan};
+use crate::{
+    model::{RouteTarget, RunId},
+    plan::Plan,
+};
 
 /// A journal in memory. Share it with `Arc`, as several executors would share a file.
 #[derive(Debug, Default)]
@@ -30,6 +34,7 @@ struct State {
     lease: Option<Lease>,
     /// In the order in which they were opened.
     runs: Vec<Run>,
+    notes: Vec<Noted>,
 }
 
 #[derive(Debug)]
@@ -207,5 +212,25 @@ impl Journal for MemoryJournal {
 
     async fn abort_requested(&self, run: &RunId) -> Result<Option<String>> {
         Ok(self.state().run(run)?.abort_by.clone())
+    }
+}
+
+#[async_trait]
+impl Notebook for MemoryJournal {
+    async fn note(&self, notes: &[Note], now: Timestamp) -> Result<()> {
+        let mut state = self.state();
+        for note in notes {
+            let seq = state.notes.last().map_or(1, |noted| noted.seq + 1);
+            state.notes.push(Noted { seq, at: now, note: note.clone() });
+        }
+        Ok(())
+    }
+
+    async fn notes(&self, limit: usize) -> Result<Vec<Noted>> {
+        Ok(self.state().notes.iter().rev().take(limit).cloned().collect())
+    }
+
+    async fn withdrawn(&self) -> Result<BTreeMap<RouteTarget, Withdrawal>> {
+        Ok(withdrawals(&self.state().notes))
     }
 }

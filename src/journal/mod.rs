@@ -9,23 +9,28 @@
 //!   and `Drifted` after `Done`;
 //!   a run that is open or stuck keeps others from being opened.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{model::RunId, plan::Plan};
+use crate::{
+    model::{RouteTarget, RunId},
+    plan::Plan,
+};
 
 pub mod chain;
 pub mod event;
 pub mod holder;
 pub mod memory;
+pub mod note;
 mod rules;
 pub mod sqlite;
 
 pub use event::{Counted, Drift, Ending, Event, Held, MAX_NOTED};
 pub use holder::holder_id;
+pub use note::{Note, Noted, Withdrawal, withdrawals};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -163,4 +168,17 @@ pub trait Journal: Send + Sync {
 
     /// Who asked for the run to be aborted, if anybody did.
     async fn abort_requested(&self, run: &RunId) -> Result<Option<String>>;
+}
+
+/// Somewhere to keep notes: what happens outside every run. It needs no lease; one guard writes at a time.
+#[async_trait]
+pub trait Notebook: Send + Sync {
+    /// Writes notes down, all or none; durable when it returns.
+    async fn note(&self, notes: &[Note], now: Timestamp) -> Result<()>;
+
+    /// The newest notes, at most `limit`, the newest first.
+    async fn notes(&self, limit: usize) -> Result<Vec<Noted>>;
+
+    /// What is withdrawn, of all notes ever written.
+    async fn withdrawn(&self) -> Result<BTreeMap<RouteTarget, Withdrawal>>;
 }

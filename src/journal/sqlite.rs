@@ -9,6 +9,7 @@
 //! Why SQLite: `docs/decisions/0003-journal-on-sqlite.md`.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::mpsc as blocking,
@@ -21,11 +22,17 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use self::store::Store;
-use super::{Ending, Event, Journal, JournalError, Lease, Record, Result, RunSummary};
-use crate::{model::RunId, plan::Plan};
+use super::{
+    Ending, Event, Journal, JournalError, Lease, Note, Notebook, Noted, Record, Result, RunSummary, Withdrawal,
+};
+use crate::{
+    model::{RouteTarget, RunId},
+    plan::Plan,
+};
 
 mod fault;
 mod file;
+mod notes;
 mod rows;
 mod sql;
 mod store;
@@ -188,5 +195,21 @@ impl Journal for SqliteJournal {
     async fn abort_requested(&self, run: &RunId) -> Result<Option<String>> {
         let run = run.clone();
         self.call(move |store| store.abort_requested(&run)).await
+    }
+}
+
+#[async_trait]
+impl Notebook for SqliteJournal {
+    async fn note(&self, notes: &[Note], now: Timestamp) -> Result<()> {
+        let notes = notes.to_vec();
+        self.call(move |store| store.note(&notes, now)).await
+    }
+
+    async fn notes(&self, limit: usize) -> Result<Vec<Noted>> {
+        self.call(move |store| store.notes(limit)).await
+    }
+
+    async fn withdrawn(&self) -> Result<BTreeMap<RouteTarget, Withdrawal>> {
+        self.call(|store| store.withdrawn()).await
     }
 }

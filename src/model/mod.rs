@@ -3,6 +3,8 @@
 
 pub mod action;
 pub mod cluster;
+pub mod counters;
+pub mod exact;
 pub mod ids;
 pub mod observation;
 pub mod observed;
@@ -13,10 +15,12 @@ pub mod topology;
 
 pub use action::{Desired, Effect, Ownership};
 pub use cluster::{CloneInstance, ClusterView, Member, Role};
+pub use counters::Counters;
+pub use exact::Exact;
 pub use ids::{EntrypointName, InstanceName, NodeName, RouteId, RunId, ServiceName, UnitName};
 pub use observation::{Holder, Listing, NodeView, Observation, Readiness, SocketsView, UnitView};
 pub use observed::Observed;
 pub use receipt::{Before, Receipt};
-pub use route::{Admission, Exact, Health, InstanceView, MemberView};
+pub use route::{Admission, Health, InstanceView, MemberView};
 pub use straggler::{Straggler, Stragglers};
 pub use topology::{RouteTarget, Topology};

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::{Counters, Exact};
+
 /// Whether new clients are sent to a member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -33,12 +35,6 @@ pub enum Health {
     Unchecked,
 }
 
-/// A member's state in the provider's own terms: enough for the provider to put it back exactly, and equal
-/// only where nothing differs. `null` where an instance can say no more than whether the member is in.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Exact(pub serde_json::Value);
-
 /// One member (server, record, announcer) as one instance of the route sees it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MemberView {
@@ -56,6 +52,13 @@ pub struct MemberView {
     pub requests_total: u64,
     /// Failed connections and responses since the process began.
     pub errors_total: u64,
+    /// What else is counted of it.
+    #[serde(default, skip_serializing_if = "Counters::is_empty")]
+    pub counters: Counters,
+    /// The weight by which it is chosen at this moment, where that is not `weight`: during a load balancer's slow start,
+    /// or 0 for a server that only stands by for others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_weight: Option<u32>,
     /// How long ago its health or admission changed, where the route tells; whole seconds.
     pub since_change: Option<Duration>,
     /// How long clients may still come after it is drained, because they remember an answer: a record's TTL.
@@ -72,9 +75,19 @@ pub struct MemberView {
 }
 
 impl MemberView {
+    /// Whether the route lets new clients in, healthy or not.
+    pub fn is_admitted(&self) -> bool {
+        self.admission == Admission::Serving
+    }
+
     /// Whether a new client could be sent there now.
     pub fn takes_clients(&self) -> bool {
         self.admission == Admission::Serving && self.weight > 0 && !matches!(self.health, Health::Failing { .. })
+    }
+
+    /// Its part of new clients, in the same measure as that of its instance's other members; 0 where none are sent.
+    pub fn chosen_by(&self) -> u32 {
+        if self.takes_clients() { self.effective_weight.unwrap_or(self.weight) } else { 0 }
     }
 
     /// Whether nobody new comes any more, clients that are bound to it included.

@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
 use crate::{
     model::{
@@ -96,6 +97,12 @@ pub trait ClusterControl: Send + Sync {
     /// The cluster as any reachable member sees it.
     async fn observe(&self) -> Result<ClusterView>;
 
+    /// Tells of every moment at which the cluster may have changed, until it is dropped. A hint is no observation, and
+    /// one may be missed: whoever listens looks for himself, now and then as well.
+    async fn hints(&self, _told: &Notify) {
+        std::future::pending().await
+    }
+
     /// Puts a node into standby with our mark. The permit is the proof that its connections are gone (or that
     /// the configured policy ended the wait); only the run's own gate makes one.
     async fn standby(&self, permit: StandbyPermit, owner: &Ownership) -> Result<()>;
@@ -109,6 +116,12 @@ pub trait ClusterControl: Send + Sync {
 pub trait UnitControl: Send + Sync {
     /// A unit's state, from the manager itself.
     async fn observe(&self, node: &NodeName, unit: &UnitName) -> Result<UnitView>;
+
+    /// Tells of every moment at which a unit may have changed, until it is dropped or can tell no more. A hint is no
+    /// observation, and one may be missed.
+    async fn hints(&self, _node: &NodeName, _unit: &UnitName, _told: &Notify) -> Result<()> {
+        std::future::pending().await
+    }
 
     /// Stops a unit and waits for its job to end.
     async fn stop(&self, node: &NodeName, unit: &UnitName) -> Result<()>;
@@ -127,6 +140,11 @@ pub trait NodeTraffic: Send + Sync {
     /// all are remembered: only those that the node closed first.
     async fn ended(&self, _node: &NodeName, _port: u16) -> Result<SocketsView> {
         Ok(SocketsView::default())
+    }
+
+    /// What the node lacks to tell of those, and what to do about it; `None` where it lacks nothing.
+    async fn lacks(&self, _node: &NodeName) -> Result<Option<String>> {
+        Ok(None)
     }
 
     /// More about the connections between `port` and these peers, as far as the node tells: those that are gone

@@ -39,6 +39,7 @@ fn three_nodes() -> Settings {
         },
         journal: Journal { path: config::DEFAULT_JOURNAL.into() },
         run: Run::default(),
+        guard: config::settings::Guard::default(),
         nodes: BTreeMap::from([node(1), node(2), node(3)]),
         services: vec![Service {
             name: "app".into(),

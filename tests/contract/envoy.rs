@@ -244,6 +244,10 @@ async fn requests_are_sessions_and_the_pool_is_idle() {
     apply(&route, &Desired::Drained).await;
     let seen = eventually(&route, "node-01", "busy", |m| m.sessions == 1 && m.idle == 1).await;
     assert_eq!((seen.admission, seen.requests_total, seen.errors_total), (Admission::Draining, 3, 0));
+    let counted = seen.counters;
+    assert_eq!((counted.requests, counted.failed_requests, counted.connect_failures), (Some(3), Some(0), Some(0)));
+    assert!(counted.connections.is_some_and(|n| n >= 2), "{counted:?}");
+    assert_eq!((counted.choices, counted.answers_5xx, counted.latency), (None, None, None), "it does not count those");
     let mut other = edge.client("/hold").await;
     eventually(&route, "node-02", "busy", |m| m.sessions == 1).await;
     if !rustix::process::geteuid().is_root() {

@@ -259,6 +259,11 @@ async fn an_idle_pool_is_told_from_sessions_and_explains_its_sockets() {
     apply(&route, &Desired::Drained).await;
     let idle = eventually(&route, "node-01", "idle", |m| m.sessions == 0 && m.idle == 1).await;
     assert_eq!(idle.requests_total, before.requests_total + 1);
+    let (was, is) = (before.counters, idle.counters);
+    assert_eq!(is.requests, was.requests.map(|n| n + 1));
+    assert_eq!(is.connections, was.connections.map(|n| n + 1));
+    assert_eq!(is.choices, was.choices.map(|n| n + 1), "no cookie bound the client");
+    assert!(is.connections.is_some() && is.choices.is_some(), "{is:?}");
 
     let share = |m: &tidegate::model::MemberView| LbShare {
         instance: instance(),

@@ -24,7 +24,7 @@ fn sticky(on_deadline: &str, deadline: &str) -> TidegateConfig {
 
 fn lab_with_cookies() -> Result<Lab> {
     let lab = clean()?;
-    lab.balance(&Haproxy { sticky: true, inter: "500ms".into(), ..Haproxy::default() })?;
+    lab.balance(&Haproxy { sticky: true, inter: "1s".into(), ..Haproxy::default() })?;
     uneven(&lab)?;
     Ok(lab)
 }

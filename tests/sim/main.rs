@@ -65,6 +65,7 @@ pub fn settings() -> Settings {
         cluster: cfg::Cluster { name: "sim".into(), access: cfg::Access::Local, members: members() },
         journal: cfg::Journal { path: "memory".into() },
         run: cfg::Run { patience: Duration::from_secs(60), ..cfg::Run::default() },
+        guard: cfg::Guard::default(),
         nodes: BTreeMap::new(),
         services: vec![cfg::Service {
             name: "app".into(),

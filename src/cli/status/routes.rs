@@ -110,8 +110,8 @@ fn line(
 ) -> Line {
     let shape = survey.topology.routes.iter().find(|r| &r.id == route);
     let node = shape.and_then(|s| s.servers.iter().find(|(_, name)| *name == server)).map(|(node, _)| node.clone());
-    let weights: u64 = view.members.values().filter(|m| m.takes_clients()).map(|m| u64::from(m.weight)).sum();
-    let own = if member.takes_clients() { u64::from(member.weight) } else { 0 };
+    let weights: u64 = view.members.values().map(|m| u64::from(m.chosen_by())).sum();
+    let own = u64::from(member.chosen_by());
     let all: u64 = view.members.values().map(|m| m.requests_total).sum();
     let is_it = |t: &RouteTarget| (&t.route, &t.instance, t.server.as_str()) == (route, instance, server);
     let kept_by = kept.iter().find(|(t, _)| is_it(t)).map(|(_, by)| by.clone());

@@ -48,6 +48,12 @@ pub(crate) static ROOT: Shape = shape(
         key("journal", Kind::Table(&JOURNAL), Need::Optional("its defaults"), "Where runs are recorded."),
         key("run", Kind::Table(&RUN), Need::Optional("its defaults"), "How a run behaves."),
         key(
+            "guard",
+            Kind::Table(&GUARD),
+            Need::Optional("its defaults"),
+            "What `tidegate serve` may do by itself when something is lost that nobody drained.",
+        ),
+        key(
             "node",
             Kind::Named(&NODE),
             Need::Optional("no node needs more than its name"),
@@ -148,6 +154,28 @@ static RUN: Shape = shape(
             Kind::Duration(secs(1), secs(600)),
             text("15s"),
             "Time that the cluster's lease lives without a sign of its holder; more than three times `poll`.",
+        ),
+    ],
+);
+
+static GUARD: Shape = shape(
+    "What `tidegate serve` may do by itself when something is lost that nobody drained.",
+    &[
+        key(
+            "mode",
+            Kind::Choice(&[
+                Word("off", "Nothing, not even look."),
+                Word("observe", "Look, and say what it would do."),
+                Word("act", "Do it: tell load balancers, and keep names and prefixes right."),
+            ]),
+            text("observe"),
+            "What the guard may do.",
+        ),
+        key(
+            "max-changes",
+            Kind::Integer(1, 1000),
+            number(20),
+            "Changes of routes within a minute, over all of them; more wait.",
         ),
     ],
 );

@@ -25,7 +25,7 @@ pub(super) const BUSY: Duration = Duration::from_secs(2);
 const APPLICATION_ID: i64 = 0x5469_6465;
 
 /// The schema that this program reads and writes.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// Opens in this process one at a time: see above, a file must not be closed after making while SQLite has it open.
 static OPENING: Mutex<()> = Mutex::new(());
@@ -85,7 +85,7 @@ fn connect_writer(path: &Path) -> Result<Connection, Fault> {
     }
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "foreign_keys", true)?;
-    if version == 0 {
+    if version < SCHEMA_VERSION {
         found(&mut db)?;
     }
     Ok(db)
@@ -108,14 +108,18 @@ fn recognise(db: &Transaction<'_>) -> Result<i64, Fault> {
     }
 }
 
-/// Lays the tables out, unless another process did so in between.
+/// Lays the tables out, or those that are missing, unless another process did so in between.
 fn found(db: &mut Connection) -> Result<(), Fault> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if recognise(&tx)? == 0 {
+    let version = recognise(&tx)?;
+    if version < 1 {
         tx.execute_batch(sql::SCHEMA)?;
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-        tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
+    if version < 2 {
+        tx.execute_batch(sql::NOTES_SCHEMA)?;
+    }
+    tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     Ok(tx.commit()?)
 }
 

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::{fault::Fault, sql};
 use crate::{
     journal::{
-        Ending, Event, JournalError, Lease, Record, RunSummary,
+        Ending, Event, JournalError, Lease, Noted, Record, RunSummary,
         chain::{self, Head},
         rules,
     },
@@ -107,6 +107,12 @@ pub(super) fn summary(row: &Row<'_>) -> Result<RunSummary, Fault> {
         ended_at: row.get::<_, Option<String>>(5)?.as_deref().map(time).transpose()?,
         run: RunId::new(run),
     })
+}
+
+pub(super) fn noted(row: &Row<'_>) -> Result<Noted, Fault> {
+    let (seq, text): (u64, String) = (row.get(0)?, row.get(2)?);
+    let note = serde_json::from_str(&text).map_err(|e| Fault::Bad(format!("note {seq} cannot be read: {e}")))?;
+    Ok(Noted { seq, at: time(&row.get::<_, String>(1)?)?, note })
 }
 
 fn json_or_none<T: DeserializeOwned>(text: Option<String>) -> Result<Option<T>, Fault> {

@@ -41,6 +41,18 @@ CREATE TABLE records (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Added with schema 2. `kept` says whether the note is part of what is withdrawn, and so never forgotten.
+pub(super) const NOTES_SCHEMA: &str = "
+CREATE TABLE notes (
+    seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+    at        TEXT NOT NULL,
+    word      TEXT NOT NULL,
+    kept      INTEGER NOT NULL CHECK (kept IN (0, 1)),
+    note      TEXT NOT NULL
+) STRICT;
+CREATE INDEX withdrawals ON notes (seq) WHERE kept = 1;
+";
+
 pub(super) const LEASE: &str = "SELECT token, holder, until FROM lease WHERE one = 1";
 pub(super) const SET_LEASE: &str = "UPDATE lease SET token = ?1, holder = ?2, until = ?3 WHERE one = 1";
 pub(super) const END_LEASE: &str = "UPDATE lease SET holder = NULL, until = NULL WHERE one = 1";
@@ -62,3 +74,9 @@ pub(super) const RECORDS: &str = "SELECT seq, at, token, event, hash FROM record
 pub(super) const ASK_ABORT: &str =
     "UPDATE runs SET abort_by = ?2, abort_at = ?3 WHERE number = ?1 AND abort_by IS NULL";
 pub(super) const ABORT_BY: &str = "SELECT abort_by FROM runs WHERE number = ?1";
+
+pub(super) const HAS_NOTES: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'notes')";
+pub(super) const ADD_NOTE: &str = "INSERT INTO notes (at, word, kept, note) VALUES (?1, ?2, ?3, ?4)";
+pub(super) const NOTES: &str = "SELECT seq, at, note FROM notes ORDER BY seq DESC LIMIT ?1";
+pub(super) const WITHDRAWALS: &str = "SELECT seq, at, note FROM notes WHERE kept = 1 ORDER BY seq";
+pub(super) const FORGET_NOTES: &str = "DELETE FROM notes WHERE kept = 0 AND seq <= ?1";

@@ -63,7 +63,10 @@ impl Store {
 
     /// All of `work` becomes durable, or none of it. The write lock is taken at the start (IMMEDIATE): what `work`
     /// reads (the token above all) stays true until it is committed.
-    fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, Fault>) -> Result<T> {
+    pub(super) fn write<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, Fault>,
+    ) -> Result<T> {
         let Self { path, access } = self;
         let result = match access {
             Access::Writer { db, file } => write(db, || unmoved(path, *file), work),
@@ -73,7 +76,7 @@ impl Store {
     }
 
     /// What `work` reads is all from the same moment.
-    fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, Fault>) -> Result<T> {
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, Fault>) -> Result<T> {
         let result = match &self.access {
             Access::Writer { db, .. } => read(db, work),
             Access::Reader { .. } => file::open_reader(&self.path).and_then(|db| read(&db, work)),

@@ -20,7 +20,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
 
 use self::{
     cib::Cib,
@@ -33,6 +36,7 @@ use crate::{
 };
 
 mod cib;
+mod hints;
 mod members;
 mod patch;
 mod status;
@@ -124,6 +128,10 @@ impl ClusterControl for Pacemaker {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Seen { member: reading.member, known: reading.known, view: view.clone(), at });
         Ok(view)
+    }
+
+    async fn hints(&self, told: &Notify) {
+        self.members.hints(told).await;
     }
 
     async fn standby(&self, permit: StandbyPermit, owner: &Ownership) -> Result<()> {

@@ -30,7 +30,7 @@ use crate::{
         texts,
     },
     model::{
-        Admission, Desired, Exact, Health, InstanceName, InstanceView, MemberView, NodeName, RouteId,
+        Admission, Counters, Desired, Exact, Health, InstanceName, InstanceView, MemberView, NodeName, RouteId,
         topology::InstanceShape,
     },
     provider::{ProviderError, Result, RouteProvider, access::Output},
@@ -202,10 +202,8 @@ struct SeenMember {
     weight: u32,
     sessions: u64,
     idle: u64,
-    #[serde(default)]
-    requests_total: u64,
-    #[serde(default)]
-    errors_total: u64,
+    requests_total: Option<u64>,
+    errors_total: Option<u64>,
     #[serde(default)]
     linger_seconds: u32,
     #[serde(default)]
@@ -242,8 +240,14 @@ impl From<SeenMember> for MemberView {
             weight: seen.weight,
             sessions: seen.sessions,
             idle: seen.idle,
-            requests_total: seen.requests_total,
-            errors_total: seen.errors_total,
+            requests_total: seen.requests_total.unwrap_or_default(),
+            errors_total: seen.errors_total.unwrap_or_default(),
+            counters: Counters {
+                requests: seen.requests_total,
+                failed_requests: seen.errors_total,
+                ..Counters::default()
+            },
+            effective_weight: None,
             since_change: None,
             linger: Duration::from_secs(seen.linger_seconds.into()),
             admits_bound: seen.admits_bound,

@@ -18,10 +18,12 @@ use std::{
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 use zbus::{OwnedObjectPath, OwnedVariant, proxy::CacheProperties};
 
-use self::bus::{JobRemovedStream, ManagerProxy, PropertiesProxy, already_subscribed, changed, unanswered};
+use self::bus::{
+    JobRemovedStream, ManagerProxy, PropertiesChangedStream, PropertiesProxy, already_subscribed, changed, unanswered,
+};
 use crate::{
     model::{NodeName, UnitName, UnitView},
     provider::{ProviderError, Result, UnitControl, access::Access},
@@ -129,6 +131,15 @@ impl UnitControl for Systemd {
         self.in_time(async { Ok(look(&self.bus(node).await?, node, unit).await?.view) }).await
     }
 
+    async fn hints(&self, node: &NodeName, unit: &UnitName, told: &Notify) -> Result<()> {
+        let context = format!("{unit} on {node}");
+        let mut changes = self.in_time(async { changes(&self.bus(node).await?, unit, &context).await }).await?;
+        while changes.next().await.is_some() {
+            told.notify_one();
+        }
+        Err(ProviderError::Unreachable(format!("{context}: the connection broke")))
+    }
+
     async fn stop(&self, node: &NodeName, unit: &UnitName) -> Result<()> {
         self.job(node, unit, Verb::Stop).await
     }
@@ -185,6 +196,21 @@ async fn properties(bus: &zbus::Connection, name: &UnitName) -> zbus::Result<Has
     let path = manager(bus).await?.load_unit(name.as_str()).await?;
     let unit = PropertiesProxy::builder(bus).path(path).cache_properties(CacheProperties::No).build().await?;
     unit.get_all("org.freedesktop.systemd1.Unit").await
+}
+
+/// The unit's own signals, from now on.
+async fn changes(bus: &zbus::Connection, name: &UnitName, context: &str) -> Result<PropertiesChangedStream> {
+    let follow = async {
+        let manager = manager(bus).await?;
+        match manager.subscribe().await {
+            Err(error) if !already_subscribed(&error) => return Err(error),
+            _ => {}
+        }
+        let path = manager.load_unit(name.as_str()).await?;
+        let unit = PropertiesProxy::builder(bus).path(path).cache_properties(CacheProperties::No).build().await?;
+        unit.receive_properties_changed().await
+    };
+    follow.await.map_err(|e| unanswered(context, &e))
 }
 
 /// Queues the job, and listens while its name is on the way: its name, and its result where it has already ended.

@@ -6,6 +6,7 @@
 
 mod ansible;
 mod calm;
+pub mod failover;
 mod floor;
 mod priority;
 mod probe;

@@ -4,10 +4,11 @@
 use super::{File, Finding, paths};
 
 /// Pure modules: a folder with all below it, or one file.
-const PURE: [&str; 21] = [
+const PURE: [&str; 27] = [
     "src/model/",
     "src/plan/",
     "src/config/",
+    "src/guard/",
     "src/health/damping.rs",
     "src/health/failure.rs",
     "src/health/judge.rs",
@@ -25,7 +26,12 @@ const PURE: [&str; 21] = [
     "src/run/waiting.rs",
     "src/run/wants.rs",
     "src/traffic/decay.rs",
+    "src/traffic/delta.rs",
     "src/traffic/residual.rs",
+    "src/traffic/share/",
+    "src/traffic/skew/",
+    "src/traffic/turnover.rs",
+    "src/traffic/window.rs",
 ];
 
 /// Files among them that are the edge: where the configuration is, and reading it.

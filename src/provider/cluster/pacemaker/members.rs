@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Longest wait for one member before the next one is asked as well.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(400);
 
 /// The line between the two documents of a reading. No line of an XML document that Pacemaker prints looks so.
 const SEPARATOR: &str = "==tidegate==";
@@ -96,6 +96,14 @@ pub(super) enum Attempt {
 impl Members {
     pub(super) fn new(access: Arc<dyn Access>, list: Vec<(NodeName, String)>, limit: Duration) -> Self {
         Self { access, list, limit, last: AtomicUsize::new(0) }
+    }
+
+    pub(super) fn access(&self) -> &dyn Access {
+        &*self.access
+    }
+
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|(_, host)| host.as_str())
     }
 
     /// The best answer that can be had within the limit.

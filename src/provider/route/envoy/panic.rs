@@ -55,6 +55,20 @@ pub(super) fn panics(hosts: &[Host], rule: Rule) -> Vec<Panic> {
     states.into_iter().filter(|s| share(s) < rule.threshold).collect()
 }
 
+/// Whether hosts of this priority get nobody, because those before it are enough for all. Where they are only nearly
+/// enough, some clients come here; how many is not computed.
+pub(super) fn is_spared(hosts: &[Host], overprovisioning: u32, priority: u32) -> bool {
+    let mut before: Vec<u32> = hosts.iter().map(|h| h.priority).filter(|p| *p < priority).collect();
+    before.sort_unstable();
+    before.dedup();
+    let factor = usize::try_from(overprovisioning).unwrap_or(usize::MAX);
+    let overrated = |p: &u32| {
+        let s = state(hosts, *p);
+        factor.saturating_mul(s.available).checked_div(s.of).unwrap_or(0).min(100)
+    };
+    before.iter().map(overrated).sum::<usize>() >= 100
+}
+
 fn state(hosts: &[Host], priority: u32) -> Panic {
     let here = || hosts.iter().filter(|h| h.priority == priority);
     let available = here().filter(|h| h.healthy || h.degraded).count();

@@ -9,7 +9,7 @@ use super::{
     panic::{self, Host, Panic, Rule},
 };
 use crate::{
-    model::{Admission, Desired, Health, InstanceView, MemberView},
+    model::{Admission, Counters, Desired, Health, InstanceView, MemberView},
     provider::{ProviderError, Result},
 };
 
@@ -109,7 +109,8 @@ impl Running {
     pub fn view(&self, path: &str, text: &str) -> Result<InstanceView> {
         let odd = |why| ProviderError::Unexpected(format!("{path}: {why}"));
         let file = eds::read(text, self.config.resource(&self.name)).map_err(odd)?;
-        let panics = panic::panics(&self.hosts(), self.rule(&file));
+        let hosts = self.hosts();
+        let panics = panic::panics(&hosts, self.rule(&file));
         let mut view = InstanceView {
             generation: format!("{} epoch {}", self.began, self.info.epoch()),
             ..InstanceView::default()
@@ -122,6 +123,8 @@ impl Running {
             };
             let open = panics.iter().any(|p| p.priority == host.priority) && !self.config.fails_on_panic();
             let mut member = self.member(host, open)?;
+            let spared = panic::is_spared(&hosts, file.overprovisioning, host.priority);
+            member.effective_weight = spared.then_some(0);
             member.exact = endpoint.exact(host.eds_health(), host.weight());
             if member.admission == Admission::Serving && host.eds_health() != "DRAINING" {
                 member.refuses_drain = self.refusal(&file, &name);
@@ -168,6 +171,13 @@ impl Running {
             // Each kind of check keeps a connection of its own to every member, which `cx_active` does not count.
             idle: connections.saturating_sub(active).saturating_add(self.config.health_checks.len() as u64),
             requests_total: host.stat("rq_total")?,
+            counters: Counters {
+                requests: Some(host.stat("rq_total")?),
+                connections: Some(host.stat("cx_total")?),
+                connect_failures: Some(host.stat("cx_connect_fail")?),
+                failed_requests: Some(host.stat("rq_error")?),
+                ..Counters::default()
+            },
             errors_total: host.stat("rq_error")?.saturating_add(host.stat("cx_connect_fail")?),
             ..MemberView::default()
         })

@@ -7,7 +7,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::json;
 
-use crate::model::{Admission, Exact, Health, MemberView};
+use counters::{counters, slow_start, stand_by};
+
+use crate::model::{Admission, Counters, Exact, Health, MemberView};
+
+mod counters;
 
 /// Bits of `srv_admin_state`, which is written in decimal.
 pub(super) const FORCED_MAINT: u32 = 0x01;
@@ -40,6 +44,9 @@ pub(super) struct Server {
     pub(super) load: Load,
     requests: u64,
     errors: u64,
+    counters: Counters,
+    effective_weight: Option<u32>,
+    backup: bool,
 }
 
 /// What is connected to one server.
@@ -121,6 +128,8 @@ impl Server {
             idle: self.load.idle.saturating_add(old.idle),
             requests_total: self.requests,
             errors_total: self.errors,
+            counters: self.counters,
+            effective_weight: self.effective_weight,
             since_change: Some(Duration::from_secs(self.since_change)),
             exact: self.exact(),
             // Clients with the server's cookie, or in its stick table, are let in while it drains.
@@ -169,6 +178,7 @@ pub(super) fn snapshot(answer: &str, backend: &str) -> Result<Snapshot, String> 
         let stat = stats.get(name).ok_or_else(|| format!("'show stat' has no row for {backend}/{name}"))?;
         servers.insert(name.to_owned(), server(&row, stat)?);
     }
+    stand_by(&mut servers);
     if servers.is_empty() {
         return Err(format!("backend {backend} has no servers: {}", first_words(answer)));
     }
@@ -190,6 +200,9 @@ fn server(state: &Row, stat: &Row) -> Result<Server, String> {
         requests: stat.number("stot")?,
         // Connections that failed, responses that did not come or broke off, and 5xx that came: each is counted
         // under one of the three only (503, 504 and 502 that HAProxy itself makes are not in hrsp_5xx).
+        counters: counters(stat)?,
+        effective_weight: slow_start(stat)?,
+        backup: stat.count("bck")? > 0,
         errors: stat.number::<u64>("econ")? + stat.number::<u64>("eresp")? + stat.count("hrsp_5xx")?,
     })
 }
@@ -263,12 +276,17 @@ impl Row {
         text.parse().map_err(|_| format!("column {column} holds '{text}', not a number"))
     }
 
+    /// A number that this kind of server, or this version, may not have.
+    fn optional(&self, column: &str) -> Result<Option<u64>, String> {
+        match self.0.get(column).map(String::as_str) {
+            None | Some("") => Ok(None),
+            Some(_) => self.number(column).map(Some),
+        }
+    }
+
     /// A counter that this kind of server, or this version, may not have.
     fn count(&self, column: &str) -> Result<u64, String> {
-        match self.0.get(column).map(String::as_str) {
-            None | Some("") => Ok(0),
-            Some(_) => self.number(column),
-        }
+        self.optional(column).map(Option::unwrap_or_default)
     }
 }
 

@@ -30,6 +30,14 @@ pub(super) trait Manager {
 pub(super) trait Properties {
     /// Every property of one interface, all of one moment.
     fn get_all(&self, interface: &str) -> zbus::Result<HashMap<String, OwnedVariant>>;
+
+    #[zbus(signal)]
+    fn properties_changed(
+        &self,
+        interface: String,
+        changed: HashMap<String, OwnedVariant>,
+        invalidated: Vec<String>,
+    ) -> zbus::Result<()>;
 }
 
 /// Whether a subscription was refused only because there is one.

@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn every_target_can_be_missed() {
-        assert_eq!(missed(|_| {}), []);
+        assert_eq!(missed(|_| {}), Vec::<usize>::new());
         assert_eq!(missed(|m| m.tidegate[1] = round(34.0, 20.0, 20_000)), [0]);
         assert_eq!(missed(|m| m.blackbox[0] = round(280.0, 40.0, 20_000)), [1]);
         assert_eq!(missed(|m| m.tidegate[1].rss_mb = 79.0), [2]);

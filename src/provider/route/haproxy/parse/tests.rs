@@ -40,6 +40,63 @@ fn a_passing_server_with_its_counters() {
     assert_eq!(forced_and_weight(&seen.exact), Some((0, 100)));
 }
 
+/// Measured on HAProxy 2.6.12: three requests of a client with the server's cookie count in `stot` and not in `lbtot`.
+const COUNTING: &str = "# pxname,svname,qcur,scur,stot,lbtot,connect,econ,eresp,status,weight,tracked,type,check_status,\
+                        check_code,hrsp_5xx,last_chk,srv_icur,mode,rtime,throttle,bck,";
+
+fn counting(rows: &[&str]) -> BTreeMap<String, MemberView> {
+    let stats: Vec<(&str, String)> = rows
+        .iter()
+        .map(|row| {
+            (*row, format!("3 app 1 {} 127.0.0.1 2 0 100 100 53 15 3 3 6 0", row.split(',').nth(1).unwrap_or("")))
+        })
+        .collect();
+    let stats: Vec<(&str, &str)> = stats.iter().map(|(stat, state)| (*stat, state.as_str())).collect();
+    let old = "# pxname,svname,qcur,scur,stot,econ,eresp,status,weight,tracked,type,check_status,check_code,hrsp_5xx,\
+               last_chk,srv_icur,brand_new,";
+    let text = answer(&stats).replace(old, COUNTING).replace("app,BACKEND,0,9,9,0,0,UP,151,,1,,,0,,,x,\n", "");
+    let servers = snapshot(&text, "app").expect("a snapshot").servers;
+    servers.into_iter().map(|(name, server)| (name, server.view(Load::default()))).collect()
+}
+
+#[test]
+fn requests_connections_and_choices_are_told_apart() {
+    let seen = counting(&["app,n1,0,0,6,2,3,1,2,UP,100,,2,L7OK,200,4,,0,http,21,,0,"]);
+    let http = Counters {
+        requests: Some(6),
+        connections: Some(3),
+        choices: Some(2),
+        connect_failures: Some(1),
+        lost_answers: Some(2),
+        answers_5xx: Some(4),
+        failed_requests: None,
+        latency: Some(Duration::from_millis(21)),
+    };
+    assert_eq!(seen["n1"].counters, http);
+    let seen = counting(&["app,n1,0,0,6,2,3,1,2,UP,100,,2,L7OK,200,,,0,tcp,0,,0,"]);
+    let tcp = Counters { requests: None, connections: Some(6), answers_5xx: None, latency: None, ..http };
+    assert_eq!(seen["n1"].counters, tcp, "a session is a connection there");
+    let seen = counting(&["app,n1,0,0,0,0,0,0,0,UP,100,,2,L7OK,200,0,,0,http,0,,0,"]);
+    assert_eq!(seen["n1"].counters.latency, None, "a mean of nothing is not 0");
+}
+
+#[test]
+fn a_version_that_does_not_count_is_not_at_zero() {
+    let seen = one(UP, "3 app 1 n1 127.0.0.1 2 0 100 100 53 15 3 3 6 0");
+    assert_eq!((seen.counters.requests, seen.counters.choices, seen.counters.latency), (None, None, None));
+}
+
+#[test]
+fn slow_starts_and_backups_are_chosen_by_another_weight() {
+    let seen = counting(&[
+        "app,n1,0,0,6,2,3,1,2,UP,30,,2,L7OK,200,4,,0,http,21,30,0,",
+        "app,n2,0,0,6,2,3,1,2,UP,100,,2,L7OK,200,4,,0,http,21,,1,",
+    ]);
+    assert_eq!((seen["n1"].weight, seen["n1"].chosen_by(), seen["n2"].chosen_by()), (100, 30, 0));
+    let seen = counting(&["app,n2,0,0,6,2,3,1,2,UP,100,,2,L7OK,200,4,,0,http,21,,1,"]);
+    assert_eq!(seen["n2"].chosen_by(), 100, "nobody else takes clients");
+}
+
 #[test]
 fn the_process_is_told_by_its_id_and_start() {
     let seen = snapshot(&answer(&[(UP, "3 app 1 n1 127.0.0.1 2 0 100 100 53 15 3 3 6 0")]), "app").expect("a snapshot");

@@ -1,32 +1,13 @@
-//! `cargo xtask bench …`.
+//! `cargo xtask bench drain`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::Args;
 use xtask::bench::{self, Report};
 use xtask::lab::{self, Lab};
 
-/// What can be measured.
-#[derive(Subcommand)]
-pub(crate) enum Command {
-    /// Drain and restore a node under load: pcs alone, Ansible, Tidegate, and the cluster's own floor
-    Drain(Drain),
-    /// Probe 2,000 targets each second beside HAProxy's checks and blackbox_exporter: processor time and memory
-    Probe(Probe),
-}
-
-#[derive(Args)]
-pub(crate) struct Probe {
-    /// The report as one line of JSON, the last of stdout
-    #[arg(long)]
-    json: bool,
-    /// Measure this program in the network namespace that this process is in
-    #[arg(long, value_name = "TIDEGATE", hide = true)]
-    inside: Option<PathBuf>,
-}
-
+/// How to measure drains.
 #[derive(Args)]
 pub(crate) struct Drain {
     /// The report as one line of JSON, the last of stdout
@@ -46,34 +27,9 @@ pub(crate) struct Drain {
     attach: Option<String>,
 }
 
-impl Command {
-    pub(crate) fn run(self) -> Result<ExitCode> {
-        match self {
-            Self::Drain(drain) => drain.run(),
-            Self::Probe(probe) => probe.run(),
-        }
-    }
-}
-
-impl Probe {
-    #[allow(clippy::print_stdout, reason = "the report is this command's data")]
-    fn run(self) -> Result<ExitCode> {
-        if let Some(tidegate) = &self.inside {
-            println!("{}", serde_json::to_string(&bench::probe_inside(tidegate)?)?);
-            return Ok(ExitCode::SUCCESS);
-        }
-        let report = bench::probe()?;
-        eprint!("\n{report}");
-        if self.json {
-            println!("{}", serde_json::to_string(&report)?);
-        }
-        Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }
-}
-
 impl Drain {
     #[allow(clippy::print_stdout, reason = "the report is this command's data")]
-    fn run(self) -> Result<ExitCode> {
+    pub(super) fn run(self) -> Result<ExitCode> {
         let report = self.measure()?;
         eprint!("\n{report}");
         if self.json {

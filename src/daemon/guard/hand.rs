@@ -1,0 +1,139 @@
+//! One change of one member, from the note before it to the note after it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{
+    daemon::metrics::Guarded,
+    guard::Act,
+    journal::{Note, Notebook},
+    model::{Desired, Exact, MemberView, NodeName, RouteTarget},
+    provider::{ProviderError, Result, RouteProvider, World},
+};
+
+/// Time between two looks while a change is awaited.
+const POLL: Duration = Duration::from_millis(50);
+
+/// What became of a change.
+pub(super) struct Done {
+    /// The node that the member is.
+    pub(super) node: NodeName,
+    /// What was done.
+    pub(super) kind: Guarded,
+    /// What went wrong.
+    pub(super) error: Option<String>,
+}
+
+/// Everything that a change needs.
+pub(super) struct Hand {
+    pub(super) world: World,
+    pub(super) notebook: Arc<dyn Notebook>,
+    /// Time limit of each question and each change.
+    pub(super) limit: Duration,
+}
+
+type Changed = std::result::Result<Guarded, String>;
+
+impl Hand {
+    /// Carries one change out. Whatever does not change a route is nothing here.
+    pub(super) async fn carry_out(&self, act: Act) -> Done {
+        let (node, changed) = match act {
+            Act::Advise { target, node, why } => (node.clone(), self.advise(target, node, why).await),
+            Act::Withdraw { target, node, why, .. } => (node.clone(), self.withdraw(target, node, why).await),
+            Act::Return { target, node, before } => (node, self.put_back(target, before).await),
+            _ => return Done { node: NodeName::new(""), kind: Guarded::Unsure, error: None },
+        };
+        match changed {
+            Ok(kind) => Done { node, kind, error: None },
+            Err(error) => Done { node, kind: Guarded::Failed, error: Some(error) },
+        }
+    }
+
+    /// Its checks end this by themselves, so the note comes after.
+    async fn advise(&self, target: RouteTarget, node: NodeName, why: String) -> Changed {
+        self.apply(&target, &Desired::FreshCheck).await.map_err(|e| e.to_string())?;
+        self.note(Note::Advised { target, node, why }).await?;
+        Ok(Guarded::Advised)
+    }
+
+    async fn withdraw(&self, target: RouteTarget, node: NodeName, why: String) -> Changed {
+        // What is put back later is what is there now, and not what was seen a while ago.
+        let member = self.look(&target).await.map_err(|e| e.to_string())?;
+        if !member.takes_clients() {
+            return Ok(Guarded::Unsure);
+        }
+        self.note(Note::Withdrawing { target: target.clone(), node, before: member.exact, why }).await?;
+        match self.apply(&target, &Desired::Drained).await {
+            Err(error @ ProviderError::Refused(_)) => {
+                self.note(Note::Refused { target, error: error.to_string() }).await?;
+                return Err(error.to_string());
+            }
+            // The outcome is unknown: what is seen tells.
+            Err(error) => tracing::warn!("{} ({}): {error}", target.instance, target.route),
+            Ok(()) => {}
+        }
+        self.until(&target, |member| !member.takes_clients()).await?;
+        self.note(Note::Withdrawn { target }).await?;
+        Ok(Guarded::TookOut)
+    }
+
+    async fn put_back(&self, target: RouteTarget, before: Exact) -> Changed {
+        let member = self.look(&target).await.map_err(|e| e.to_string())?;
+        if member.takes_clients() {
+            // Somebody else put it back, as they wanted it.
+            self.note(Note::Returned { target }).await?;
+            return Ok(Guarded::PutBack);
+        }
+        self.note(Note::Returning { target: target.clone() }).await?;
+        let desired = Desired::Exactly { exact: before.clone() };
+        if let Err(error) = self.apply(&target, &desired).await {
+            tracing::warn!("{} ({}): {error}", target.instance, target.route);
+        }
+        self.until(&target, |member| member.exact == before).await?;
+        self.note(Note::Returned { target }).await?;
+        Ok(Guarded::PutBack)
+    }
+
+    /// Until the real system shows it, within the limit.
+    async fn until(
+        &self,
+        target: &RouteTarget,
+        is_so: impl Fn(&MemberView) -> bool,
+    ) -> std::result::Result<(), String> {
+        let deadline = Instant::now() + self.limit;
+        loop {
+            let said = match self.look(target).await {
+                Ok(member) if is_so(&member) => return Ok(()),
+                Ok(_) => "it does not show".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            if Instant::now() >= deadline {
+                return Err(said);
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    async fn look(&self, target: &RouteTarget) -> Result<MemberView> {
+        let view = self.in_time(self.route(target)?.observe(&target.instance)).await?;
+        let member = view.members.get(&target.server).cloned();
+        member.ok_or_else(|| ProviderError::Unexpected(format!("there is no member {}", target.server)))
+    }
+
+    async fn apply(&self, target: &RouteTarget, desired: &Desired) -> Result<()> {
+        self.in_time(self.route(target)?.apply(&target.instance, &target.server, desired)).await
+    }
+
+    fn route(&self, target: &RouteTarget) -> Result<&Arc<dyn RouteProvider>> {
+        self.world.route(&target.route)
+    }
+
+    async fn in_time<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        timeout(self.limit, call).await.unwrap_or(Err(ProviderError::TimedOut(self.limit)))
+    }
+
+    async fn note(&self, note: Note) -> std::result::Result<(), String> {
+        self.notebook.note(&[note], self.world.clock.now()).await.map_err(|e| e.to_string())
+    }
+}
