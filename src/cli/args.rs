@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, builder::styling};
 
 use super::{
-    abort::AbortArgs, bench_probes::BenchProbesArgs, check::CheckArgs, completions::CompletionsArgs,
+    abort::AbortArgs, bench_probes::BenchProbesArgs, check::CheckArgs, completions::CompletionsArgs, guard::GuardArgs,
     history::HistoryArgs, load::LoadArgs, man::ManArgs, serve::ServeArgs, show::ShowArgs, window::Window,
 };
 use crate::{demo::DemoArgs, model::NodeName};
@@ -34,7 +34,7 @@ With --json the last line of stdout is one JSON object; everything for people is
       opened_at}; result is done, held, paused, aborted, stuck or acknowledged; undo is the same
       object for the run that put things back, or null; waited: seconds of each step by its name
   plan
-      {request, parent, origin, made_at, fingerprint, steps, warnings}
+      {request, parent, origin, made_at, fingerprint, found, steps, warnings}
   can-drain
       {node, verdict, gates: [{code, answer, detail, remedy}]}; verdict is yes or no
   status
@@ -167,7 +167,9 @@ pub(super) enum Command {
     /// Shorten the TTLs of names ahead of a planned window, and put them back after it
     #[command(subcommand)]
     Window(Window),
-    /// Run the coordinator: keep out what is out, and export what is seen
+    /// Show what the guard withdrew by itself, and what it saw and did lately
+    Guard(GuardArgs),
+    /// Run the coordinator: keep out what is out, guard what is lost, and export what is seen
     Serve(ServeArgs),
     /// Watch a drain lose nothing, or (naive) lose plenty, on an embedded cluster
     Demo(DemoArgs),

@@ -18,9 +18,10 @@ use super::{
     out::Out,
 };
 use crate::{
+    config::expect::Expect,
     health::{
         Damping, Engine, Kind, Report, Rules, State, Target,
-        probe::{Ask, Check, Expect, Get, Place},
+        probe::{Ask, Check, Get, Place},
     },
     model::NodeName,
     provider::SystemClock,

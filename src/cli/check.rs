@@ -1,6 +1,9 @@
 //! `tidegate check`: the configuration, then everything that it names, all at once: does it answer, does it fit.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
+use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::json;
 
@@ -14,7 +17,10 @@ use super::{
 use crate::{
     config::Settings,
     journal::JournalError,
-    model::{Health, Observed, Readiness, RunId, topology::ServiceShape},
+    model::{
+        Health, NodeName, Observed, Readiness, RunId,
+        topology::{RouteShape, ServiceShape},
+    },
     provider::route::BALANCER,
     run::wants::Wants,
 };
@@ -66,6 +72,7 @@ pub(super) async fn command(global: &Global, out: Out, args: CheckArgs) -> Resul
         items.push(journal(&context, &survey).await);
         items.extend(cluster(&context, &survey));
         items.extend(nodes(&survey));
+        items.extend(endings(&survey).await);
         items.extend(routes(&survey));
     }
     let ok = items.iter().all(|i| i.answer != Answer::Problem);
@@ -150,6 +157,22 @@ fn nodes(survey: &Survey) -> Vec<Item> {
         }
     }
     items
+}
+
+/// Whether each node can tell of connections that end, where it is asked: clients that come by a name or a prefix are
+/// counted by nobody else.
+async fn endings(survey: &Survey) -> Vec<Item> {
+    let blind = |r: &&RouteShape| r.instances.values().any(|shape| shape.blind);
+    let led: BTreeSet<&NodeName> = survey.topology.routes.iter().filter(blind).flat_map(|r| r.servers.keys()).collect();
+    let look = async |node: &NodeName| {
+        let what = format!("{node}: who comes and goes");
+        match survey.world.traffic.lacks(node).await {
+            Ok(None) => Item::new(what, Answer::Ok, "stdbuf and ss --events are there"),
+            Ok(Some(why)) => Item::new(what, Answer::Warn, format!("a drain cannot see the last clients leave: {why}")),
+            Err(error) => Item::new(what, Answer::Problem, error.to_string()),
+        }
+    };
+    join_all(led.into_iter().map(look)).await
 }
 
 /// A unit that both systemd and the cluster start can run where the cluster does not want it.

@@ -1,7 +1,7 @@
 //! From the configuration to everything that a command works with: the journal, the providers, and one look at the
 //! real systems. Whatever takes time is begun at once and side by side.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use futures_util::future::join_all;
 use tokio::try_join;
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     config::{self, Settings},
+    health::Target,
     journal::{Journal, JournalError, Notebook, RunSummary, sqlite::SqliteJournal},
     model::{
         NodeName, Observation, Receipt, RunId, Topology,
@@ -69,6 +70,21 @@ impl Context {
         ways.warm(&settings);
         let journal = Arc::new(SqliteJournal::open(&settings.journal.path).await?);
         Ok(Self { settings, notebook: journal.clone(), journal, ways })
+    }
+
+    /// Every service on every node, as a target of probes; or every file that such a probe needs and that cannot be read.
+    pub(super) fn targets(&self, topology: &Topology) -> Result<Vec<Target>> {
+        let (mut targets, mut failures) = (Vec::new(), BTreeSet::new());
+        for target in self.ways.targets(&self.settings, &topology.nodes) {
+            match target {
+                Ok(target) => targets.push(target),
+                Err(failure) => drop(failures.insert(failure.to_string())),
+            }
+        }
+        if failures.is_empty() {
+            return Ok(targets);
+        }
+        Err(Failure::usage(failures.into_iter().collect::<Vec<_>>().join("\n")))
     }
 
     /// Looks at what is wanted of the cluster's members, once.

@@ -16,6 +16,7 @@ mod context;
 pub mod demo;
 mod execute;
 pub mod exit;
+mod guard;
 mod history;
 pub mod load;
 mod man;
@@ -76,6 +77,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::History(args) => history::command(&global, out, args).await,
         Command::Show(args) => show::command(&global, out, args).await,
         Command::Window(args) => window::command(&global, out, args).await,
+        Command::Guard(args) => guard::command(&global, out, args).await,
         Command::Serve(args) => serve::command(&global, out, args).await,
         Command::BenchProbes(args) => bench_probes::command(out, args).await,
         Command::Completions(args) => completions::command(out, &args),

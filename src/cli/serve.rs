@@ -35,6 +35,7 @@ pub(super) struct ServeArgs {
 pub(super) async fn command(global: &Global, out: Out, args: ServeArgs) -> Result<Code> {
     let context = Context::open(&global.config).await?;
     let survey = context.survey(|_| Wants::default()).await?;
+    let targets = context.targets(&survey.topology)?;
     metrics::serve(args.metrics).map_err(|error| {
         Failure::new(Code::Failed, format!("/metrics cannot be served on {}: {error}", args.metrics))
     })?;
@@ -47,7 +48,7 @@ pub(super) async fn command(global: &Global, out: Out, args: ServeArgs) -> Resul
     ));
     let Survey { world, topology, .. } = survey;
     let (settings, notebook) = (context.settings.clone(), context.notebook.clone());
-    let watch = Watch::start(world.clone(), settings.clone(), topology.clone(), notebook.clone(), stop.clone());
+    let watch = Watch::start(world.clone(), settings.clone(), &topology, targets, notebook.clone(), stop.clone());
     let watch = Arc::new(watch);
     let sampler = Sampler::new(world.clone(), settings.clone(), topology.clone(), watch.clone());
     let runs = Runs::new(context.journal.clone());

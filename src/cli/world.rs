@@ -12,7 +12,7 @@ use crate::{
         Settings,
         settings::{Access as Way, Route},
     },
-    health::prober::HttpProber,
+    health::{Failure, Target, probe::Programs, prober::HttpProber},
     model::NodeName,
     provider::{
         ProviderError, Result, SystemClock, World,
@@ -91,9 +91,28 @@ impl Ways {
             cluster: Arc::new(Pacemaker::new(self.nodes.clone(), self.asked(&hosts), limit)),
             units: Arc::new(Systemd::new(self.nodes.clone(), hosts.clone(), limit).jobs_within(settings.run.patience)),
             traffic: Arc::new(Sockets::new(self.nodes.clone(), reached, limit)),
-            prober: Arc::new(HttpProber::new(&settings.services, &settings.nodes)),
+            prober: Arc::new(HttpProber::new(&settings.services, &settings.nodes, self.programs(settings, members))),
             clock: Arc::new(SystemClock),
         }
+    }
+
+    /// What the probe engine probes: every service on every member. A target that cannot be made, since a file that its
+    /// probe needs cannot be read, is told with its reason.
+    pub(super) fn targets(
+        &self,
+        settings: &Settings,
+        members: &[NodeName],
+    ) -> Vec<std::result::Result<Target, Failure>> {
+        let programs = self.programs(settings, members);
+        let of = |node| settings.services.iter().map(move |service| (service, node));
+        let each = members.iter().flat_map(of);
+        each.map(|(service, node)| Target::new(service, node, &settings.nodes, &programs)).collect()
+    }
+
+    /// Probes that are programs on these members.
+    fn programs(&self, settings: &Settings, members: &[NodeName]) -> Programs {
+        let hosts = members.iter().map(|node| (node.clone(), self.host(settings, node)));
+        Programs::new(self.nodes.clone(), hosts.collect())
     }
 
     /// The members that are asked about the cluster.

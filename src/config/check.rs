@@ -29,17 +29,14 @@ impl<'p> Check<'p> {
     pub(crate) fn table(&mut self, table: &Table, at: Origin, shape: &'static Shape, path: &str) {
         let sibling = self.sibling.take();
         let variant = self.variant(table, shape);
-        let planned = is_planned(table, shape);
         for (name, entry) in table {
             let path = join(path, name);
             if let Some(tag) = shape.variants.as_ref().filter(|v| v.key == name.as_str()) {
-                self.report(&entry.node, &path, word(&entry.node.value, &names(tag), tag.planned, tag.key));
+                self.report(&entry.node, &path, word(&entry.node.value, &names(tag)));
                 continue;
             }
             match allowed(shape, variant).find(|k| k.name == name.as_str()) {
                 Some(key) => self.value(&entry.node, &key.kind, &path),
-                // What a later build will know cannot be judged by this one.
-                None if planned => {}
                 None => self.unknown(name, entry, shape, variant, &path),
             }
         }
@@ -149,12 +146,6 @@ impl<'p> Check<'p> {
 /// The names of the variants.
 fn names(tag: &Variants) -> Vec<&'static str> {
     tag.of.iter().map(|v| v.name).collect()
-}
-
-/// Whether the table is of a variant that this build does not have.
-fn is_planned(table: &Table, shape: &Shape) -> bool {
-    let Some(tag) = &shape.variants else { return false };
-    table.get(tag.key).and_then(|e| e.node.text()).is_some_and(|name| tag.planned.contains(&name))
 }
 
 /// Tables among which a near name is looked for; the search is quadratic.

@@ -11,6 +11,7 @@ use serde::{Deserialize, de::IntoDeserializer};
 use super::{
     check::label,
     duration,
+    expect::Statuses,
     report::Problems,
     shape::{Key, Kind, Literal, Need, Shape},
     tree::{Node, Origin, Table, Value},
@@ -87,6 +88,16 @@ impl<'t> Reader<'t> {
             _ => return None,
         };
         (min..=max).contains(&n).then(|| T::try_from(n).ok()).flatten()
+    }
+
+    /// A set of status codes, written as one or as a text.
+    pub(crate) fn statuses(&self, name: &str) -> Option<Statuses> {
+        match (self.node(name).map(|n| &n.value), self.default(name)) {
+            (Some(Value::Integer(n)), _) => (*n)?.to_string().parse().ok(),
+            (Some(Value::Text(text)), _) => text.parse().ok(),
+            (None, Some(Literal::Integer(n))) => n.to_string().parse().ok(),
+            _ => None,
+        }
     }
 
     pub(crate) fn number(&self, name: &str) -> Option<f64> {

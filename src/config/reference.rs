@@ -68,6 +68,7 @@ fn value(kind: &Kind) -> String {
         Kind::Duration(min, max) => format!("a duration, `\"{}\"` to `\"{}\"`", show(*min), show(*max)),
         Kind::Ip => "an IP address".into(),
         Kind::Integer(min, max) => format!("an integer, {min} to {max}"),
+        Kind::Statuses => "an integer, 100 to 599, or a set of them, `\"200-299, 404\"`".into(),
         Kind::Number(min, max) => format!("a number, {min} to {max}"),
         Kind::Boolean => "`true` or `false`".into(),
         Kind::Choice(words) => words.iter().map(|w| format!("`\"{}\"`", w.0)).collect::<Vec<_>>().join(", "),

@@ -6,8 +6,9 @@ use super::{
     cluster::Context,
     duration::show,
     reader::Reader,
+    ready_reader::ready,
     report::Problems,
-    settings::{Affinity, CloneSettings, Connections, Objective, Probe, Ready, Service, Sessions},
+    settings::{Affinity, CloneSettings, Connections, Objective, Service, Sessions},
 };
 use crate::model::{ServiceName, UnitName};
 
@@ -90,34 +91,6 @@ fn derive_resource(unit: &str) -> Option<String> {
     let stem = unit.strip_suffix(".service")?;
     let plain = stem.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     (plain && stem.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')).then(|| format!("{stem}_service"))
-}
-
-fn ready(r: &Reader<'_>, context: &Context, problems: &mut Problems) -> Option<Ready> {
-    let probe = match r.variant()? {
-        "http" => Probe::Http { path: r.text("path")?, status: r.integer("status")?, host: r.text("host") },
-        "tcp" => Probe::Tcp,
-        _ => return None,
-    };
-    let (interval, timeout) = (r.duration("interval")?, r.duration("timeout")?);
-    if let Some(run) = context.run.as_ref().filter(|run| interval >= run.max_age) {
-        let age = show(run.max_age);
-        let message = format!("with an interval of {}, readiness is unknown between two probes", show(interval));
-        r.spot("interval").report(problems, message, format!("it must be shorter than `run.max-age` ({age})"));
-    }
-    // A probe that is given up by the run is unknown; only one that gives up by itself is an answer: not ready.
-    if let Some(run) = context.run.as_ref().filter(|run| timeout >= run.call_timeout) {
-        let limit = show(run.call_timeout);
-        let message = format!("a probe that may take {} is given up before it can answer", show(timeout));
-        r.spot("timeout").report(problems, message, format!("it must be shorter than `run.call-timeout` ({limit})"));
-    }
-    Some(Ready {
-        port: r.integer("port")?,
-        probe,
-        timeout,
-        interval,
-        unhealthy: r.integer("unhealthy")?,
-        healthy: r.integer("healthy")?,
-    })
 }
 
 /// Clients that are bound to a node come back to it between their requests, so there must be longer silence before they

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{EntrypointName, NodeName, RouteId, ServiceName, Topology, UnitName, topology};
 pub use super::guard::Guard;
+pub use super::ready::{Http, Probe, Ready};
+use crate::model::{EntrypointName, NodeName, RouteId, ServiceName, Topology, UnitName, topology};
 pub use crate::provider::route::Via;
 
 /// Everything that the configuration says.
@@ -134,40 +135,6 @@ pub struct CloneSettings {
     pub clone_max: Option<u32>,
     /// Instances a node.
     pub clone_node_max: u32,
-}
-
-/// `service.ready`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ready {
-    /// The port on the node.
-    pub port: u16,
-    /// The kind of probe.
-    pub probe: Probe,
-    /// Time limit of one probe.
-    pub timeout: Duration,
-    /// Time between two probes.
-    pub interval: Duration,
-    /// Failures in a row that make it unhealthy.
-    pub unhealthy: u32,
-    /// Successes in a row that make it healthy.
-    pub healthy: u32,
-}
-
-/// The kind of probe.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "protocol", rename_all = "kebab-case")]
-pub enum Probe {
-    /// `GET path` over HTTP/1.1.
-    Http {
-        /// The path.
-        path: String,
-        /// The status that counts as ready.
-        status: u16,
-        /// The Host header; the node's name where there is none.
-        host: Option<String>,
-    },
-    /// A TCP connection that opens.
-    Tcp,
 }
 
 /// `service.sessions`

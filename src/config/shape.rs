@@ -30,8 +30,6 @@ pub(crate) struct Variants {
     pub default: Option<&'static str>,
     /// The variants.
     pub of: &'static [Variant],
-    /// Values that the design knows and this build does not.
-    pub planned: &'static [&'static str],
 }
 
 /// One variant.
@@ -90,6 +88,8 @@ pub(crate) enum Kind {
     Ip,
     /// A whole number between the two.
     Integer(i64, i64),
+    /// A status code, or a text with a set of them.
+    Statuses,
     /// A number between the two.
     Number(f64, f64),
     /// `true` or `false`.

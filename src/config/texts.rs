@@ -44,6 +44,30 @@ pub(crate) static HOST: Text = Text::new(
     "without a scheme and without a path",
 );
 
+pub(crate) static SERVER_NAME: Text = Text::new(
+    "a host's name or an IP address",
+    "app.example.com",
+    "^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$",
+    "without a port: a certificate knows none",
+);
+
+pub(crate) static HEADER: Text = Text::new(
+    "a header",
+    "X-Ready: yes",
+    "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}(:[ -~]{0,256})?$",
+    "write it as `name` or as `name: value`",
+);
+
+pub(crate) static FRAGMENT: Text =
+    Text::new("a text", "status: up", "^[^\\x00-\\x1f\\x7f]{1,256}$", "one line, from 1 to 256 characters");
+
+pub(crate) static GRPC_SERVICE: Text = Text::new(
+    "the name of a gRPC service",
+    "example.App",
+    "^[A-Za-z0-9_./-]{0,120}$",
+    "with its package, as in `example.App`; empty is the whole server",
+);
+
 pub(crate) static ADDRESS: Text = Text::new(
     "an address that clients connect to",
     "app.example.com",

@@ -2,6 +2,7 @@
 
 use super::{
     duration, endpoint,
+    expect::Statuses,
     nearest::nearest,
     shape::{Kind, Text},
     texts,
@@ -42,6 +43,13 @@ pub(crate) fn scalar(kind: &'static Kind, value: &Value) -> Result<(), Fault> {
             fault(format!("{value} is out of range"), format!("from {min} to {max}"))
         }
         (Kind::Integer(..), other) => expected("an integer", other, None),
+        (Kind::Statuses, Value::Integer(Some(100..=599))) => Ok(()),
+        (Kind::Statuses, Value::Integer(_)) => fault(format!("{value} is no status"), "from 100 to 599"),
+        (Kind::Statuses, Value::Text(text)) => match text.parse::<Statuses>() {
+            Ok(_) => Ok(()),
+            Err(why) => fault(format!("{value} is no set of statuses: {why}"), "write it as \"200-299, 404\""),
+        },
+        (Kind::Statuses, other) => expected("a status, or a set of them such as \"200-299, 404\"", other, None),
         (Kind::Number(min, max), Value::Number(n)) if (*min..=*max).contains(n) => Ok(()),
         (Kind::Number(min, max), Value::Integer(Some(n))) if (*min..=*max).contains(&(*n as f64)) => Ok(()),
         (Kind::Number(min, max), Value::Number(_) | Value::Integer(_)) => {
@@ -50,7 +58,7 @@ pub(crate) fn scalar(kind: &'static Kind, value: &Value) -> Result<(), Fault> {
         (Kind::Number(..), other) => expected("a number", other, None),
         (Kind::Boolean, Value::Boolean(_)) => Ok(()),
         (Kind::Boolean, other) => expected("true or false", other, None),
-        (Kind::Choice(words), value) => word(value, &words.iter().map(|w| w.0).collect::<Vec<_>>(), &[], ""),
+        (Kind::Choice(words), value) => word(value, &words.iter().map(|w| w.0).collect::<Vec<_>>()),
         (Kind::List(..), other) => expected("a list", other, Some("put it in `[` and `]`".into())),
         (Kind::Table(_) | Kind::Either(..), other) => expected("a table", other, None),
         (Kind::Named(_) | Kind::Appended(_), other) => {
@@ -68,14 +76,10 @@ fn text_of(form: &'static Text, text: &str) -> Result<(), Fault> {
     fault(format!("expected {} such as \"{}\", found {found}", form.what, form.example), form.hint)
 }
 
-pub(crate) fn word(value: &Value, known: &[&str], planned: &[&str], key: &str) -> Result<(), Fault> {
+pub(crate) fn word(value: &Value, known: &[&str]) -> Result<(), Fault> {
     let list = known.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(", ");
     match value {
         Value::Text(text) if known.contains(&text.as_str()) => Ok(()),
-        Value::Text(text) if planned.contains(&text.as_str()) => Err(Fault {
-            message: format!("{key} = \"{text}\" is not supported by this build; known: {}", known.join(", ")),
-            help: None,
-        }),
         Value::Text(text) => {
             let help = match nearest(text, known.iter().copied()) {
                 Some(near) => format!("did you mean \"{near}\"? Known: {list}"),

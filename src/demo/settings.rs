@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     config::settings::{
-        self, CloneSettings, Endpoint, Entrypoint, Node, Objective, Probe, Protocol, Ready, Route, Service, Sessions,
-        Settings, Via,
+        self, CloneSettings, Endpoint, Entrypoint, Http, Node, Objective, Probe, Protocol, Ready, Route, Service,
+        Sessions, Settings, Via,
     },
     model::{NodeName, RouteId, ServiceName, UnitName},
     provider::route::haproxy,
@@ -55,12 +55,10 @@ fn service(options: &Options, port: u16) -> Service {
         },
         min_ready: u32::from(options.nodes.clamp(2, 9)) - 1,
         ready: Ready {
-            port,
-            probe: Probe::Http { path: "/ready".to_owned(), status: 200, host: None },
             timeout: Duration::from_secs(1),
             interval: Duration::from_millis(250),
-            unhealthy: 2,
             healthy: 2,
+            ..Ready::new(port, Probe::Http(Http::default()))
         },
         sessions: Sessions::default(),
         connections: options.connections,

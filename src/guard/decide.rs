@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     journal::Withdrawal,
-    model::{ClusterView, Exact, Health, MemberView, NodeName, RouteTarget, topology::RouteShape},
+    model::{ClusterView, Exact, Health, MemberView, NodeName, RouteTarget, observed::age, topology::RouteShape},
 };
 
 /// One thing to do.
@@ -116,14 +116,17 @@ pub struct Decision {
 /// Decides on what is known now.
 pub fn decide(known: &Known<'_>, memory: &mut Memory) -> Decision {
     let mut decision = Decision::default();
+    let began = *memory.began.get_or_insert(known.now);
     let cluster = match sight(known) {
         Ok(cluster) => cluster,
         Err(why) => {
+            // Nothing has been seen in the first moments, and that is no news.
+            let is_news = memory.sighted.is_some() || age(known.now, began) >= known.settings.max_age();
             memory.sighted = None;
-            if !memory.told_blind {
+            if is_news && !memory.told_blind {
                 decision.acts.push(Act::Blind { why: why.clone() });
+                memory.told_blind = true;
             }
-            memory.told_blind = true;
             decision.blind = Some(why);
             return decision;
         }

@@ -26,6 +26,8 @@ const STAY: [Duration; 4] =
 pub struct Memory {
     /// Since when the cluster is seen without a break; `None` while it is not.
     pub(super) sighted: Option<Timestamp>,
+    /// When it was first asked to decide.
+    pub(super) began: Option<Timestamp>,
     /// Whether blindness was told.
     pub(super) told_blind: bool,
     /// Since when there is enough evidence against a member.

@@ -4,9 +4,7 @@
 use jiff::Timestamp;
 
 use super::{Known, Place, evidence};
-use crate::{
-    model::{ClusterView, InstanceName, InstanceView, NodeName, RouteTarget},
-};
+use crate::model::{ClusterView, InstanceName, InstanceView, NodeName, RouteTarget};
 
 /// The others of a member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

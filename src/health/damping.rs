@@ -30,7 +30,13 @@ impl Damping {
     /// What is usual for probes that far apart: the memory lasts for six of them, at least for 15 s.
     pub fn usual(interval: Duration) -> Self {
         let half_life = (interval * 6).max(Duration::from_secs(15));
-        Self { half_life, suppress: 1200.0, reuse: 750.0, longest: Duration::from_secs(60) }
+        let longest = (half_life * 2).max(Duration::from_secs(60));
+        Self { half_life, suppress: 1200.0, reuse: 750.0, longest }
+    }
+
+    /// The highest penalty: it is down at `reuse` after `longest`.
+    pub fn ceiling(&self) -> f64 {
+        self.reuse * (self.longest.as_secs_f64() / self.half_life.as_secs_f64()).exp2()
     }
 }
 
@@ -53,7 +59,6 @@ impl Penalty {
     }
 
     pub(super) fn flap(&mut self, damping: &Damping) {
-        let halves = damping.longest.as_secs_f64() / damping.half_life.as_secs_f64();
-        self.points = (self.points + FLAP).min(damping.reuse * halves.exp2());
+        self.points = (self.points + FLAP).min(damping.ceiling());
     }
 }

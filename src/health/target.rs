@@ -5,10 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    damping::Damping,
     failure::Failure,
     judge::{Rules, Verdict},
-    probe::Check,
+    probe::{Check, Programs},
 };
 use crate::{
     config::settings,
@@ -34,17 +33,23 @@ pub struct Target {
 
 impl Target {
     /// A configured service on a node. A node without an address in `nodes` is looked up by its name, at every probe.
-    pub fn new(service: &settings::Service, node: &NodeName, nodes: &BTreeMap<NodeName, settings::Node>) -> Self {
+    /// Fails where a file that the probe needs (a certificate, a key) cannot be read.
+    pub fn new(
+        service: &settings::Service,
+        node: &NodeName,
+        nodes: &BTreeMap<NodeName, settings::Node>,
+        programs: &Programs,
+    ) -> Result<Self, Failure> {
         let ready = &service.ready;
-        let (grace, damping) = (Duration::ZERO, Some(Damping::usual(ready.interval)));
-        Self {
+        let (grace, damping) = (ready.grace, ready.damping.clone());
+        Ok(Self {
             node: node.clone(),
             service: service.name.clone(),
-            check: Check::new(ready, node, nodes.get(node).and_then(|n| n.address)),
+            check: Check::new(ready, node, nodes.get(node).and_then(|n| n.address), programs)?,
             timeout: ready.timeout,
             interval: ready.interval,
             rules: Rules { unhealthy: ready.unhealthy, healthy: ready.healthy, grace, damping },
-        }
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::settings::OnDeadline,
-    model::{Effect, InstanceName, Receipt, RouteId, RouteTarget, RunId, Straggler, topology::Listener},
+    model::{Effect, Exact, InstanceName, Receipt, RouteId, RouteTarget, RunId, Straggler, topology::Listener},
     traffic::decay::Verdict,
 };
 
@@ -66,6 +66,16 @@ pub enum Event {
         step: usize,
         /// Its state.
         receipt: Receipt,
+    },
+    /// On the first touch a member was not as the plan had seen it: another hand was there in between. What is there now
+    /// is what a restore puts back.
+    Changed {
+        /// The member.
+        target: RouteTarget,
+        /// Its state when the plan was made.
+        planned: Exact,
+        /// Its state now.
+        now: Exact,
     },
     /// A step's target was lost after it had been acknowledged (a reload, another hand) and is set again.
     Reasserted {

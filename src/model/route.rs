@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::Counters;
+use super::{Counters, Exact};
 
 /// Whether new clients are sent to a member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,12 +34,6 @@ pub enum Health {
     #[default]
     Unchecked,
 }
-
-/// A member's state in the provider's own terms: enough for the provider to put it back exactly, and equal
-/// only where nothing differs. `null` where an instance can say no more than whether the member is in.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Exact(pub serde_json::Value);
 
 /// One member (server, record, announcer) as one instance of the route sees it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -81,6 +75,11 @@ pub struct MemberView {
 }
 
 impl MemberView {
+    /// Whether the route lets new clients in, healthy or not.
+    pub fn is_admitted(&self) -> bool {
+        self.admission == Admission::Serving
+    }
+
     /// Whether a new client could be sent there now.
     pub fn takes_clients(&self) -> bool {
         self.admission == Admission::Serving && self.weight > 0 && !matches!(self.health, Health::Failing { .. })

@@ -67,6 +67,10 @@ pub struct InstanceShape {
     /// Whether it sees no connections: a name server, a router.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub blind: bool,
+    /// Whether it serves the very data of the instance that changes are sent to, so that the exact states of both can be
+    /// compared: a server of the same zone. A router tells the same thing in words of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mirrors: bool,
     /// The only node that is a member of it: an announcer on the node itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<NodeName>,

@@ -32,6 +32,14 @@ pub fn event(plan: &Plan, event: &Event) -> (Weight, String) {
         Event::Acknowledged { effect, .. } => (Weight::Detail, format!("read back: {effect}")),
         Event::NotAccepted { effect, error, .. } => (Weight::News, format!("not accepted: {effect}: {error}")),
         Event::AlreadySo { receipt, .. } => (Weight::News, format!("already so, left alone: {}", thing(receipt))),
+        Event::Changed { target, planned, now } => {
+            let (server, instance, route) = (&target.server, &target.instance, &target.route);
+            let how = planned.differences(now);
+            (
+                Weight::News,
+                format!("{server} at {instance} ({route}) changed since the plan: {how}; a restore leaves it so"),
+            )
+        }
         Event::Reasserted { target, saw } => {
             (Weight::News, format!("{} at {} ({}) was {saw}: set again", target.server, target.instance, target.route))
         }

@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 use super::{
     gates::{self, Answer, Facts, Gate},
     steps::{
-        Action, ClusterUnit, ConnectionWait, Following, Plan, Purpose, Readmission, ReadyWait, Request, Step, Through,
+        Action, ClusterUnit, ConnectionWait, Following, Found, Plan, Purpose, Readmission, ReadyWait, Request, Step,
+        Through,
     },
 };
 use crate::{
@@ -71,6 +72,7 @@ pub fn plan(request: &Request, basis: &Basis<'_>) -> Result<Plan, Vec<Gate>> {
         origin,
         made_at: basis.now,
         warnings: warned.chain(warnings(request, basis)).collect(),
+        found: found(basis, &steps),
         steps: steps.into_iter().map(|action| Step { action }).collect(),
     })
 }
@@ -101,8 +103,22 @@ pub fn undo(
         origin: Some(origin),
         made_at: now,
         warnings: Vec::new(),
+        found: Vec::new(),
         steps: steps.into_iter().map(|action| Step { action }).collect(),
     })
+}
+
+/// What will be drained, as it is now.
+fn found(basis: &Basis<'_>, steps: &[Action]) -> Vec<Found> {
+    let look = Look { seen: basis.seen, now: basis.now, max_age: basis.settings.max_age() };
+    let drained = steps.iter().filter_map(|step| match step {
+        Action::DrainRoutes { targets, .. } => Some(targets),
+        _ => None,
+    });
+    let driven = drained.flatten().filter(|target| target.role.is_driven());
+    let found =
+        |target: &RouteTarget| Some(Found { target: target.clone(), exact: look.member(target).ok()?.exact.clone() });
+    driven.filter_map(found).collect()
 }
 
 /// Everything that a drain is made of. The tiers go from the client inwards. Where a load balancer runs on the node,

@@ -59,10 +59,23 @@ pub struct Plan {
     /// SHA-256 over what the plan was based on: request, topology, and the observed states that the gates read.
     /// Two plans with the same fingerprint were made of the same world.
     pub fingerprint: String,
+    /// What is going to be drained, as the plan saw it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<Found>,
     /// The steps, in order. No step starts before the one before it is proven.
     pub steps: Vec<Step>,
     /// What a person should know before saying yes.
     pub warnings: Vec<String>,
+}
+
+/// One member as the plan saw it: what is there when it is touched may be another hand's doing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// The member.
+    #[serde(flatten)]
+    pub target: RouteTarget,
+    /// Its state.
+    pub exact: Exact,
 }
 
 /// One step.

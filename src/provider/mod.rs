@@ -142,6 +142,11 @@ pub trait NodeTraffic: Send + Sync {
         Ok(SocketsView::default())
     }
 
+    /// What the node lacks to tell of those, and what to do about it; `None` where it lacks nothing.
+    async fn lacks(&self, _node: &NodeName) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// More about the connections between `port` and these peers, as far as the node tells: those that are gone
     /// already are missing, and ages are not known there.
     async fn details(&self, _node: &NodeName, _port: u16, peers: &[SocketAddr]) -> Result<Vec<Straggler>> {

@@ -255,6 +255,7 @@ impl UnitControl for NullUnits {
 #[derive(Default)]
 pub struct NullTraffic {
     sockets: Mutex<BTreeMap<(NodeName, u16), SocketsView>>,
+    mute: Mutex<Option<String>>,
 }
 
 impl NullTraffic {
@@ -262,12 +263,24 @@ impl NullTraffic {
     pub fn set(&self, node: &NodeName, port: u16, sockets: SocketsView) {
         lock(&self.sockets).insert((node.clone(), port), sockets);
     }
+
+    /// From now on no node tells of connections that end, for this reason; with `None` they do again.
+    pub fn mute(&self, why: Option<&str>) {
+        *lock(&self.mute) = why.map(str::to_owned);
+    }
 }
 
 #[async_trait]
 impl NodeTraffic for NullTraffic {
     async fn sockets(&self, node: &NodeName, port: u16) -> Result<SocketsView> {
         Ok(lock(&self.sockets).get(&(node.clone(), port)).cloned().unwrap_or_default())
+    }
+
+    async fn ended(&self, _node: &NodeName, _port: u16) -> Result<SocketsView> {
+        match lock(&self.mute).clone() {
+            Some(why) => Err(ProviderError::Unreachable(why)),
+            None => Ok(SocketsView::default()),
+        }
     }
 
     async fn close(&self, node: &NodeName, port: u16, peers: &[SocketAddr]) -> Result<()> {

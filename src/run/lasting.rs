@@ -72,7 +72,7 @@ impl Lasting {
 
     /// Whether connections ended that nobody ever saw, and that were no load balancer's.
     fn passed_by(&mut self, look: &Look<'_>, wait: &ConnectionWait) -> bool {
-        let Some((seen, at)) = look.ended(&wait.node, wait.port).filter(|_| wait.needs_ended()) else {
+        let Some(Ok((seen, at))) = look.ended(&wait.node, wait.port).filter(|_| wait.needs_ended()) else {
             self.ended = None;
             return false;
         };

@@ -94,10 +94,16 @@ impl<'a> Look<'a> {
         Ok((value, seen.at().unwrap_or(self.now)))
     }
 
-    /// Connections to a port of a node that ended lately, with the time of that look.
-    pub fn ended(&self, node: &NodeName, port: u16) -> Option<(&'a SocketsView, Timestamp)> {
-        let seen = self.seen.nodes.get(node)?.ended.get(&port)?;
-        Some((seen.fresh(self.now, self.max_age).ok()?, seen.at()?))
+    /// Connections to a port of a node that ended lately, with the time of that look. Nothing where nobody asked
+    /// lately; the reason where the node does not tell.
+    pub fn ended(&self, node: &NodeName, port: u16) -> Option<Seen<(&'a SocketsView, Timestamp)>> {
+        match self.seen.nodes.get(node)?.ended.get(&port)? {
+            Observed::Known { value, at } if age(self.now, *at) <= self.max_age => Some(Ok((value, *at))),
+            Observed::Known { .. } => None,
+            Observed::Unknown { reason } => {
+                Some(Err(Waiting::Unheard { node: node.clone(), port, reason: reason.clone() }))
+            }
+        }
     }
 
     /// The residual traffic of a service on the node, from both sides.

@@ -156,6 +156,7 @@ mod tests {
                 operator: "ann".into(),
                 reason: "test".into(),
             },
+            found: Vec::new(),
             parent: None,
             origin: None,
             made_at: Timestamp::UNIX_EPOCH,

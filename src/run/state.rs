@@ -11,7 +11,7 @@ use super::proof::Release;
 use crate::{
     config::settings::OnDeadline,
     journal::{Counted, Ending, Event, Held, Record},
-    model::{Before, Effect, Receipt, RouteTarget, Straggler, topology::Listener},
+    model::{Before, Effect, Exact, Receipt, RouteTarget, Straggler, topology::Listener},
     plan::Plan,
     traffic::decay::Verdict,
 };
@@ -33,6 +33,8 @@ pub struct RunState {
     pub noted: BTreeMap<Listener, Noted>,
     /// Connections that are being cut, or were.
     pub cuts: BTreeMap<Listener, Cut>,
+    /// Members that were not as the plan had seen them, and how they were.
+    pub changed: BTreeMap<RouteTarget, Exact>,
     /// Members that another hand put back, and what was seen there.
     pub overruled: BTreeMap<RouteTarget, String>,
     /// Members that a person said to take out again.
@@ -151,6 +153,7 @@ impl RunState {
             releases: BTreeMap::new(),
             noted: BTreeMap::new(),
             cuts: BTreeMap::new(),
+            changed: BTreeMap::new(),
             overruled: BTreeMap::new(),
             insisted: BTreeSet::new(),
             ramps: BTreeMap::new(),
@@ -207,6 +210,9 @@ impl RunState {
                     self.keep(receipt);
                 }
                 self.intend(*step, effect, at);
+            }
+            (Status::Active, Event::Changed { target, now, .. }) => {
+                drop(self.changed.insert(target.clone(), now.clone()))
             }
             (Status::Active, Event::AlreadySo { receipt, .. }) => self.keep(receipt),
             (Status::Active | Status::Held { .. }, Event::Accepted { step, effect }) => {

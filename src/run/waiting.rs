@@ -75,6 +75,15 @@ pub enum Waiting {
         /// Who came and was gone before it was seen, where the node remembers it.
         passers: Vec<SocketAddr>,
     },
+    /// Nothing is seen any more, and the node does not tell who comes and is gone again before anybody looks.
+    Unheard {
+        /// The node.
+        node: NodeName,
+        /// The port.
+        port: u16,
+        /// Why not, and what to do about it.
+        reason: String,
+    },
     /// An instance that is never written does not show the change yet.
     Follower {
         /// The instance.
@@ -85,6 +94,9 @@ pub enum Waiting {
         server: String,
         /// Whether it should show the member, or no longer.
         serving: bool,
+        /// What it still answers with, where it has the member, or has it no longer, and answers otherwise all the same.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        shows: Option<String>,
         /// What it is at.
         version: Option<String>,
         /// What the instance is at that was changed.
@@ -192,9 +204,15 @@ impl fmt::Display for Waiting {
                 Short(*ago),
                 Short(*left)
             ),
-            Self::Follower { instance, route, server, serving, version, driven } => {
-                let shows = if *serving { "does not show" } else { "still shows" };
-                write!(f, "{instance} ({route}) {shows} {server}")?;
+            Self::Unheard { node, port, reason } => {
+                write!(f, "{node} does not tell who comes to port {port} and is gone again: {reason}")
+            }
+            Self::Follower { instance, route, server, serving, shows, version, driven } => {
+                match (shows, serving) {
+                    (Some(shows), _) => write!(f, "{instance} ({route}) still answers with {shows}")?,
+                    (None, true) => write!(f, "{instance} ({route}) does not show {server}")?,
+                    (None, false) => write!(f, "{instance} ({route}) still shows {server}")?,
+                }
                 match (version, driven) {
                     (Some(version), Some(driven)) => write!(f, ": it is at {version}, the change at {driven}"),
                     (Some(version), None) => write!(f, ": it is at {version}"),

@@ -4,7 +4,7 @@
 //! (TIME_WAIT) is remembered by whoever closed first: where that is the client, the node forgets it at once. The
 //! kernel's own news of destroyed sockets has both. `ss` keeps its output to itself until there is much of it unless
 //! `stdbuf` (coreutils) says otherwise; and it would stay on the node for ever after its reader has gone, so it ends with
-//! its input.
+//! its input. A node that has not both programs is no quiet node: it says what it lacks.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -15,9 +15,9 @@ use std::{
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
-    sync::Mutex as Turn,
+    sync::{Mutex as Turn, watch},
     task::JoinHandle,
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 use super::sockets::peer;
@@ -32,59 +32,105 @@ const KEPT: Duration = Duration::from_secs(60);
 const MOST: usize = 4096;
 /// Bytes of one line that are read; a longer one is none of `ss`.
 const LONGEST: u64 = 4096;
-/// Tells of each connection to the port in `$1` that ends, until the input closes.
-const FOLLOW: &str = r#"exec 3<&0
-stdbuf -oL ss --events --no-header --tcp --numeric "( sport = :$1 )" 2>/dev/null & ss=$!
+/// Time within which a node must begin to tell.
+const BEGINS: Duration = Duration::from_secs(3);
+/// Least time between two beginnings, where it broke off.
+const AGAIN: Duration = Duration::from_secs(2);
+/// What the node lacks to tell of endings; nothing where it has all.
+macro_rules! lacking {
+    () => {
+        r#"for program in stdbuf ss; do
+  command -v "$program" >/dev/null 2>&1 || { echo "!$program"; exit; }
+done
+case "$(ss --help 2>&1 </dev/null)" in *--events*) ;; *) echo '!events'; exit ;; esac"#
+    };
+}
+/// Says what the node lacks.
+const LACKING: &str = lacking!();
+/// Tells of each connection to the port in `$1` that ends, until the input closes. What `ss` complains of is told too.
+const FOLLOW: &str = concat!(
+    lacking!(),
+    r#"
+exec 3<&0
+stdbuf -oL ss --events --no-header --tcp --numeric "( sport = :$1 )" 2>&1 & ss=$!
 { cat <&3; kill "$ss"; } >/dev/null 2>&1 &
-wait "$ss""#;
+echo '!listening'
+wait "$ss""#
+);
+
+/// What a node lacks to tell of connections that end, and what to do about it; `None` where it lacks nothing.
+pub(super) async fn lacking(access: &dyn Access, host: &str, limit: Duration) -> Result<Option<String>> {
+    let said = access.run(host, &["sh", "-c", LACKING], limit).await?;
+    match (said.code, said.stdout.trim()) {
+        (Some(0), "") => Ok(None),
+        (Some(0), word) if words(word).is_some() => Ok(words(word).map(str::to_owned)),
+        (_, other) => Err(ProviderError::Unexpected(format!("{other} {}", said.stderr.trim()))),
+    }
+}
+
+fn words(word: &str) -> Option<&'static str> {
+    match word {
+        "!stdbuf" => Some("`stdbuf` is not installed there: install coreutils"),
+        "!ss" => Some("`ss` is not installed there: install iproute2, 4.3 or later"),
+        "!events" => Some("its `ss` knows no `--events`: install iproute2, 4.3 or later"),
+        _ => None,
+    }
+}
 
 /// Who follows which port of which host.
 #[derive(Default)]
 pub(super) struct Endings(Turn<BTreeMap<(String, u16), Follower>>);
 
 struct Follower {
-    told: Arc<Mutex<Told>>,
+    began: Instant,
+    stage: watch::Receiver<Stage>,
+    told: Arc<Told>,
     reader: JoinHandle<()>,
 }
 
-/// What was told, the newest last.
-#[derive(Debug, Default)]
-struct Told {
-    peers: VecDeque<(SocketAddr, Instant)>,
+/// How far it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stage {
+    Begins,
+    Listens,
     /// Why nothing is told any more.
-    over: Option<String>,
+    Over(String),
 }
 
 impl Endings {
     /// The far ends of connections that ended within the last minute, as far as it was followed: from the first call on.
-    /// An error where that broke off in the meantime; the next call begins anew.
+    /// An error where the node does not tell, or broke off in the meantime: then it is begun anew, though not at once.
     pub(super) async fn told(&self, access: &dyn Access, host: &str, port: u16) -> Result<Vec<SocketAddr>> {
         let mut followers = self.0.lock().await;
         let key = (host.to_owned(), port);
-        let Some(follower) = followers.get(&key) else {
-            let output = access.follow(host, &["sh", "-c", FOLLOW, "tidegate", &port.to_string()]).await?;
-            followers.insert(key, Follower::start(output, port));
-            return Ok(Vec::new());
-        };
-        follower.peers().map_err(|why| {
+        let stale = |f: &Follower| matches!(*f.stage.borrow(), Stage::Over(_)) && f.began.elapsed() >= AGAIN;
+        if followers.get(&key).is_none_or(stale) {
             followers.remove(&key);
-            ProviderError::Unexpected(format!("who came to {host} and left is not known: {why}"))
-        })
+            let output = access.follow(host, &["sh", "-c", FOLLOW, "tidegate", &port.to_string()]).await?;
+            followers.insert(key.clone(), Follower::start(output, port));
+        }
+        let silent = || ProviderError::Unreachable("it does not begin to tell".to_owned());
+        followers.get_mut(&key).ok_or_else(silent)?.peers().await.map_err(ProviderError::Unreachable)
     }
 }
 
 impl Follower {
     fn start(output: Box<dyn Following>, port: u16) -> Self {
-        let told = Arc::new(Mutex::new(Told::default()));
-        let reader = tokio::spawn(read(output, port, Arc::clone(&told)));
-        Self { told, reader }
+        let (says, stage) = watch::channel(Stage::Begins);
+        let told = Arc::default();
+        let reader = tokio::spawn(read(output, port, Arc::clone(&told), says));
+        Self { began: Instant::now(), stage, told, reader }
     }
 
-    fn peers(&self) -> std::result::Result<Vec<SocketAddr>, String> {
-        let told = lock(&self.told);
-        match &told.over {
-            Some(why) => Err(why.clone()),
-            None => Ok(told.peers.iter().filter(|(_, at)| at.elapsed() < KEPT).map(|(peer, _)| *peer).collect()),
+    async fn peers(&mut self) -> std::result::Result<Vec<SocketAddr>, String> {
+        let decided = timeout(BEGINS, self.stage.wait_for(|stage| *stage != Stage::Begins)).await;
+        match decided.ok().and_then(std::result::Result::ok).map(|stage| stage.clone()) {
+            Some(Stage::Over(why)) => Err(why),
+            Some(Stage::Listens) => {
+                let told = lock(&self.told);
+                Ok(told.iter().filter(|(_, at)| at.elapsed() < KEPT).map(|(peer, _)| *peer).collect())
+            }
+            Some(Stage::Begins) | None => Err(format!("`ss --events` did not begin within {} s", BEGINS.as_secs())),
         }
     }
 }
@@ -95,94 +141,46 @@ impl Drop for Follower {
     }
 }
 
+type Told = Mutex<VecDeque<(SocketAddr, Instant)>>;
+
 /// Reads until there is no more, or something that cannot be understood: it could be a client.
-async fn read(output: Box<dyn Following>, port: u16, told: Arc<Mutex<Told>>) {
+async fn read(output: Box<dyn Following>, port: u16, told: Arc<Told>, says: watch::Sender<Stage>) {
     let (mut output, mut line) = (BufReader::new(output), String::new());
     let over = loop {
         line.clear();
         match (&mut output).take(LONGEST).read_line(&mut line).await {
-            Ok(0) => break "ss --events ended (is stdbuf installed, and ss of iproute2 4.3 or later?)".to_owned(),
-            Ok(_) => match ending(&line, port) {
-                Ok(peer) => lock(&told).add(peer),
-                Err(error) => break error.to_string(),
+            Ok(0) => break "`ss --events` ended there, or the way to it broke".to_owned(),
+            Ok(_) if line == "!listening\n" => drop(says.send(Stage::Listens)),
+            Ok(_) => match (words(line.trim_end()), ending(&line, port)) {
+                (Some(lacking), _) => break lacking.to_owned(),
+                (None, Ok(peer)) => add(&told, peer),
+                (None, Err(error)) => break error.to_string(),
             },
             Err(error) => break error.to_string(),
         }
     };
-    lock(&told).over = Some(over);
+    drop(says.send(Stage::Over(over)));
 }
 
-fn lock(told: &Mutex<Told>) -> MutexGuard<'_, Told> {
+fn lock(told: &Told) -> MutexGuard<'_, VecDeque<(SocketAddr, Instant)>> {
     told.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Told {
-    fn add(&mut self, peer: SocketAddr) {
-        if self.peers.len() == MOST {
-            self.peers.pop_front();
-        }
-        self.peers.push_back((peer, Instant::now()));
+/// The newest last.
+fn add(told: &Told, peer: SocketAddr) {
+    let mut told = lock(told);
+    if told.len() == MOST {
+        told.pop_front();
     }
+    told.push_back((peer, Instant::now()));
 }
 
 /// One ended connection: its state, and then what every list of `ss` has.
 fn ending(line: &str, port: u16) -> Result<SocketAddr> {
     let odd = || ProviderError::Unexpected(format!("ss said: {}", line.trim_end()));
     let (_state, rest) = line.trim_start().split_once(char::is_whitespace).ok_or_else(odd)?;
-    peer(rest, port)
+    peer(rest, port).map_err(|_| odd())
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::net::{TcpListener, TcpStream};
-
-    use super::*;
-    use crate::provider::access::local::LocalAccess;
-
-    #[test]
-    fn an_ending_has_a_state_before_its_ends() {
-        let line = "UNCONN 1      0      10.77.0.12:8080  10.77.0.3:59592";
-        assert_eq!(ending(line, 8080).map(|p| p.to_string()).as_deref(), Ok("10.77.0.3:59592"));
-        for odd in ["", "UNCONN", "ss: permission denied", "UNCONN 0 0 10.77.0.12:9090 10.77.0.3:1"] {
-            assert!(ending(odd, 8080).is_err(), "{odd:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_connection_that_the_client_closed_first_is_told() {
-        if !std::path::Path::new("/usr/bin/ss").exists() && !std::path::Path::new("/bin/ss").exists() {
-            eprintln!("NOT RUN: ss (iproute2) is not installed");
-            return;
-        }
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        let (endings, access) = (Endings::default(), LocalAccess::new());
-        assert_eq!(endings.told(&access, "", port).await, Ok(Vec::new()));
-        // Until `ss` listens nobody is told; clients come until one is.
-        for _ in 0..100 {
-            let client = TcpStream::connect(("127.0.0.1", port)).await.expect("a connection");
-            let from = client.local_addr().expect("an address");
-            let (mut server, _) = listener.accept().await.expect("a connection");
-            drop(client);
-            let _ = server.read(&mut [0; 8]).await;
-            drop(server);
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            if endings.told(&access, "", port).await.expect("what was told").contains(&from) {
-                return;
-            }
-        }
-        panic!("no ending was told");
-    }
-
-    #[tokio::test]
-    async fn what_broke_off_is_no_silence() {
-        let (endings, access) = (Endings::default(), LocalAccess::new());
-        let over: [Box<dyn Following>; 2] = [Box::new(tokio::io::empty()), Box::new(tokio::io::repeat(b'x'))];
-        for output in over {
-            endings.0.lock().await.insert((String::new(), 8080), Follower::start(output, 8080));
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            let said = endings.told(&access, "", 8080).await;
-            assert!(matches!(said, Err(ProviderError::Unexpected(_))), "{said:?}");
-        }
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::endings::Endings;
+use super::endings::{self, Endings};
 use crate::{
     model::{NodeName, SocketsView, Straggler},
     provider::{NodeTraffic, ProviderError, Result, access::Access},
@@ -63,6 +63,10 @@ impl NodeTraffic for Sockets {
         let known: BTreeSet<SocketAddr> = view.peers.iter().copied().collect();
         view.peers.extend(told.into_iter().filter(|peer| !known.contains(peer)));
         Ok(view)
+    }
+
+    async fn lacks(&self, node: &NodeName) -> Result<Option<String>> {
+        endings::lacking(self.access.as_ref(), self.host(node), self.limit).await
     }
 
     async fn details(&self, node: &NodeName, port: u16, peers: &[SocketAddr]) -> Result<Vec<Straggler>> {
@@ -191,6 +195,7 @@ mod tests {
         let seen: Vec<_> = details.iter().map(|s| (s.peer.clone(), s.received, s.sent)).collect();
         assert_eq!(seen, [(peer.to_string(), Some(5), Some(0))]);
         assert!(details[0].idle.is_some_and(|idle| (20..5000).contains(&idle.as_millis())), "{details:?}");
+        assert_eq!(sockets.lacks(&node).await, Ok(None));
         assert_eq!(sockets.ended(&node, port).await, Ok(SocketsView::default()), "it has not ended");
         drop(server);
         let mut rest = Vec::new();

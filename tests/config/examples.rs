@@ -52,14 +52,7 @@ fn three_nodes() -> Settings {
                 clone_node_max: 1,
             },
             min_ready: 2,
-            ready: Ready {
-                port: 8080,
-                probe: Probe::Http { path: "/ready".into(), status: 200, host: None },
-                timeout: secs(2),
-                interval: secs(5),
-                unhealthy: 2,
-                healthy: 3,
-            },
+            ready: Ready::new(8080, Probe::Http(Http::default())),
             sessions: Sessions { affinity: Affinity::None, state: SessionState::External },
             connections: Connections {
                 settle: secs(2),
@@ -154,8 +147,8 @@ fn what_is_not_said_has_its_default() {
     let service = &settings.services[0];
     assert_eq!(service.clone.resource, "app_service");
     assert_eq!((service.clone.monitor_interval, service.clone.clone_node_max), (secs(30), 1));
-    let http = Probe::Http { path: "/ready".into(), status: 200, host: None };
-    let ready = Ready { port: 8080, probe: http, timeout: secs(2), interval: secs(5), unhealthy: 2, healthy: 3 };
+    let ready = Ready::new(8080, Probe::Http(Http::default()));
+    assert_eq!((ready.timeout, ready.interval, ready.unhealthy, ready.healthy), (secs(2), secs(5), 2, 3));
     assert_eq!(service.ready, ready);
     let connections =
         Connections { settle: secs(2), deadline: secs(600), on_deadline: OnDeadline::Hold, max_age: None };

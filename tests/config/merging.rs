@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate::config::settings::{Access, Probe, Via};
+use tidegate::config::settings::{Access, Http, Probe, Via};
 
 use super::{SMALL, load};
 
@@ -17,7 +17,7 @@ fn a_drop_in_changes_one_key_and_nothing_else() {
     let mut expected = load(&[SMALL]).unwrap_or_else(|r| panic!("{r}"));
     let service = &mut expected.services[0];
     service.connections.deadline = Duration::from_secs(1800);
-    service.ready.probe = Probe::Http { path: "/health".into(), status: 200, host: None };
+    service.ready.probe = Probe::Http(Http { path: "/health".into(), ..Http::default() });
     assert_eq!(merged, expected);
 }
 

@@ -64,7 +64,7 @@ fn route_of(settings: Settings) -> Arc<dyn RouteProvider> {
     Arc::new(dns(settings))
 }
 
-fn of(settings: Settings, kind: Type, name: &str, record: &str) -> Settings {
+pub fn of(settings: Settings, kind: Type, name: &str, record: &str) -> Settings {
     Settings { kind, name: format!("{name}.lab.example."), record: record.into(), ..settings }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tidegate::{
     model::{Admission, Desired, topology::Role},
-    provider::{ProviderError, RouteProvider},
+    provider::{ProviderError, RouteProvider, route::dns::Type},
 };
 use tokio::{
     net::{TcpListener, UdpSocket},
@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    dns::{LIMIT, dns, server, settings, why},
+    dns::{LIMIT, dns, of, server, settings, why},
     named::{Primary, Secondary},
     process::free_port,
     route::instance,
@@ -67,6 +67,35 @@ async fn a_secondary_that_is_told_nothing_shows_the_old_set_and_its_serial() {
     assert_eq!(behind.members["node-01"].admission, Admission::Serving);
 }
 
+/// Serving there as here, and told with another weight, or for another time: only the exact state shows who lags.
+#[tokio::test]
+async fn a_secondary_has_the_exact_state_of_its_primary_or_has_not_followed() {
+    let Some(primary) = Primary::start().await else { return };
+    let Some(secondary) = Secondary::start(primary.port, free_port()).await else { return };
+    let mut settings = settings(&primary, &primary.address());
+    settings.secondaries = vec![server("ns2.lab.example", &secondary.address())];
+    let route = dns(of(settings, Type::Srv, "_app._tcp", "{node}"));
+    let ns2 = "ns2.lab.example".into();
+    let here = async || route.observe(&instance()).await.expect("a view").members["node-01"].clone();
+    let there = async || route.observe(&ns2).await.expect("a view").members["node-01"].clone();
+    assert_eq!(here().await, there().await, "before anything changed");
+    let before = here().await.exact;
+    // Nobody tells the secondary: it goes on with the former weight, and then with the former TTL.
+    route.apply(&instance(), "node-01", &Desired::Serving { weight: 15 }).await.expect("accepted");
+    let (now, old) = (here().await, there().await);
+    assert_eq!((now.admission, old.admission), (Admission::Serving, Admission::Serving));
+    assert!((now.weight, old.weight) == (15, 60) && now.exact != old.exact, "{now:?} {old:?}");
+    route.apply(&instance(), "node-01", &Desired::Exactly { exact: before }).await.expect("accepted");
+    assert_eq!(here().await.exact, there().await.exact, "as it was, whatever the serial");
+    primary.by_hand(
+        "update delete _app._tcp.lab.example. SRV\n\
+         update add _app._tcp.lab.example. 7 SRV 10 60 443 node-01.lab.example.\n\
+         update add _app._tcp.lab.example. 7 SRV 10 40 443 node-02.lab.example.",
+    );
+    let (now, old) = (here().await, there().await);
+    assert!(now.weight == old.weight && now.exact != old.exact && now.linger != old.linger, "{now:?} {old:?}");
+}
+
 #[tokio::test]
 async fn servers_that_only_the_zone_knows_are_found_and_unknown_until_they_answer() {
     let records = "@ NS ns3.nowhere.invalid.\n@ NS old\nold A 127.0.0.1\n";
@@ -77,7 +106,7 @@ async fn servers_that_only_the_zone_knows_are_found_and_unknown_until_they_answe
     let route = dns(settings.clone());
     let found = route.discover().await.expect("the zone's servers");
     assert_eq!(found.keys().map(|n| n.as_str()).collect::<Vec<_>>(), ["ns2.lab.example", "ns3.nowhere.invalid"]);
-    assert!(found.values().all(|shape| shape.role == Role::Follower && shape.blind));
+    assert!(found.values().all(|shape| shape.role == Role::Follower && shape.blind && shape.mirrors));
     // ns2 is 127.0.0.1 by the zone, where nobody listens on port 53 here; ns3 has no address at all.
     for (name, expected) in [("ns2.lab.example", "127.0.0.1:53"), ("ns3.nowhere.invalid", "cannot be looked up")] {
         let silent = route.observe(&name.into()).await;

@@ -1,11 +1,19 @@
 //! Processes that a test starts, and ends by their own handle.
 
 use std::{
+    io::ErrorKind,
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[expect(clippy::disallowed_methods, reason = "a moment, at the start of a process")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(10));
+}
 
 /// A running process; it ends with this value.
 pub struct Process(Child);
@@ -14,7 +22,16 @@ impl Process {
     pub fn start(command: &mut Command, log: &Path) -> Self {
         let log = std::fs::File::create(log).expect("a log file");
         let copy = log.try_clone().expect("a second handle");
-        Self(command.stdin(Stdio::null()).stdout(log).stderr(copy).spawn().expect("the process"))
+        command.stdin(Stdio::null()).stdout(log).stderr(copy);
+        let began = Instant::now();
+        loop {
+            match command.spawn() {
+                // A program that was copied a moment ago: a child that another test started in between has it open for
+                // writing until it becomes another program itself.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && began.elapsed() < PATIENCE => pause(),
+                started => return Self(started.expect("the process")),
+            }
+        }
     }
 
     pub fn id(&self) -> rustix::process::Pid {

@@ -57,6 +57,7 @@ pub fn plan() -> Plan {
             operator: "ann".to_owned(),
             reason: "kernel \"6.1\",\nnew line".to_owned(),
         },
+        found: Vec::new(),
         parent: None,
         origin: None,
         made_at: at(-1),

@@ -3,15 +3,15 @@
 
 use std::{net::SocketAddr, thread::sleep, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use xtask::{
     harness::{Relay, Tidegate},
     lab::{APP_PORT, Entrance, Lab, RouteText, TidegateConfig, ZONE},
 };
 
 use crate::{
-    stage::{NODE, Routes, run, standby, text, tidegate},
-    underway::{Underway, by_name, load, records, refusals, touching, unharmed},
+    stage::{NODE, Routes, events, newest, run, standby, text, tidegate},
+    underway::{Underway, by_name, load, records, refusals, touching, unharmed, vestibule},
 };
 
 /// The records of `app` at the end of a relay.
@@ -141,5 +141,34 @@ fn an_edit_while_the_node_is_out_survives_the_restore() -> Result<()> {
         let back = ["10.77.0.11", "10.77.0.12"].map(|address| format!("app.{ZONE}. 2 IN A {address}"));
         ensure!(records(lab, "app", "A")? == back, "{:?}", records(lab, "app", "A"));
         unharmed(load, "an edit while the node is out").map(drop)
+    })
+}
+
+/// The drain waits at a name before; meanwhile another hand sets what it will touch next.
+#[test]
+#[ignore = "needs the lab"]
+fn an_edit_between_the_plan_and_the_first_touch_is_told_and_survives_the_restore() -> Result<()> {
+    Routes::clean(&[])?.play(|lab| {
+        let mut config = by_name();
+        config.entrance.as_mut().context("an entrance")?.1.push(vestibule(lab));
+        let tidegate = tidegate(lab, "edit-before.toml", &config)?;
+        let load = load(lab, &[url()])?;
+        lab.stop_following()?;
+        let mut draining = Underway::start(lab, &tidegate, "drain")?;
+        draining.tells("still shows node-2")?;
+        lab.nsupdate(RETIMED)?;
+        lab.follow()?;
+        draining.tells("changed since the plan: ttl 2, now 7")?;
+        draining.finish(0)?;
+        let all = events(&tidegate, &newest(&tidegate)?)?;
+        let changed: Vec<_> = all.iter().filter(|e| text(e, "event") == "changed").collect();
+        ensure!(
+            changed.len() == 1 && changed[0]["planned"]["ttl"] == 2 && changed[0]["now"]["ttl"] == 7,
+            "{changed:?}"
+        );
+        restore(&tidegate)?;
+        let back = ["10.77.0.11", "10.77.0.12", "10.77.0.13"].map(|address| format!("app.{ZONE}. 7 IN A {address}"));
+        ensure!(records(lab, "app", "A")? == back, "{:?}", records(lab, "app", "A"));
+        unharmed(load, "an edit before the first touch").map(drop)
     })
 }

@@ -6,6 +6,7 @@ use tidegate::{
     journal::Event,
     model::{Admission, Desired, Effect, topology::Role},
     plan::{Action, Plan, Purpose},
+    provider::RouteProvider,
     run::executor::Finish,
 };
 
@@ -94,6 +95,61 @@ async fn a_follower_is_never_written_and_always_waited_for() {
     assert!(following, "{plan:?}");
 }
 
+/// What a server that is told of nothing shows: all that the other one shows, from now on.
+async fn copy(stage: &Stage, route: &str) {
+    let ahead = stage.routes[route].observe(&"ns-1".into()).await.expect("a view");
+    stage.edit(route, "ns-2", |view| view.members = ahead.members);
+}
+
+async fn until_told(stage: &Stage, what: &str) {
+    for _ in 0..300 {
+        if stage.told.has(what) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never told: {what}; but {:?}", stage.told.lines());
+}
+
+/// It has the member, or has it no more, and answers with what was there before all the same.
+#[tokio::test]
+async fn a_mirror_follows_when_it_shows_the_same_and_not_when_it_shows_the_member() {
+    let ramp = format!("{NAMES}ramp = [\"25%\", \"100%\"]\ndwell = \"100ms\"\n");
+    let stage = Stage::new(QUICK, &ramp, |topology| {
+        let follower = topology.routes[0].instances.get_mut("ns-2").expect("an instance");
+        (follower.role, follower.mirrors) = (Role::Follower, true);
+    });
+    let route = "web/haproxy:names";
+    let out = async {
+        until_told(&stage, "ns-2 (web/haproxy:names) still shows node-1").await;
+        copy(&stage, route).await;
+        stage.edit(route, "ns-2", |view| {
+            let other = view.members.get_mut("node-2").expect("a member");
+            (other.weight, other.exact) = (60, tidegate::model::Exact(serde_json::json!("as it was")));
+        });
+        until_told(&stage, "ns-2 (web/haproxy:names) still answers with node-2 with weight 60, not 100").await;
+        copy(&stage, route).await;
+    };
+    let ((drain, finish), ()) = tokio::join!(stage.run(Purpose::Drain, "node-1"), out);
+    assert_eq!(finish, Finish::Done);
+    assert_eq!(changes(&stage.events(&drain).await), ["ns-1 node-1 drained", "standby"]);
+
+    let back = async {
+        until_told(&stage, "ns-2 (web/haproxy:names) does not show node-1").await;
+        copy(&stage, route).await;
+        until_told(&stage, "ns-2 (web/haproxy:names) still answers with node-1 with weight 25, not 100").await;
+        copy(&stage, route).await;
+    };
+    let ((restore, finish), ()) = tokio::join!(stage.run(Purpose::Restore, "node-1"), back);
+    assert_eq!(finish, Finish::Done);
+    let events = stage.events(&restore).await;
+    let stages: Vec<usize> = events
+        .iter()
+        .filter_map(|e| if let Event::RampStage { stage, .. } = e { Some(*stage) } else { None })
+        .collect();
+    assert_eq!(stages, [0, 1]);
+}
+
 #[tokio::test]
 async fn answers_that_are_remembered_are_waited_for() {
     let stage = Stage::new(QUICK, NAMES, |_| {});
@@ -127,6 +183,55 @@ async fn a_time_that_another_hand_made_longer_after_the_plan_is_waited_for() {
     assert_eq!(finish, Finish::Done);
     assert!(changed.elapsed() >= Duration::from_millis(1500), "{:?}", changed.elapsed());
     assert!(stage.told.has("may be remembered for"), "{:?}", stage.told.lines());
+}
+
+/// What is put back is what was there when it was touched, and what the plan had seen is told.
+#[tokio::test]
+async fn a_member_that_another_hand_changed_after_the_plan_is_told_and_comes_back_as_it_was_then() {
+    let stage = Stage::new(QUICK, NAMES, |_| {});
+    let plan = stage.plan(Purpose::Drain, "node-1").await.expect("a plan");
+    let route = "web/haproxy:names";
+    let heavier = Desired::Serving { weight: 37 };
+    stage.routes[route].apply(&"ns-2".into(), "node-1", &heavier).await.expect("changed");
+    let (run, lease) = stage.engine.open(&plan).await.expect("a run");
+    assert_eq!(stage.execute(&run, lease).await, Finish::Done);
+    let told: Vec<String> = stage
+        .events(&run)
+        .await
+        .iter()
+        .filter(|e| matches!(e, Event::Changed { .. }))
+        .map(|e| tidegate::observe::words::event(&plan, e).1)
+        .collect();
+    let expected =
+        "node-1 at ns-2 (web/haproxy:names) changed since the plan: weight 100, now 37; a restore leaves it so";
+    assert_eq!(told, [expected]);
+    let (_, finish) = stage.run(Purpose::Restore, "node-1").await;
+    assert_eq!(finish, Finish::Done);
+    let back = stage.routes[route].observe(&"ns-2".into()).await.expect("a view").members["node-1"].clone();
+    assert_eq!((back.admission, back.weight), (Admission::Serving, 37));
+}
+
+/// Silence is no proof where the node cannot speak; no policy of the deadline acts on it, and it says what is missing.
+#[tokio::test]
+async fn a_node_that_cannot_tell_who_comes_and_goes_is_waited_for_and_says_why() {
+    let close = "connections = { settle = \"50ms\", deadline = \"300ms\", on-deadline = \"close\" }";
+    let stage = Stage::new(close, NAMES, |topology| {
+        topology.routes[0].instances.values_mut().for_each(|shape| shape.blind = true);
+    });
+    stage.traffic.mute(Some("`stdbuf` is not installed there: install coreutils"));
+    let repaired = async {
+        let told = "node-1 does not tell who comes to port 8080 and is gone again: `stdbuf` is not installed there: \
+                    install coreutils";
+        until_told(&stage, told).await;
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        stage.traffic.mute(None);
+        std::time::Instant::now()
+    };
+    let ((run, finish), at) = tokio::join!(stage.run(Purpose::Drain, "node-1"), repaired);
+    assert!(finish == Finish::Done && at.elapsed() >= Duration::from_millis(50), "{finish:?}");
+    let events = stage.events(&run).await;
+    assert!(events.iter().any(|e| matches!(e, Event::Drained { .. })), "{events:?}");
+    assert!(!events.iter().any(|e| matches!(e, Event::DeadlineReached { .. })), "{events:?}");
 }
 
 #[tokio::test]

@@ -40,14 +40,7 @@ use world::{Admin, Faults, SERVERS, Sim, Unit};
 pub const NODE: &str = "node-2";
 
 pub fn settings() -> Settings {
-    let ready = cfg::Ready {
-        port: 8080,
-        probe: cfg::Probe::Tcp,
-        timeout: Duration::from_secs(2),
-        interval: Duration::from_millis(500),
-        unhealthy: 2,
-        healthy: 3,
-    };
+    let ready = cfg::Ready { interval: Duration::from_millis(500), ..cfg::Ready::new(8080, cfg::Probe::Tcp) };
     let instance = |(n, name): (usize, &&str)| haproxy::Instance {
         name: (**name).into(),
         socket: cfg::Endpoint::Tcp { address: "127.0.0.1:1".into() },

@@ -91,6 +91,6 @@ static ROUTE: Shape = Shape {
         ),
         key("dwell", Kind::Duration(ms(10), HOUR), text("5s"), "Time at each stage of the ramp."),
     ],
-    variants: Some(Variants { key: "via", about: "What distributes.", default: None, of: VARIANTS, planned: &[] }),
+    variants: Some(Variants { key: "via", about: "What distributes.", default: None, of: VARIANTS }),
     label: &["name", "backend", "via"],
 };

@@ -8,6 +8,7 @@ use super::{
 };
 
 mod entrypoint;
+mod ready;
 mod service;
 
 use entrypoint::ENTRYPOINT;
@@ -112,7 +113,6 @@ static ACCESS: Shape = Shape {
                 ],
             },
         ],
-        planned: &[],
     }),
     label: &[],
 };

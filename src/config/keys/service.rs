@@ -1,6 +1,6 @@
 //! `[[service]]`.
 
-use super::*;
+use super::{ready::READY, *};
 
 pub(super) static SERVICE: Shape = shape(
     "An application that the cluster runs as a clone, one instance on each node.",
@@ -53,51 +53,6 @@ static CLONE: Shape = shape(
         key("clone-node-max", Kind::Integer(1, 100), number(1), "Instances a node."),
     ],
 );
-
-static READY: Shape = Shape {
-    about: "How readiness is probed, on each node.",
-    keys: &[
-        key(
-            "port",
-            Kind::Integer(1, 65535),
-            Need::Required,
-            "The service's port on the node; its established sockets are what a drain waits for.",
-        ),
-        key(
-            "timeout",
-            Kind::Duration(ms(10), secs(60)),
-            text("2s"),
-            "Time limit of one probe; shorter than `run.call-timeout`.",
-        ),
-        key(
-            "interval",
-            Kind::Duration(ms(10), secs(600)),
-            text("5s"),
-            "Time between two probes; shorter than `run.max-age`.",
-        ),
-        key("unhealthy", Kind::Integer(1, 100), number(2), "Failures in a row that make it unhealthy."),
-        key("healthy", Kind::Integer(1, 100), number(3), "Successes in a row that make it healthy."),
-    ],
-    variants: Some(Variants {
-        key: "protocol",
-        about: "The kind of probe.",
-        default: Some("http"),
-        of: &[
-            Variant {
-                name: "http",
-                about: "`GET path` over HTTP/1.1.",
-                keys: &[
-                    key("path", Kind::Text(&texts::URL_PATH), text("/ready"), "The path."),
-                    key("status", Kind::Integer(100, 599), number(200), "The status that counts as ready."),
-                    key("host", Kind::Text(&texts::HOST), Need::Optional("the node's name"), "The Host header."),
-                ],
-            },
-            Variant { name: "tcp", about: "A TCP connection that opens.", keys: &[] },
-        ],
-        planned: &["https", "grpc"],
-    }),
-    label: &[],
-};
 
 static SESSIONS: Shape = shape(
     "Session affinity and state, for the review.",

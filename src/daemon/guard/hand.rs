@@ -96,7 +96,11 @@ impl Hand {
     }
 
     /// Until the real system shows it, within the limit.
-    async fn until(&self, target: &RouteTarget, is_so: impl Fn(&MemberView) -> bool) -> std::result::Result<(), String> {
+    async fn until(
+        &self,
+        target: &RouteTarget,
+        is_so: impl Fn(&MemberView) -> bool,
+    ) -> std::result::Result<(), String> {
         let deadline = Instant::now() + self.limit;
         loop {
             let said = match self.look(target).await {

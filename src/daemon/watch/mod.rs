@@ -3,11 +3,7 @@
 //!
 //! Polls are the floor and not the pace: systemd's signals, the cluster's logs and failing probes ask for a look at once.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -19,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Settings,
     guard::{Place, Probed},
-    health::Handle,
+    health::{Handle, Target},
     journal::Notebook,
     model::{InstanceName, NodeName, Observation, Observed, RouteId, Topology, UnitName},
     provider::{ProviderError, Result, World},
@@ -47,7 +43,6 @@ pub struct Sight {
 struct Eyes {
     world: World,
     settings: Arc<Settings>,
-    topology: Arc<Topology>,
     sight: watch::Sender<Sight>,
     nudges: Arc<Nudges>,
     stop: CancellationToken,
@@ -73,18 +68,19 @@ impl Watch {
     pub fn start(
         world: World,
         settings: Arc<Settings>,
-        topology: Arc<Topology>,
+        topology: &Topology,
+        targets: Vec<Target>,
         notebook: Arc<dyn Notebook>,
         stop: CancellationToken,
     ) -> Self {
-        let nudges = Arc::new(Nudges::of(&settings, &topology));
+        let nudges = Arc::new(Nudges::of(&settings, topology));
         let (sight, _) = watch::channel(Sight::default());
-        let eyes = Eyes { world, settings, topology, sight, nudges, stop };
+        let eyes = Eyes { world, settings, sight, nudges, stop };
         let mut tasks = JoinSet::new();
         cluster::watch(&eyes, &mut tasks);
         routes::watch(&eyes, &mut tasks);
         units::watch(&eyes, &mut tasks);
-        let probes = probes::watch(&eyes, notebook, &mut tasks);
+        let probes = probes::watch(&eyes, targets, notebook, &mut tasks);
         Self { eyes, probes, _tasks: tasks }
     }
 

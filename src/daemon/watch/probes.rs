@@ -17,10 +17,13 @@ use crate::{
 /// Reports that wait until they are taken in.
 const ROOM: usize = 4096;
 
-/// Probes every service on every node; the handle has one probed at once.
-pub(super) fn watch(eyes: &Eyes, notebook: Arc<dyn Notebook>, tasks: &mut JoinSet<()>) -> Handle {
-    let places = eyes.topology.nodes.iter().flat_map(|node| eyes.settings.services.iter().map(move |s| (s, node)));
-    let targets: Vec<Target> = places.map(|(s, node)| Target::new(s, node, &eyes.settings.nodes)).collect();
+/// Probes these targets; the handle has one probed at once.
+pub(super) fn watch(
+    eyes: &Eyes,
+    targets: Vec<Target>,
+    notebook: Arc<dyn Notebook>,
+    tasks: &mut JoinSet<()>,
+) -> Handle {
     let (engine, handle) = Engine::new(Arc::clone(&eyes.world.clock));
     let (sender, mut reports) = mpsc::channel::<Report>(ROOM);
     tasks.spawn(engine.run(targets, sender, eyes.stop.clone()));

@@ -45,6 +45,8 @@ struct Counts {
     by_failure: BTreeMap<FailureKind, u64>,
     failures: Vec<Failure>,
     failed_at: Option<(Timestamp, Timestamp)>,
+    /// When the first and the last request that failed were due.
+    failing: Option<(Timestamp, Timestamp)>,
     plain: Histogram<u64>,
     slow: Histogram<u64>,
     timeline: BTreeMap<u64, Second>,
@@ -72,6 +74,7 @@ impl Recorder {
                 by_failure: BTreeMap::new(),
                 failures: Vec::new(),
                 failed_at: None,
+                failing: None,
                 plain: histogram(),
                 slow: histogram(),
                 timeline: BTreeMap::new(),
@@ -109,6 +112,9 @@ impl Recorder {
                 let at = self.timestamp(since_start);
                 let (target, path) = (target.to_string(), path.to_owned());
                 let (address, reused) = (connection.address, !connection.opened);
+                let due = self.timestamp(sent.from.saturating_duration_since(self.start));
+                let (from, until) = counts.failing.unwrap_or((due, due));
+                counts.failing = Some((from.min(due), until.max(due)));
                 counts.failure(since_start, Failure { at, target, address, path, kind, detail, reused });
                 drop(counts);
                 self.live.failed(sent.slow);
@@ -144,6 +150,8 @@ impl Recorder {
             failures: counts.failures.clone(),
             first_failure_at: counts.failed_at.map(|f| f.0),
             last_failure_at: counts.failed_at.map(|f| f.1),
+            failing_from: counts.failing.map(|f| f.0),
+            failing_until: counts.failing.map(|f| f.1),
             connections_opened: counts.opened,
             connections_reused: counts.reused,
             latency: Latency::of(&counts.plain),

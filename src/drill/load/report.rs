@@ -39,6 +39,12 @@ pub struct LoadReport {
     pub first_failure_at: Option<Timestamp>,
     /// When the last failure was known.
     pub last_failure_at: Option<Timestamp>,
+    /// When the first request that failed was due.
+    #[serde(default)]
+    pub failing_from: Option<Timestamp>,
+    /// When the last request that failed was due: whoever came later was served.
+    #[serde(default)]
+    pub failing_until: Option<Timestamp>,
     /// Connections opened.
     pub connections_opened: u64,
     /// Requests on a connection that had served others before.

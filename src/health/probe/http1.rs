@@ -8,7 +8,11 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{Expect, Failure, Kind};
+use super::{
+    Failure, Kind,
+    expect::{headers, judge},
+};
+use crate::config::expect::Expect;
 
 mod body;
 
@@ -80,16 +84,16 @@ impl Get {
                 Body::Broken => return Err(no_http("a chunk without a length")),
             };
             if whole {
-                let headers = std::mem::replace(&mut found.headers, Ok(()));
-                return self.expect.judge(found.status.as_u16(), headers, || found.framing.content(&buffer));
+                let seen = std::mem::replace(&mut found.headers, Ok(()));
+                return judge(&self.expect, found.status.as_u16(), seen, || found.framing.content(&buffer));
             }
         }
     }
 
     /// The first head in `bytes` and its length; `None` where it is not whole yet.
     fn read_head(&self, bytes: &[u8]) -> Result<Option<(Head, usize)>, Failure> {
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut response = httparse::Response::new(&mut headers);
+        let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut response = httparse::Response::new(&mut fields);
         let length = match response.parse(bytes) {
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) => return Ok(None),
@@ -103,7 +107,7 @@ impl Get {
         };
         let framing = Framing::of(status, named("transfer-encoding").next_back(), named("content-length").next());
         let framing = framing.ok_or_else(|| no_http("a length that is no number"))?;
-        Ok(Some((Head { status, framing, headers: self.expect.headers(named) }, length)))
+        Ok(Some((Head { status, framing, headers: headers(&self.expect, named) }, length)))
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::config::settings::{CloneSettings, Connections, Objective, OnDeadline, Probe, Ready, Sessions};
+use crate::config::settings::{CloneSettings, Connections, Http, Objective, OnDeadline, Probe, Ready, Sessions};
 
 /// A server that answers one connection with these bytes (or none, and keeps it open) and gives back what it read,
 /// and whether the prober then closed the connection.
@@ -34,8 +34,7 @@ async fn server(answer: Option<&'static [u8]>) -> (u16, JoinHandle<(String, bool
 
 fn prober(port: u16, probe: Probe) -> HttpProber {
     let timeout = Duration::from_millis(500);
-    let interval = Duration::from_secs(5);
-    let ready = Ready { port, probe, timeout, interval, unhealthy: 2, healthy: 3 };
+    let ready = Ready { timeout, ..Ready::new(port, probe) };
     let clone = CloneSettings {
         resource: "app_service".into(),
         monitor_interval: Duration::from_secs(30),
@@ -60,11 +59,11 @@ fn prober(port: u16, probe: Probe) -> HttpProber {
         objective: Objective { failover: None, max_error_ratio: 0.001, max_skew: None },
     };
     let node = settings::Node { address: Some([127, 0, 0, 1].into()), ..settings::Node::default() };
-    HttpProber::new(&[service], &BTreeMap::from([("node-01".into(), node)]))
+    HttpProber::new(&[service], &BTreeMap::from([("node-01".into(), node)]), Programs::default())
 }
 
 fn get() -> Probe {
-    Probe::Http { path: "/ready".into(), status: 200, host: None }
+    Probe::Http(Http::default())
 }
 
 async fn answer_to(answer: Option<&'static [u8]>) -> (Readiness, String, bool) {

@@ -63,7 +63,10 @@ impl Store {
 
     /// All of `work` becomes durable, or none of it. The write lock is taken at the start (IMMEDIATE): what `work`
     /// reads (the token above all) stays true until it is committed.
-    pub(super) fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, Fault>) -> Result<T> {
+    pub(super) fn write<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> std::result::Result<T, Fault>,
+    ) -> Result<T> {
         let Self { path, access } = self;
         let result = match access {
             Access::Writer { db, file } => write(db, || unmoved(path, *file), work),

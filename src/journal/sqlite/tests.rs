@@ -19,6 +19,7 @@ fn plan() -> Plan {
             operator: "ann".to_owned(),
             reason: "kernel".to_owned(),
         },
+        found: Vec::new(),
         parent: None,
         origin: None,
         made_at: Timestamp::UNIX_EPOCH,

@@ -9,7 +9,7 @@
 //! * **Never the last record.** The update that would remove it is not made; and since the update names the set that
 //!   it was made from, a record that somebody else removes in the same moment cannot make it the last one either.
 //! * **Accepted by the primary is not served by all.** Each server that the zone names (secondaries too) is asked for
-//!   itself, and compared by the records it answers with. The serial is shown, and proves nothing.
+//!   itself, and compared by the records and the TTL that it answers with. The serial is shown, and proves nothing.
 //! * **Silence after an update is no refusal.** The connection may break after the server has done it. Only an answer
 //!   says more, and only with a valid signature that it was done.
 //! * **The TTL is the set's**, and what clients remember: the wait after a drain lasts at least that long, and ends
@@ -30,10 +30,7 @@ use hickory_proto::rr::{Name, RecordType, TSigner};
 
 use crate::{
     config::settings::Place,
-    model::{
-        Desired, InstanceName, InstanceView, RouteId,
-        topology::{InstanceShape, Role},
-    },
+    model::{Desired, InstanceName, InstanceView, RouteId, topology::InstanceShape},
     provider::{ProviderError, Result, RouteProvider},
 };
 
@@ -204,8 +201,7 @@ impl RouteProvider for Dns {
     }
 
     async fn discover(&self) -> Result<BTreeMap<InstanceName, InstanceShape>> {
-        let follower = || InstanceShape { role: Role::Follower, blind: true, ..InstanceShape::default() };
-        Ok(self.find().await?.into_keys().map(|name| (name, follower())).collect())
+        Ok(self.find().await?.into_keys().map(|name| (name, settings::follower())).collect())
     }
 
     async fn observe(&self, instance: &InstanceName) -> Result<InstanceView> {

@@ -54,8 +54,13 @@ fn wait_one(s: &Situation<'_>, step: usize, wait: &ConnectionWait) -> Decision {
     let remembered = remembered(s, wait);
     let quiet = s.streaks.quiet_for(&wait.listener, s.look.now).unwrap_or_default();
     let still_some = left.total > 0 || remembered.is_some();
-    // What began to settle before the deadline may end it; who is not quiet by then has clients that come and go.
-    let restless = quiet < policy.settle && waited >= policy.deadline + policy.settle;
+    // What began to settle before the deadline may end it; who is not quiet by then has clients that come and go, or a
+    // node that did not tell of them until now.
+    let comes = s.streaks.lasting(&wait.listener).is_some_and(|lasting| lasting.came(s.look.now).is_some());
+    let restless = comes && quiet < policy.settle && waited >= policy.deadline + policy.settle;
+    if let Some(waiting) = unheard(s, wait).filter(|_| !still_some) {
+        return Decision::Go(Progress::wait(waiting));
+    }
     if still_some && waited >= policy.deadline || restless {
         return deadline(s, wait, &left, remembered);
     }
@@ -85,6 +90,11 @@ fn wait_one(s: &Situation<'_>, step: usize, wait: &ConnectionWait) -> Decision {
         let passers = passers.take(MAX_LISTED).collect();
         Progress::wait(Waiting::Settling { listener, left: policy.settle.saturating_sub(quiet), came, passers })
     })
+}
+
+/// The node does not tell of those who come and are gone again: nobody knows whether any do, so no policy acts on it.
+fn unheard(s: &Situation<'_>, wait: &ConnectionWait) -> Option<Waiting> {
+    s.look.ended(&wait.node, wait.port).filter(|_| wait.needs_ended())?.err()
 }
 
 /// What became known of the end, or changed; seldom, and the seldomer the longer it takes.

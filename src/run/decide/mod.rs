@@ -7,6 +7,7 @@
 mod cluster;
 mod connections;
 mod cut;
+mod follow;
 mod old;
 mod pursue;
 mod readmit;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Decision, Progress, Situation, routes};
+use super::{Decision, Progress, Situation, follow::follow, routes};
 use crate::{
     journal::{Counted, Event},
     model::{Desired, Effect, Health, MemberView, Readiness, observed::age},
@@ -28,13 +28,13 @@ pub(super) fn readmit(
         progress.merge(s.pursue(step, effect(back, Desired::Exactly { exact: back.exact.clone() }), None));
     }
     if !ramped.is_empty() {
-        match ramp(s, step, &ramped) {
+        match ramp(s, step, &ramped, followers) {
             Decision::Go(more) => progress.merge(more),
             other => return other,
         }
     }
     if progress.is_proven() {
-        followers.iter().for_each(|f| progress.merge(routes::follow(s, &f.target, f.serving)));
+        followers.iter().for_each(|f| progress.merge(follow(s, &f.target, f.serving)));
     }
     Decision::Go(progress)
 }
@@ -48,7 +48,7 @@ fn effect(back: &Readmission, desired: Desired) -> Effect {
     }
 }
 
-fn ramp(s: &Situation<'_>, step: usize, ramped: &[&Readmission]) -> Decision {
+fn ramp(s: &Situation<'_>, step: usize, ramped: &[&Readmission], followers: &[Following]) -> Decision {
     let last = ramped.iter().map(|r| r.last_stage()).max().unwrap_or(0);
     let ramp = s.state.ramps.get(&step);
     let reached = ramp.and_then(|r| r.stage);
@@ -57,11 +57,15 @@ fn ramp(s: &Situation<'_>, step: usize, ramped: &[&Readmission]) -> Decision {
         return Decision::Go(Progress::record(Event::RampBackedOff { step, stage, why }));
     }
     if let Some(waiting) = ramp.and_then(|r| pause(s, ramped, r)) {
-        return paused(s, step, ramped, ramp, waiting);
+        return paused(s, step, ramped, followers, ramp, waiting);
     }
     let mut progress = Progress::default();
     for back in ramped {
         progress.merge(to_stage(s, step, back, stage, last));
+    }
+    // A stage is reached when clients get it everywhere.
+    if progress.is_proven() {
+        followers.iter().for_each(|f| progress.merge(follow(s, &f.target, f.serving)));
     }
     if progress.is_proven() && reached != Some(last) {
         match counters(s, ramped) {
@@ -138,10 +142,19 @@ fn trouble(s: &Situation<'_>, step: usize, ramped: &[&Readmission], ramp: Option
 
 /// While the ramp rests at a stage nothing changes; while it is taken back, the node must really be out, and after
 /// too many tries a person is called.
-fn paused(s: &Situation<'_>, step: usize, ramped: &[&Readmission], ramp: Option<&Ramp>, waiting: Waiting) -> Decision {
+fn paused(
+    s: &Situation<'_>,
+    step: usize,
+    ramped: &[&Readmission],
+    followers: &[Following],
+    ramp: Option<&Ramp>,
+    waiting: Waiting,
+) -> Decision {
     let mut progress = Progress::default();
     if let Some(ramp) = ramp.filter(|r| r.stage.is_none()) {
         ramped.iter().for_each(|back| progress.merge(routes::drain_one(s, step, &back.target)));
+        let out = followers.iter().filter(|f| f.serving).map(|f| follow(s, &f.target, false));
+        out.for_each(|more| progress.merge(more));
         if progress.is_proven() && ramp.back_offs > MAX_BACK_OFFS {
             let why = ramp.why.clone().unwrap_or_default();
             let why =

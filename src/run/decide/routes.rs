@@ -1,9 +1,9 @@
 //! Taking members out of routes, and keeping them out until the run is past them.
 
-use super::{Progress, Situation};
+use super::{Progress, Situation, follow::follow};
 use crate::{
     journal::Event,
-    model::{Admission, Before, Desired, Effect, RouteTarget, topology::Role},
+    model::{Admission, Before, Desired, Effect, Exact, RouteTarget, topology::Role},
     plan::{
         Action,
         gates::{Answer, Gate},
@@ -55,29 +55,19 @@ pub(super) fn drain_one(s: &Situation<'_>, step: usize, target: &RouteTarget) ->
         linger: member.linger,
         exact: member.exact.clone(),
     };
-    s.pursue(step, effect(target, Desired::Drained), Some(before))
+    let mut progress = s.pursue(step, effect(target, Desired::Drained), Some(before));
+    progress.records.extend(changed(s, target, &member.exact, &progress));
+    progress
 }
 
-/// What is never written must show it by itself: with the member, or without it.
-pub(super) fn follow(s: &Situation<'_>, target: &RouteTarget, serving: bool) -> Progress {
-    let member = match s.look.member(target) {
-        Ok(member) => member,
-        Err(waiting) => return Progress::wait(waiting),
-    };
-    if (member.admission == Admission::Serving) == serving {
-        return Progress::default();
-    }
-    let version = |instance| s.look.instance(&target.route, instance).ok().and_then(|view| view.version.clone());
-    let routes = s.topology.routes.iter().filter(|r| r.id == target.route).flat_map(|r| &r.instances);
-    let driven = routes.filter(|(_, shape)| shape.role.is_driven()).find_map(|(name, _)| version(name));
-    Progress::wait(Waiting::Follower {
-        instance: target.instance.clone(),
-        route: target.route.clone(),
-        server: target.server.clone(),
-        serving,
-        version: version(&target.instance),
-        driven,
-    })
+/// What is kept as the state to put back is not what the plan saw: another hand was there first, and is not hidden.
+fn changed(s: &Situation<'_>, target: &RouteTarget, now: &Exact, progress: &Progress) -> Option<Event> {
+    let keeps = progress.acts.iter().any(|act| act.receipt.is_some())
+        || progress.records.iter().any(|event| matches!(event, Event::AlreadySo { .. }));
+    let planned = &s.plan.found.iter().find(|found| found.target == *target)?.exact;
+    let told = s.state.changed.get(target).unwrap_or(planned);
+    let event = || Event::Changed { target: target.clone(), planned: planned.clone(), now: now.clone() };
+    (keeps && told != now).then(event)
 }
 
 /// Sends clients that are bound to the node elsewhere.

@@ -46,6 +46,7 @@ fn plan(services: Vec<ConnectionWait>) -> Plan {
         Request { purpose: Purpose::Drain, node: "node-02".into(), operator: "ann".into(), reason: "patch".into() };
     Plan {
         request,
+        found: Vec::new(),
         parent: None,
         origin: None,
         made_at: at(0),

@@ -6,8 +6,10 @@
 
 mod ansible;
 mod calm;
+pub mod failover;
 mod floor;
 mod priority;
+mod probe;
 mod report;
 mod round;
 mod way;
@@ -24,6 +26,7 @@ use ansible::Ansible;
 use priority::Priority;
 use way::Way;
 
+pub use probe::{Report as ProbeReport, inside as probe_inside, probe};
 pub use report::{Measured, Report, Target};
 
 /// The node that is drained. Not the first one, from which the cluster is asked.

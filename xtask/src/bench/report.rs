@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::round::Round;
 
@@ -56,7 +56,7 @@ pub struct Measured {
 }
 
 /// What must hold.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Target {
     /// In words, with the numbers.
     pub target: String,

@@ -55,6 +55,11 @@ impl Child {
         Ok(Self { process, shown, started, stdout, stderr })
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Its stdin, once, when that was a pipe.
     pub fn stdin(&mut self) -> Option<ChildStdin> {
         self.process.stdin.take()

@@ -69,6 +69,8 @@ pub struct LoadResult {
     pub by_failure: BTreeMap<String, u64>,
     /// The first failures, one by one.
     pub failures: Vec<Failed>,
+    /// When the last request that failed was due (RFC 3339).
+    pub failing_until: Option<String>,
     /// Latencies of the ordinary requests that were answered, from the moment at which each was due.
     pub latency: Latency,
 }

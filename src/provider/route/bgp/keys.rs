@@ -121,7 +121,6 @@ static ANNOUNCER: Shape = Shape {
                 ],
             },
         ],
-        planned: &[],
     }),
     label: &["node"],
 };
@@ -158,7 +157,6 @@ static OBSERVER: Shape = Shape {
                 ],
             },
         ],
-        planned: &[],
     }),
     label: &["name"],
 };

@@ -117,10 +117,10 @@ impl Kind for Settings {
     }
 
     fn instances(&self, _places: &[Place]) -> BTreeMap<InstanceName, InstanceShape> {
-        let shape = |role| InstanceShape { role, blind: true, ..InstanceShape::default() };
-        let primary = self.servers.iter().take(1).map(|server| (server.name.clone(), shape(Role::Driven)));
+        let driven = || InstanceShape { blind: true, ..InstanceShape::default() };
+        let primary = self.servers.iter().take(1).map(|server| (server.name.clone(), driven()));
         let others = self.servers.iter().skip(1).chain(&self.secondaries);
-        primary.chain(others.map(|server| (server.name.clone(), shape(Role::Follower)))).collect()
+        primary.chain(others.map(|server| (server.name.clone(), follower()))).collect()
     }
 
     /// The node's name: its record may change, and a set may hold several of a node.
@@ -190,6 +190,11 @@ impl Settings {
             }
         }
     }
+}
+
+/// A server of the zone that changes come to by themselves: it has to answer with the same set.
+pub(super) fn follower() -> InstanceShape {
+    InstanceShape { role: Role::Follower, blind: true, mirrors: true, ..InstanceShape::default() }
 }
 
 fn instance(name: &str) -> InstanceName {

@@ -1,6 +1,9 @@
 //! What the configuration makes of a route, and what it does not let through.
 
-use crate::config::{self, Settings as Whole};
+use crate::{
+    config::{self, Settings as Whole},
+    provider::route::kind::Kind,
+};
 
 /// What the configuration makes of a route with these lines; the problems where it makes none.
 fn route(lines: &str) -> Result<super::Settings, String> {
@@ -66,6 +69,12 @@ resolvers = ["192.0.2.1"]
     assert_eq!(settings.name, "_https._tcp.lab.example.");
     assert_eq!(settings.not_following, ["old.lab.example".into()]);
     assert_eq!(settings.ttl_during_maintenance, Some(5));
+    let mirrors: Vec<String> = Kind::instances(&settings, &[])
+        .into_iter()
+        .filter(|(_, shape)| shape.mirrors && !shape.role.is_driven())
+        .map(|(name, _)| name.to_string())
+        .collect();
+    assert_eq!(mirrors, ["10.0.0.54", "ns2.lab.example"]);
 }
 
 #[test]

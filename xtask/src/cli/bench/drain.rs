@@ -1,38 +1,13 @@
-//! `cargo xtask bench …`.
+//! `cargo xtask bench drain`.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::Args;
 use xtask::bench::{self, Report};
 use xtask::lab::{self, Lab};
 
-/// What can be measured.
-#[derive(Subcommand)]
-pub(crate) enum Command {
-    /// Drain and restore a node under load: pcs alone, Ansible, Tidegate, and the cluster's own floor
-    Drain(Drain),
-    /// How often the test of shares alarms and misses, by simulation: the table of docs/skew.md
-    Skew(Skew),
-}
-
-#[derive(Args)]
-pub(crate) struct Skew {
-    /// One line of JSON
-    #[arg(long)]
-    json: bool,
-}
-
-impl Skew {
-    /// The simulation is the product's own code, so it is the product's example that runs.
-    fn run(&self) -> Result<ExitCode> {
-        let mut command = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(["run", "--quiet", "--locked", "--package", "tidegate", "--example", "skew", "--"]);
-        let status = command.args(self.json.then_some("--json")).status()?;
-        Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }
-}
-
+/// How to measure drains.
 #[derive(Args)]
 pub(crate) struct Drain {
     /// The report as one line of JSON, the last of stdout
@@ -52,18 +27,9 @@ pub(crate) struct Drain {
     attach: Option<String>,
 }
 
-impl Command {
-    pub(crate) fn run(self) -> Result<ExitCode> {
-        match self {
-            Self::Drain(drain) => drain.run(),
-            Self::Skew(skew) => skew.run(),
-        }
-    }
-}
-
 impl Drain {
     #[allow(clippy::print_stdout, reason = "the report is this command's data")]
-    fn run(self) -> Result<ExitCode> {
+    pub(super) fn run(self) -> Result<ExitCode> {
         let report = self.measure()?;
         eprint!("\n{report}");
         if self.json {
