@@ -46,7 +46,7 @@ pub struct Guard {
     topology: Arc<Topology>,
     journal: Arc<dyn Journal>,
     notebook: Arc<dyn Notebook>,
-    watch: Watch,
+    watch: Arc<Watch>,
     mode: Mode,
     memory: Memory,
     in_hand: Option<BTreeSet<NodeName>>,
@@ -64,7 +64,7 @@ impl Guard {
         topology: Arc<Topology>,
         journal: Arc<dyn Journal>,
         notebook: Arc<dyn Notebook>,
-        watch: Watch,
+        watch: Arc<Watch>,
         mode: Mode,
     ) -> Self {
         Self {
