@@ -1,6 +1,6 @@
 //! `tidegate serve`: the coordinator. It keeps out what is out, and exports what it sees.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use clap::Args;
 use serde_json::json;
