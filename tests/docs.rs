@@ -78,8 +78,12 @@ fn help(of: &[&str]) -> Option<String> {
 #[test]
 fn every_command_in_the_documents_exists_with_its_flags() {
     let mut tried = 0;
-    for path in ["README.md", "ARCHITECTURE.md", "docs/guide.md", "docs/configuration.md", "docs/lab.md"] {
-        for words in mentions(&page(path)) {
+    let pages =
+        ["README.md", "ARCHITECTURE.md", "docs/guide.md", "docs/configuration.md", "docs/lab.md", "docs/skew.md"];
+    let runbooks = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbooks")).expect("the runbooks");
+    let runbooks = runbooks.map(|entry| format!("docs/runbooks/{}", entry.expect("a page").file_name().display()));
+    for path in pages.map(str::to_owned).into_iter().chain(runbooks) {
+        for words in mentions(&page(&path)) {
             // A placeholder or a flag may follow at once: then it is the program itself that is meant.
             let is_word = |w: &&str| w.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !w.starts_with('-');
             let words: Vec<&str> = words.iter().map(|w| w.trim_end_matches([',', '.', ';'])).collect();

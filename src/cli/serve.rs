@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::guard::Mode,
-    daemon::{guard::Guard, metrics, sentinel::Sentinel, sole::Sole, watch::Watch},
+    daemon::{guard::Guard, metrics, runs::Runs, sampler::Sampler, sentinel::Sentinel, sole::Sole, watch::Watch},
     run::wants::Wants,
 };
 
@@ -49,8 +49,12 @@ pub(super) async fn command(global: &Global, out: Out, args: ServeArgs) -> Resul
     let Survey { world, topology, .. } = survey;
     let (settings, notebook) = (context.settings.clone(), context.notebook.clone());
     let watch = Watch::start(world.clone(), settings.clone(), &topology, targets, notebook.clone(), stop.clone());
-    let guard = Guard::new(world, settings, topology, context.journal.clone(), notebook, Arc::new(watch), mode);
-    tokio::join!(Sentinel::new(desk.engine).watch(&stop), guard.work(&stop));
+    let watch = Arc::new(watch);
+    let sentinel = Sentinel::new(desk.engine, watch.sight());
+    let sampler = Sampler::new(world.clone(), settings.clone(), topology.clone(), watch.clone());
+    let runs = Runs::new(context.journal.clone());
+    let guard = Guard::new(world, settings, topology, context.journal.clone(), notebook, watch, mode);
+    tokio::join!(sentinel.watch(&stop), guard.work(&stop), sampler.work(&stop), runs.work(&stop));
     out.result(&json!({ "result": "stopped" }), "");
     Ok(Code::Done)
 }

@@ -2,6 +2,8 @@
 
 pub mod guard;
 pub mod metrics;
+pub mod runs;
+pub mod sampler;
 pub mod sentinel;
 pub mod sole;
 pub mod watch;

@@ -57,6 +57,11 @@ impl Metric {
         self.counter(values).increment(by);
     }
 
+    /// Raises a counter to what is counted elsewhere.
+    pub(super) fn reach(&self, values: &[&str], to: u64) {
+        self.counter(values).absolute(to);
+    }
+
     /// Counts one value in a histogram.
     pub(super) fn observe(&self, values: &[&str], value: f64) {
         self.histogram(values).record(value);

@@ -9,15 +9,21 @@ use crate::{journal::Drift, model::RouteTarget};
 
 mod health;
 mod metric;
+mod process;
 mod reference;
+mod runs;
 mod table;
+mod traffic;
 mod words;
 
 pub use health::{blind, fail_open, guard_action, out_of_order, probed, readiness, turned};
 pub use metric::{Kind, Metric};
+pub use process::process;
 pub use reference::reference;
+pub use runs::{Doing, Open, baseline, done, ended, none_open, open, standby, stepped};
 pub use table::{SECTIONS, all};
-pub use words::{Guarded, Outcome, Reason, SETS, Source};
+pub use traffic::{counted, judged, limit, member, sockets};
+pub use words::{Failure, Guarded, Outcome, Reason, RunEnding, RunStatus, Source, Step, Wait};
 
 /// Serves `/metrics` on this address, for as long as the runtime lives. Fails where it cannot be bound.
 pub fn serve(address: SocketAddr) -> Result<(), BuildError> {
@@ -60,11 +66,26 @@ pub fn out(node: &str, is_out: bool) {
 
 /// An instance was looked at; `at` is the time of its answer, in seconds since the epoch.
 pub fn looked(route: &str, instance: &str, at: Option<f64>) {
-    let labels = [Source::Route.word(), route, instance, ""];
+    looked_at(&[Source::Route.word(), route, instance, ""], at);
+}
+
+/// Something that is no route was looked at: the cluster (with no node), or something on a node.
+pub fn saw(source: Source, node: &str, at: Option<f64>) {
+    looked_at(&[source.word(), "", "", node], at);
+}
+
+fn looked_at(labels: &[&str], at: Option<f64>) {
     match at {
-        Some(at) => table::SEEN.set(&labels, at),
-        None => table::FAILED.add(&labels, 1),
+        Some(at) => table::SEEN.set(labels, at),
+        None => table::FAILED.add(labels, 1),
     }
+}
+
+/// A time as metrics tell it: seconds since the epoch.
+pub fn seconds(at: jiff::Timestamp) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit for 285,000 years")]
+    let milliseconds = at.as_millisecond() as f64;
+    milliseconds / 1000.0
 }
 
 #[cfg(test)]

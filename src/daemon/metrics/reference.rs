@@ -20,7 +20,7 @@ pub fn reference() -> String {
         page.push('\n');
     }
     page.push_str("## Words in labels\n\n| set | words |\n| --- | --- |\n");
-    for (set, words) in words::SETS {
+    for (set, words) in words::SETS.iter().chain(words::MORE_SETS) {
         let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
         let _ = writeln!(page, "| {set} | {} |", words.join(", "));
     }

@@ -3,7 +3,7 @@
 use crate::health::failure::Kind;
 
 macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)* })*) => {
+    ($sets:ident; $($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)* })*) => {
         $($(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
@@ -23,16 +23,24 @@ macro_rules! words {
         }
     )*
 
-        /// Every set: the type that it is, and its words.
-        pub const SETS: &[(&str, &[&str])] = &[$((stringify!($name), &[$($text),*])),*];
+        /// Every set here: the type that it is, and its words.
+        pub(super) const $sets: &[(&str, &[&str])] = &[$((stringify!($name), &[$($text),*])),*];
     };
 }
 
 words! {
+    SETS;
+
     /// What is looked at.
     Source {
         /// An instance of a route.
         Route = "route",
+        /// The cluster manager.
+        Cluster = "cluster",
+        /// The services' units on a node.
+        Units = "units",
+        /// The sockets of a node.
+        Sockets = "sockets",
     }
 
     /// Why a service on a node does not count as ready.
@@ -97,6 +105,94 @@ words! {
         Unsure = "unsure",
         /// It only observes, and would have made a change.
         WouldAct = "would-act",
+    }
+}
+
+words! {
+    MORE_SETS;
+
+    /// Failures that load balancers tell apart.
+    Failure {
+        /// No connection to the node.
+        Connect = "connect",
+        /// No answer, or one that broke off.
+        Lost = "lost-answer",
+        /// The service answered with a 5xx.
+        Status = "status-5xx",
+        /// Failed requests that are not told apart.
+        Any = "any",
+    }
+
+    /// Where an open run stands.
+    RunStatus {
+        /// Opened, not yet taken up.
+        Open = "open",
+        /// Taken up.
+        Active = "active",
+        /// It waits for a person.
+        Held = "held",
+        /// To be undone.
+        Aborting = "aborting",
+        /// An undo that could not be finished.
+        Stuck = "stuck",
+    }
+
+    /// How a run ended.
+    RunEnding {
+        /// Everything is proven.
+        Done = "done",
+        /// Given up, and undone by another.
+        Aborted = "aborted",
+        /// An undo that could not be finished, acknowledged or not.
+        Stuck = "stuck",
+    }
+
+    /// The steps of runs.
+    Step {
+        /// Routes are drained.
+        DrainRoutes = "drain-routes",
+        /// Connections end.
+        Connections = "await-connections",
+        /// Clients that are bound to the node are sent away.
+        CloseRoutes = "close-routes",
+        /// The node goes into standby.
+        Standby = "standby",
+        /// The cluster stops the units.
+        Stopped = "verify-stopped",
+        /// Units outside the cluster stop.
+        StopUnits = "stop-units",
+        /// Load balancers forget old checks.
+        FreshChecks = "require-fresh-checks",
+        /// Units outside the cluster start.
+        StartUnits = "start-units",
+        /// The node leaves standby.
+        Unstandby = "unstandby",
+        /// The cluster starts the units.
+        Started = "verify-started",
+        /// The services become ready.
+        Ready = "await-ready",
+        /// Routes take the node back.
+        Readmit = "readmit-routes",
+    }
+
+    /// What an open run waits for.
+    Wait {
+        /// Somebody who executes it.
+        Executor = "executor",
+        /// A person: it is held, or stuck.
+        Person = "person",
+        /// Routes that acknowledge.
+        Routes = "routes",
+        /// Connections that end.
+        Connections = "connections",
+        /// The cluster manager.
+        Cluster = "cluster",
+        /// Units.
+        Units = "units",
+        /// Readiness.
+        Readiness = "readiness",
+        /// Load balancers' own checks.
+        Checks = "checks",
     }
 }
 

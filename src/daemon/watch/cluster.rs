@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::Eyes;
+use crate::daemon::metrics::{self, Source};
 
 /// Time between two looks that nobody asked for.
 const POLL: Duration = Duration::from_secs(2);
@@ -25,6 +26,7 @@ pub(super) fn watch(eyes: &Eyes, tasks: &mut JoinSet<()>) {
 async fn look(eyes: Eyes) {
     loop {
         let seen = eyes.ask(eyes.world.cluster.observe()).await;
+        metrics::saw(Source::Cluster, "", seen.at().map(metrics::seconds));
         eyes.sight.send_modify(|sight| sight.seen.cluster = seen);
         if !eyes.again(eyes.at_least(POLL), &eyes.nudges.cluster).await {
             return;

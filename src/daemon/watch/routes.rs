@@ -21,9 +21,7 @@ async fn one(eyes: Eyes, route: RouteId, instance: InstanceName) {
     let pause = eyes.at_least(eyes.settings.route(&key.0).map_or(super::LIMIT, |r| r.watch));
     loop {
         let seen = eyes.ask(provider.observe(&key.1)).await;
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit for 285,000 years")]
-        let at = seen.at().map(|at| at.as_millisecond() as f64 / 1000.0);
-        metrics::looked(key.0.as_str(), key.1.as_str(), at);
+        metrics::looked(key.0.as_str(), key.1.as_str(), seen.at().map(metrics::seconds));
         eyes.sight.send_modify(|sight| {
             sight.seen.routes.entry(key.0.clone()).or_default().insert(key.1.clone(), seen);
         });

@@ -6,7 +6,10 @@ use std::time::Duration;
 use tokio::{task::JoinSet, time::sleep};
 
 use super::Eyes;
-use crate::model::{NodeName, UnitName};
+use crate::{
+    daemon::metrics::{self, Source},
+    model::{NodeName, UnitName},
+};
 
 /// Time between two looks that nobody asked for.
 const POLL: Duration = Duration::from_secs(2);
@@ -25,6 +28,7 @@ async fn look(eyes: Eyes, node: NodeName, unit: UnitName) {
     let Some(nudge) = eyes.nudges.units.get(&key) else { return };
     loop {
         let seen = eyes.ask(eyes.world.units.observe(&key.0, &key.1)).await;
+        metrics::saw(Source::Units, key.0.as_str(), seen.at().map(metrics::seconds));
         eyes.sight.send_modify(|sight| {
             sight.seen.nodes.entry(key.0.clone()).or_default().units.insert(key.1.clone(), seen);
         });

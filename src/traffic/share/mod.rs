@@ -65,6 +65,8 @@ pub struct Counted {
 pub struct Judged {
     /// The entrypoint.
     pub entrypoint: EntrypointName,
+    /// Whether it is shared out among hosts outside the cluster, and not among its nodes.
+    pub outside: bool,
     /// The window.
     pub window: Window,
     /// Each node's share.
@@ -115,7 +117,7 @@ impl Traffic {
     /// Judges every entrypoint over every window.
     pub fn judge(&mut self, now: Timestamp) -> Vec<Judged> {
         let mut judged = Vec::new();
-        for ((entrypoint, _), ring) in &mut self.rings {
+        for ((entrypoint, place), ring) in &mut self.rings {
             ring.advance(now);
             let half_hour: Vec<&Interval> = ring.over(Window::Long).collect();
             let nodes: BTreeSet<&NodeName> = half_hour.iter().flat_map(|i| i.nodes.keys()).collect();
@@ -129,7 +131,8 @@ impl Traffic {
                 let per_choice = (sum.chosen.1 > 0.0).then(|| sum.chosen.0 / sum.chosen.1);
                 let verdict = skew::judge(&cells(&&sum), dispersion, per_choice);
                 let shares = nodes.iter().map(|n| (*n).clone()).zip(verdict.shares.iter().copied()).collect();
-                judged.push(Judged { entrypoint: entrypoint.clone(), window, shares, verdict });
+                let (entrypoint, outside) = (entrypoint.clone(), *place == Where::Outside);
+                judged.push(Judged { entrypoint, outside, window, shares, verdict });
             }
         }
         judged
