@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     config,
     model::{
-        Admission, ClusterView, Exact, Health, InstanceView, MemberView, NodeView, Observed, UnitView,
+        Admission, ClusterView, Exact, Health, InstanceView, MemberView, Observed, UnitView,
         cluster::Member,
         topology::{InstanceShape, Role, RouteShape, ServiceShape},
     },
@@ -53,10 +53,8 @@ fn settings() -> Settings {
         min-ready = 2
         ready = { protocol = "http", port = 8080 }
     "#;
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("tidegate.toml");
-    std::fs::write(&path, text).expect("written");
-    config::load(&path).unwrap_or_else(|report| panic!("{}", report.render(false)))
+    let fragment = ("tidegate.toml".to_owned(), text.to_owned());
+    config::load_fragments(vec![fragment]).unwrap_or_else(|report| panic!("{}", report.render(false)))
 }
 
 impl World {
@@ -137,7 +135,7 @@ impl World {
 
     fn unit(&mut self, node: &str, active: &str) {
         let view = UnitView { active: active.into(), sub: String::new(), file_state: String::new() };
-        let node = self.seen.nodes.entry(node.into()).or_insert_with(NodeView::default);
+        let node = self.seen.nodes.entry(node.into()).or_default();
         node.units.insert("app.service".into(), Observed::known(view, self.now));
     }
 
