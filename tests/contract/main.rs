@@ -18,6 +18,7 @@ mod pacemaker;
 mod process;
 mod renamed;
 mod route;
+mod shares;
 mod ssh;
 
 use std::sync::Arc;
