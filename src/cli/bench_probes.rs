@@ -90,8 +90,9 @@ pub(super) async fn command(out: Out, args: BenchProbesArgs) -> Result<Code> {
         ends.cancel();
     });
     let mut tally = Tally::default();
-    while let Some(report) = reports.recv().await {
-        tally.add(&report);
+    let mut some = Vec::new();
+    while reports.recv_many(&mut some, 256).await > 0 {
+        some.drain(..).for_each(|report| tally.add(&report));
     }
     let _ = thread.join();
     out.result(

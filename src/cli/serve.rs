@@ -50,10 +50,11 @@ pub(super) async fn command(global: &Global, out: Out, args: ServeArgs) -> Resul
     let (settings, notebook) = (context.settings.clone(), context.notebook.clone());
     let watch = Watch::start(world.clone(), settings.clone(), &topology, targets, notebook.clone(), stop.clone());
     let watch = Arc::new(watch);
+    let sentinel = Sentinel::new(desk.engine, watch.sight());
     let sampler = Sampler::new(world.clone(), settings.clone(), topology.clone(), watch.clone());
     let runs = Runs::new(context.journal.clone());
     let guard = Guard::new(world, settings, topology, context.journal.clone(), notebook, watch, mode);
-    tokio::join!(Sentinel::new(desk.engine).watch(&stop), guard.work(&stop), sampler.work(&stop), runs.work(&stop));
+    tokio::join!(sentinel.watch(&stop), guard.work(&stop), sampler.work(&stop), runs.work(&stop));
     out.result(&json!({ "result": "stopped" }), "");
     Ok(Code::Done)
 }

@@ -1,29 +1,24 @@
 //! The sentinel: while a node is out and nobody executes a run, it sees to it that the node stays out.
 //!
-//! Every route of such a node is looked at once per its `watch`. What a reload forgot is set again, by a run of its own
+//! Every route is looked at once per its `watch` (see [`super::watch`]). What a reload forgot is set again, by a run of its own
 //! (so that it is in the journal, under the lease, with the gates that every run has); in a held run, by that run. What
 //! a person put back is written down and shown, and left alone. Requests on a drained member are counted and written
 //! down. An executor at work looks after its own run, so the sentinel keeps still while the lease is held.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics;
+use super::{metrics, watch::Sight};
 use crate::{
     journal::{Drift, Event, JournalError, RunSummary},
-    model::{InstanceName, InstanceView, NodeName, Observation, Observed, RouteId, RunId, observed::age},
+    model::{NodeName, Observation, RunId},
     plan::{
         Purpose, Request, ledger,
         planner::{self, Basis},
     },
-    provider::{ProviderError, Result as Seen},
     run::{
         drift::{Finding, Kept, Memory},
         executor::{Engine, Finish, RunError},
@@ -46,34 +41,26 @@ struct Out {
     node: NodeName,
     /// The drain that holds it out.
     run: RunId,
+    /// When it had done what it did.
+    since: Timestamp,
     kept: Kept,
     /// Whether the drain has ended; otherwise it is held, or waits for an executor.
     ended: bool,
 }
 
-type Answer = (RouteId, InstanceName, Seen<InstanceView>, Timestamp);
-
 /// Watches over everything that is out.
 pub struct Sentinel {
     engine: Engine,
-    seen: Observation,
-    asked: BTreeMap<(RouteId, InstanceName), Timestamp>,
-    asking: BTreeSet<(RouteId, InstanceName)>,
-    answers: JoinSet<Answer>,
+    sight: watch::Receiver<Sight>,
     memory: Memory,
+    /// When something was last set again: what was seen before that is no news.
+    set_again: Option<Timestamp>,
 }
 
 impl Sentinel {
-    /// A sentinel that works with this engine. It acts under the engine's own name in the lease.
-    pub fn new(engine: Engine) -> Self {
-        Self {
-            engine,
-            seen: Observation::default(),
-            asked: BTreeMap::new(),
-            asking: BTreeSet::new(),
-            answers: JoinSet::new(),
-            memory: Memory::default(),
-        }
+    /// A sentinel that works with this engine, on what is seen. It acts under the engine's own name in the lease.
+    pub fn new(engine: Engine, sight: watch::Receiver<Sight>) -> Self {
+        Self { engine, sight, memory: Memory::default(), set_again: None }
     }
 
     /// Watches until it is told to stop. What fails is logged and tried again.
@@ -95,15 +82,31 @@ impl Sentinel {
             metrics::out(node.as_str(), outs.iter().any(|out| out.node == *node));
         }
         self.memory.keep_only(outs.iter().map(|out| &out.kept));
-        self.ask(outs);
-        self.take_answers();
         for out in outs {
-            let seen = self.seen.clone();
+            let seen = self.seen_after(self.set_again.map_or(out.since, |at| at.max(out.since)));
             let look = Look { seen: &seen, now: self.engine.world.clock.now(), max_age: self.max_age() };
+            let mut set = false;
             for finding in self.memory.compare(&out.kept, &look) {
-                self.handle(out, finding).await;
+                // Setting one again sets all of the node: what was forgotten besides is told, and no run of its own.
+                match finding.drift == Drift::Forgotten && set {
+                    true => self.tell(out, &finding),
+                    false => set |= self.handle(out, finding).await,
+                }
+            }
+            if set {
+                // What was asked before says nothing any more.
+                self.set_again = Some(self.engine.world.clock.now());
             }
         }
+    }
+
+    /// What was seen of routes after that moment: an older look shows what was there before the drain.
+    fn seen_after(&self, since: Timestamp) -> Observation {
+        let mut routes = self.sight.borrow().seen.routes.clone();
+        for instances in routes.values_mut() {
+            instances.retain(|_, seen| seen.at().is_some_and(|at| at > since));
+        }
+        Observation { routes, ..Observation::default() }
     }
 
     /// The oldest look that still counts: two of the slowest route.
@@ -132,71 +135,46 @@ impl Sentinel {
         if ledger::open(runs).is_some_and(|open| open.run != run && open.plan.node() == node) {
             return Ok(None);
         }
-        let state = RunState::fold(&summary.plan, &self.engine.journal.records(&run).await?)?;
+        let records = self.engine.journal.records(&run).await?;
+        let state = RunState::fold(&summary.plan, &records)?;
         if !matches!(state.status, Status::Held { .. } | Status::Ended { .. }) {
             return Ok(None);
         }
         let kept = Kept::by(&summary.plan, &state);
-        Ok(Some(Out { node: node.clone(), run, kept, ended: summary.ending.is_some() }))
+        // Of the drain, and not of what was written down since: that came from looks.
+        let drained = records.iter().filter(|r| !matches!(r.event, Event::Drifted { .. })).map(|r| r.at).max();
+        let since = drained.unwrap_or(summary.opened_at);
+        Ok(Some(Out { node: node.clone(), run, since, kept, ended: summary.ending.is_some() }))
     }
 
-    /// Asks every instance that is due, without waiting for any: a slow one delays no other.
-    fn ask(&mut self, outs: &[Out]) {
-        let now = self.engine.world.clock.now();
-        let limit = self.engine.settings.run.call_timeout;
-        for target in outs.iter().flat_map(|out| out.kept.targets()) {
-            let key = (target.route.clone(), target.instance.clone());
-            let watch = self.engine.settings.route(&target.route).map_or(PACE, |r| r.watch);
-            let due = self.asked.get(&key).is_none_or(|at| age(now, *at) >= watch);
-            let Ok(provider) = self.engine.world.route(&target.route) else { continue };
-            if !due || !self.asking.insert(key.clone()) {
-                continue;
-            }
-            self.asked.insert(key.clone(), now);
-            let (provider, clock) = (Arc::clone(provider), Arc::clone(&self.engine.world.clock));
-            self.answers.spawn(async move {
-                let answer = tokio::time::timeout(limit, provider.observe(&key.1)).await;
-                (key.0, key.1, answer.unwrap_or(Err(ProviderError::TimedOut(limit))), clock.now())
-            });
-        }
-    }
-
-    fn take_answers(&mut self) {
-        while let Some(Ok((route, instance, answer, at))) = self.answers.try_join_next() {
-            #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch fit for 285,000 years")]
-            let seconds = answer.is_ok().then(|| at.as_millisecond() as f64 / 1000.0);
-            metrics::looked(route.as_str(), instance.as_str(), seconds);
-            self.asking.remove(&(route.clone(), instance.clone()));
-            let seen = match answer {
-                Ok(view) => Observed::known(view, at),
-                Err(error) => Observed::unknown(error.to_string()),
-            };
-            self.seen.routes.entry(route).or_default().insert(instance, seen);
-        }
-    }
-
-    async fn handle(&mut self, out: &Out, finding: Finding) {
+    async fn handle(&mut self, out: &Out, finding: Finding) -> bool {
         let done = match finding.drift {
             Drift::Forgotten => self.set_again(out, &finding).await,
             Drift::Overruled | Drift::Requests => self.write_down(out, &finding).await,
         };
         match done {
             Ok(()) => {
-                let Finding { target, drift, saw, .. } = &finding;
-                tracing::warn!(
-                    "{} at {} ({}), kept out by {}: {saw} ({drift})",
-                    target.server,
-                    target.instance,
-                    target.route,
-                    out.run
-                );
-                metrics::drifted(target, *drift);
-                metrics::drained_requests(target, self.memory.told(&finding));
+                self.tell(out, &finding);
+                return finding.drift == Drift::Forgotten;
             }
             // An executor is at work, and looks after it; or it works by the next look.
             Err(RunError::Unavailable(JournalError::Held { .. } | JournalError::RunOpen(_))) => {}
             Err(error) => tracing::warn!("drift of {} could not be handled: {error}", finding.target.server),
         }
+        false
+    }
+
+    fn tell(&mut self, out: &Out, finding: &Finding) {
+        let Finding { target, drift, saw, .. } = finding;
+        tracing::warn!(
+            "{} at {} ({}), kept out by {}: {saw} ({drift})",
+            target.server,
+            target.instance,
+            target.route,
+            out.run
+        );
+        metrics::drifted(target, *drift);
+        metrics::drained_requests(target, self.memory.told(finding));
     }
 
     async fn write_down(&self, out: &Out, finding: &Finding) -> Result<(), RunError> {

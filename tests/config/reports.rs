@@ -7,8 +7,18 @@ use tidegate::config;
 use super::repository;
 
 /// Folders with fragments; each has mistakes of one kind.
-const CASES: [&str; 9] =
-    ["five-mistakes", "fragments", "meaning", "near-names", "nothing", "routes-to-come", "secrets", "syntax", "types"];
+const CASES: [&str; 10] = [
+    "five-mistakes",
+    "fragments",
+    "meaning",
+    "near-names",
+    "nothing",
+    "probes",
+    "routes-to-come",
+    "secrets",
+    "syntax",
+    "types",
+];
 
 fn fragments(case: &str) -> Vec<(String, String)> {
     let folder = repository("tests/config/cases").join(case);

@@ -15,6 +15,7 @@ mod lasting;
 mod named;
 mod nginx;
 mod pacemaker;
+mod probe;
 mod process;
 mod renamed;
 mod route;

@@ -248,7 +248,7 @@ fn server(lab: &Lab, lb: &str) -> Result<(String, String)> {
 }
 
 /// The raw admin bits.
-fn admin(lab: &Lab, lb: &str) -> Result<u32> {
+pub fn admin(lab: &Lab, lb: &str) -> Result<u32> {
     let text = lab.haproxy(lb, "show servers state app")?;
     let mut lines = text.lines().skip(1);
     let header: Vec<&str> = lines.next().context("no header")?.trim_start_matches("# ").split_whitespace().collect();

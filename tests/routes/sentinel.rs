@@ -2,11 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use tidegate::{
-    daemon::sentinel::Sentinel,
-    journal::{Drift, Ending, Event, Journal},
-    model::{Admission, InstanceView, RunId},
+    daemon::{sentinel::Sentinel, watch::Watch},
+    journal::{Drift, Ending, Event, Journal, memory::MemoryJournal},
+    model::{Admission, Desired, InstanceName, InstanceView, RouteId, RunId},
     plan::Purpose,
+    provider::{ProviderError, RouteProvider, null::NullRoute},
     run::{executor::Finish, state::Status},
 };
 use tokio_util::sync::CancellationToken;
@@ -37,7 +39,10 @@ async fn watched<T>(stage: &Stage, story: impl Future<Output = T>) -> T {
     let stop = CancellationToken::new();
     let mut engine = stage.engine.clone();
     engine.holder = "sentinel@stage:2/2".into();
-    let watch = Sentinel::new(engine).watch(&stop);
+    let (world, settings) = (engine.world.clone(), engine.settings.clone());
+    let notebook = Arc::new(MemoryJournal::default());
+    let watching = Watch::start(world, settings, &engine.topology, Vec::new(), notebook, stop.clone());
+    let watch = Sentinel::new(engine, watching.sight()).watch(&stop);
     let story = async {
         let done = tokio::time::timeout(Duration::from_secs(15), story).await;
         stop.cancel();
@@ -92,6 +97,49 @@ async fn a_reload_after_the_drain_is_set_again_within_two_seconds() {
     // And it can still be restored, to what it was before the drain.
     assert_eq!(stage.run(Purpose::Restore, "node-1").await.1, Finish::Done);
     assert!(serves(&stage, "lb-1") && serves(&stage, "lb-2"));
+}
+
+/// Each look takes longer than the loop's pace: what was asked before it was set again comes in after it.
+#[tokio::test]
+async fn a_reload_is_answered_once_however_slowly_the_load_balancers_answer() {
+    let mut stage = stage("3s");
+    assert_eq!(stage.run(Purpose::Drain, "node-1").await.1, Finish::Done);
+    let route = stage.routes[ROUTE].clone();
+    stage.engine.world.routes = vec![Arc::new(Slow(route))];
+    watched(&stage, async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        stage.edit(ROUTE, "lb-1", reload);
+        stage.edit(ROUTE, "lb-2", reload);
+        until("out again", async || !serves(&stage, "lb-1") && !serves(&stage, "lb-2")).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+    })
+    .await;
+    let runs = stage.journal.runs(10).await.expect("runs");
+    assert_eq!(runs.len(), 2, "{:?}", runs.iter().map(|r| &r.plan.request.reason).collect::<Vec<_>>());
+}
+
+/// A route that tells what was there when it was asked, later.
+struct Slow(Arc<NullRoute>);
+
+#[async_trait]
+impl RouteProvider for Slow {
+    fn id(&self) -> &RouteId {
+        self.0.id()
+    }
+
+    async fn observe(&self, instance: &InstanceName) -> Result<InstanceView, ProviderError> {
+        let view = self.0.observe(instance).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        view
+    }
+
+    async fn apply(&self, instance: &InstanceName, server: &str, desired: &Desired) -> Result<(), ProviderError> {
+        self.0.apply(instance, server, desired).await
+    }
+
+    async fn close_connections(&self, instance: &InstanceName, server: &str) -> Result<(), ProviderError> {
+        self.0.close_connections(instance, server).await
+    }
 }
 
 #[tokio::test]

@@ -116,11 +116,13 @@ impl Nudges {
 }
 
 impl Eyes {
-    /// Asks within the limit; what does not answer is unknown.
+    /// Asks within the limit; what does not answer is unknown. What does is as old as the question: the answer may have
+    /// been on its way while something changed.
     async fn ask<T>(&self, question: impl Future<Output = Result<T>>) -> Observed<T> {
+        let asked = self.now();
         let limit = LIMIT.min(self.settings.run.call_timeout);
         match tokio::time::timeout(limit, question).await.unwrap_or(Err(ProviderError::TimedOut(limit))) {
-            Ok(value) => Observed::known(value, self.now()),
+            Ok(value) => Observed::known(value, asked),
             Err(error) => Observed::unknown(error.to_string()),
         }
     }

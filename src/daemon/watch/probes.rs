@@ -18,12 +18,7 @@ use crate::{
 const ROOM: usize = 4096;
 
 /// Probes these targets; the handle has one probed at once.
-pub(super) fn watch(
-    eyes: &Eyes,
-    targets: Vec<Target>,
-    notebook: Arc<dyn Notebook>,
-    tasks: &mut JoinSet<()>,
-) -> Handle {
+pub(super) fn watch(eyes: &Eyes, targets: Vec<Target>, notebook: Arc<dyn Notebook>, tasks: &mut JoinSet<()>) -> Handle {
     let (engine, handle) = Engine::new(Arc::clone(&eyes.world.clock));
     let (sender, mut reports) = mpsc::channel::<Report>(ROOM);
     tasks.spawn(engine.run(targets, sender, eyes.stop.clone()));

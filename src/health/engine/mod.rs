@@ -7,9 +7,12 @@
 //! * So many probes are in the air at most (`at_most`). Where more are due they wait, and who has been due for longest
 //!   goes first; a target that was just probed is behind all of those, so everybody gets a turn.
 //! * Probes that are due within the same [`TICK`] start together: less waking, less work for the system.
+//! * Reports without news are handed over together, within a [`TICK`]; a change is handed over at once. Waking another
+//!   thread for each report would cost more than the probe's own system calls.
 //! * A slow receiver never delays a probe: what does not fit into its channel is dropped. The next report of the same
 //!   target then has `changed` against what the receiver was last told, so no change is lost, only told later.
 
+mod room;
 mod schedule;
 mod thread;
 
@@ -35,8 +38,6 @@ use schedule::{Index, Schedule};
 
 /// Probes that are due within this time start together.
 const TICK: Duration = Duration::from_millis(5);
-/// Probes in the air at most, unless said otherwise; each has one file descriptor.
-const FLIGHTS: usize = 2048;
 /// Orders that wait until the engine takes them.
 const ORDERS: usize = 1024;
 
@@ -103,7 +104,7 @@ impl<P: Probing> Engine<P> {
     /// An engine that asks in another way.
     pub fn with(probing: P, clock: Arc<dyn Clock>) -> (Self, Handle) {
         let (sender, orders) = mpsc::channel(ORDERS);
-        (Self { probing, clock, flights: FLIGHTS, orders }, Handle { orders: sender })
+        (Self { probing, clock, flights: room::flights(), orders }, Handle { orders: sender })
     }
 
     /// With so many probes in the air at most; at least one.
@@ -123,25 +124,27 @@ impl<P: Probing> Engine<P> {
         let mut batch = begin;
         let mut told = true;
         loop {
-            if flights.len() < self.flights
-                && let Some(due) = board.schedule.next()
-            {
-                let due = if due <= begin { due } else { due.max(batch + TICK) };
-                if due <= Instant::now() {
-                    batch = Instant::now();
-                    while flights.len() < self.flights
-                        && let Some(index) = board.schedule.take(batch)
-                    {
-                        flights.push(fly(&self.probing, &targets, index));
-                    }
-                } else if wake.deadline() != due {
-                    wake.as_mut().reset(due);
+            let now = Instant::now();
+            board.hand_over(now);
+            let due = board.schedule.next().filter(|_| flights.len() < self.flights);
+            // Who was put before all others does not wait for the tick.
+            let due = due.map(|due| if due <= begin { due } else { due.max(batch + TICK) });
+            if due.is_some_and(|due| due <= now) {
+                batch = now;
+                while flights.len() < self.flights
+                    && let Some(index) = board.schedule.take(now)
+                {
+                    flights.push(fly(&self.probing, &targets, index));
                 }
+                continue;
             }
-            let room = flights.len() < self.flights && board.schedule.next().is_some();
+            let next = [due, board.ripe()].into_iter().flatten().min();
+            if let Some(next) = next.filter(|next| wake.deadline() != *next) {
+                wake.as_mut().reset(next);
+            }
             tokio::select! {
                 biased;
-                () = &mut stopped => return,
+                () = &mut stopped => break,
                 order = self.orders.recv(), if told => match order {
                     Some(order) => board.obey(order),
                     None => told = false,
@@ -155,9 +158,10 @@ impl<P: Probing> Engine<P> {
                         return;
                     }
                 }
-                () = &mut wake, if room => {}
+                () = &mut wake, if next.is_some() => {}
             }
         }
+        board.flush();
     }
 }
 
@@ -184,6 +188,9 @@ struct Board<'t> {
     clock: &'t dyn Clock,
     reports: mpsc::Sender<Report>,
     known: Vec<Known>,
+    /// What is to be handed over, and since when the first of it waits.
+    outbox: Vec<(Index, Report)>,
+    since: Instant,
 }
 
 struct Known {
@@ -206,6 +213,8 @@ impl<'t> Board<'t> {
             clock,
             reports,
             known: targets.iter().map(known).collect(),
+            outbox: Vec::new(),
+            since: begin,
         }
     }
 
@@ -240,9 +249,34 @@ impl<'t> Board<'t> {
             verdict: verdict.clone(),
             changed,
         };
-        // What does not fit is dropped: the next report of this target tells the change.
-        if self.reports.try_send(report).is_ok() {
-            known.told = known.judge.verdict().clone();
+        if self.outbox.is_empty() {
+            self.since = now;
+        }
+        let news = report.changed.is_some();
+        self.outbox.push((index, report));
+        if news {
+            self.flush();
+        }
+    }
+
+    /// When what waits has to be handed over.
+    fn ripe(&self) -> Option<Instant> {
+        (!self.outbox.is_empty()).then(|| self.since + TICK)
+    }
+
+    fn hand_over(&mut self, now: Instant) {
+        if self.ripe().is_some_and(|ripe| ripe <= now) {
+            self.flush();
+        }
+    }
+
+    /// What does not fit is dropped: the next report of the same target tells the change.
+    fn flush(&mut self) {
+        for (index, report) in self.outbox.drain(..) {
+            let told = report.verdict.clone();
+            if self.reports.try_send(report).is_ok() {
+                self.known[index].told = told;
+            }
         }
     }
 }

@@ -126,3 +126,6 @@ async fn over_h2(tls: &Tls, stream: TcpStream) -> Result<TlsStream<TcpStream>, F
     tls::speaks_h2(&stream)?;
     Ok(stream)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
+//! A real `ss` on real connections, and machines that lack it.
+
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
@@ -102,7 +104,8 @@ async fn a_machine_without_the_programs_says_which_and_what_to_do() {
     const BUF: (&str, &str) = ("stdbuf", "shift; exec \"$@\"");
     const SPEAKS: &str =
         "case $1 in --help) echo '  -E, --events' ;; *) echo 'Cannot open netlink socket' >&2; exit 1 ;; esac";
-    let cases: [(&[(&str, &str)], &str, bool); 4] = [
+    type Case = (&'static [(&'static str, &'static str)], &'static str, bool);
+    let cases: [Case; 4] = [
         (&[OLD], "install coreutils", true),
         (&[BUF], "install iproute2", true),
         (&[BUF, OLD], "knows no `--events`", true),

@@ -1,3 +1,5 @@
+//! Followers that lag, and how each is named.
+
 use serde_json::json;
 
 use super::*;
