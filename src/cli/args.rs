@@ -6,7 +6,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, builder::styling};
 
 use super::{
     abort::AbortArgs, bench_probes::BenchProbesArgs, check::CheckArgs, completions::CompletionsArgs, guard::GuardArgs,
-    history::HistoryArgs, load::LoadArgs, man::ManArgs, serve::ServeArgs, show::ShowArgs, window::Window,
+    history::HistoryArgs, load::LoadArgs, man::ManArgs, serve::ServeArgs, show::ShowArgs, status::StatusArgs,
+    window::Window,
 };
 use crate::{demo::DemoArgs, model::NodeName};
 
@@ -146,7 +147,7 @@ pub(super) enum Command {
     /// Check the configuration, and that everything it names answers
     Check(CheckArgs),
     /// Show who serves what share, through which routes, and the open run
-    Status,
+    Status(StatusArgs),
     /// Tell whether a node can be drained now, with every reason
     CanDrain(NodeArg),
     /// Show what would happen, step by step, and change nothing

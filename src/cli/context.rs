@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Runs that are looked through for open and outstanding ones; older ones are found by the cluster's mark.
-const RUNS_READ: usize = 1000;
+pub(super) const RUNS_READ: usize = 1000;
 
 /// What every command needs that does more than read the configuration.
 pub(super) struct Context {

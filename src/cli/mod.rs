@@ -67,7 +67,7 @@ async fn run(cli: Cli) -> ExitCode {
     let out = Out { json: global.json, quiet: global.quiet };
     let done: Result<Code> = match command {
         Command::Check(args) => check::command(&global, out, args).await,
-        Command::Status => status::command(&global, out).await,
+        Command::Status(args) => status::command(&global, out, args).await,
         Command::CanDrain(node) => can_drain::command(&global, out, node).await,
         Command::Plan(planned) => plan::command(&global, out, planned).await,
         Command::Drain(act) => act::command(&global, out, Purpose::Drain, act).await,

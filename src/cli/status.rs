@@ -3,8 +3,11 @@
 
 use std::fmt::Write;
 
+#[cfg(feature = "tui")]
+mod live;
 mod routes;
 
+use clap::Args;
 use serde::Serialize;
 
 use super::{
@@ -75,21 +78,38 @@ struct OpenRun {
     executor: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// Keep looking, and show it full-screen: shares against what they should be, connections, runs and what they wait for
+    #[cfg(feature = "tui")]
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
+}
+
 /// Shows the state of everything.
-pub(super) async fn command(global: &Global, out: Out) -> Result<Code> {
+pub(super) async fn command(global: &Global, out: Out, args: StatusArgs) -> Result<Code> {
     let context = Context::open(&global.config).await?;
+    #[cfg(feature = "tui")]
+    if args.watch {
+        return live::command(&context, out).await;
+    }
     let survey = context.survey(Wants::everything).await?;
-    let status = Status {
-        cluster: cluster(&context, &survey),
-        nodes: survey.topology.nodes.iter().map(|n| node(&survey, n)).collect(),
-        routes: routes::lines(&survey, &routes::kept(&context, &survey).await?),
-        elsewhere: routes::elsewhere(&survey).await,
-        run: open_run(&context, &survey).await?,
-        unknown: unknown(&survey),
-        warnings: warnings(&survey),
-    };
+    let status = Status { elsewhere: routes::elsewhere(&survey).await, ..gather(&context, &survey).await? };
     out.result(&status, &text(&status));
     Ok(Code::Done)
+}
+
+/// What one look shows, without what others answer.
+async fn gather(context: &Context, survey: &Survey) -> Result<Status> {
+    Ok(Status {
+        cluster: cluster(context, survey),
+        nodes: survey.topology.nodes.iter().map(|n| node(survey, n)).collect(),
+        routes: routes::lines(survey, &routes::kept(context, survey).await?),
+        elsewhere: Vec::new(),
+        run: open_run(context, survey).await?,
+        unknown: unknown(survey),
+        warnings: warnings(survey),
+    })
 }
 
 fn cluster(context: &Context, survey: &Survey) -> ClusterLine {

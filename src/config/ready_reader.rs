@@ -42,12 +42,22 @@ pub(super) fn ready(r: &Reader<'_>, context: &Context, problems: &mut Problems) 
     })
 }
 
+/// Everything is read before anything is given up, so that all problems are found.
 fn probe(r: &Reader<'_>, problems: &mut Problems) -> Option<Probe> {
     Some(match r.variant()? {
         "http" => Probe::Http(http(r)?),
-        "https" => Probe::Https { http: http(r)?, trust: tls(r, problems)? },
-        "http2" => Probe::Http2 { http: http(r)?, trust: maybe_tls(r, problems)? },
-        "grpc" => Probe::Grpc { service: r.text("service")?, host: r.text("host"), trust: maybe_tls(r, problems)? },
+        "https" => {
+            let (http, trust) = (http(r), tls(r, problems));
+            Probe::Https { http: http?, trust }
+        }
+        "http2" => {
+            let (http, trust) = (http(r), maybe_tls(r, problems));
+            Probe::Http2 { http: http?, trust: trust? }
+        }
+        "grpc" => {
+            let (service, trust) = (r.text("service"), maybe_tls(r, problems));
+            Probe::Grpc { service: service?, host: r.text("host"), trust: trust? }
+        }
         "tcp" => Probe::Tcp,
         "exec" => Probe::Exec {
             command: r.texts("command")?.into_iter().map(|(_, word)| word).collect(),
@@ -66,7 +76,7 @@ fn http(r: &Reader<'_>) -> Option<Http> {
 /// TLS where it is asked for. Its keys without it are a mistake that would go unnoticed.
 fn maybe_tls(r: &Reader<'_>, problems: &mut Problems) -> Option<Option<Tls>> {
     if r.boolean("tls")? {
-        return tls(r, problems).map(Some);
+        return Some(Some(tls(r, problems)));
     }
     for key in ["sni", "ca-file", "cert-file", "key-file"].into_iter().filter(|key| r.has(key)) {
         r.spot(key).report(problems, format!("`{key}` says how TLS is spoken, and `tls` is false"), "set `tls = true`");
@@ -74,7 +84,7 @@ fn maybe_tls(r: &Reader<'_>, problems: &mut Problems) -> Option<Option<Tls>> {
     Some(None)
 }
 
-fn tls(r: &Reader<'_>, problems: &mut Problems) -> Option<Tls> {
+fn tls(r: &Reader<'_>, problems: &mut Problems) -> Tls {
     let file = |key| r.text(key).map(PathBuf::from);
     for (key, other) in [("cert-file", "key-file"), ("key-file", "cert-file")] {
         if r.has(key) && !r.has(other) {
@@ -82,7 +92,7 @@ fn tls(r: &Reader<'_>, problems: &mut Problems) -> Option<Tls> {
         }
     }
     let identity = file("cert-file").zip(file("key-file"));
-    Some(Tls { sni: r.text("sni"), ca_file: file("ca-file"), identity })
+    Tls { sni: r.text("sni"), ca_file: file("ca-file"), identity }
 }
 
 fn damping(r: &Reader<'_>, usual: Damping, problems: &mut Problems) -> Option<Damping> {

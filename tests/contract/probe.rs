@@ -2,7 +2,7 @@
 
 use std::{fs, net::Ipv4Addr, path::Path, process::Command, time::Duration};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use tidegate::{
     config::{
@@ -35,12 +35,15 @@ struct Web {
 fn certificates(at: &Path) {
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    // An authority of the same name as what it signs would look self-signed.
+    params.distinguished_name.push(DnType::CommonName, "authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     fs::write(at.join("ca.pem"), params.self_signed(&key).expect("a certificate").pem()).expect("written");
     let issuer = Issuer::new(params, key);
     for (file, name) in [("server", NAME), ("client", "tidegate")] {
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+        params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.signed_by(&key, &issuer).expect("a certificate");
         fs::write(at.join(format!("{file}.pem")), certificate.pem()).expect("written");
         fs::write(at.join(format!("{file}.key")), key.serialize_pem()).expect("written");

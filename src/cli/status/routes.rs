@@ -15,8 +15,8 @@ use super::super::{
 };
 use crate::{
     model::{
-        Admission, Desired, Effect, Health, InstanceName, InstanceView, MemberView, NodeName, RouteId, RouteTarget,
-        RunId,
+        Admission, Desired, Effect, Health, InstanceName, InstanceView, MemberView, NodeName, Observation, RouteId,
+        RouteTarget, RunId, Topology,
     },
     plan::ledger,
     run::drift::Kept,
@@ -26,18 +26,18 @@ use crate::{
 #[derive(Debug, Serialize)]
 pub(super) struct Line {
     pub(super) route: RouteId,
-    instance: InstanceName,
+    pub(super) instance: InstanceName,
     server: String,
-    node: Option<NodeName>,
+    pub(super) node: Option<NodeName>,
     /// serving, or drained where a run of ours keeps it out.
-    wanted: &'static str,
+    pub(super) wanted: &'static str,
     /// The run that keeps it out, by whom and since when.
     kept_by: Option<KeptBy>,
-    admission: Admission,
-    health: Health,
+    pub(super) admission: Admission,
+    pub(super) health: Health,
     /// Seconds since its state changed, where the route tells.
     changed_s: Option<u64>,
-    weight: u32,
+    pub(super) weight: u32,
     /// Its weight against the sum of those that take clients.
     expected_share: f64,
     /// Its requests against all since the process began; absent before the first one.
@@ -90,25 +90,31 @@ pub(super) async fn kept(context: &Context, survey: &Survey) -> Result<BTreeMap<
 
 /// A line for each member of each instance that answered.
 pub(super) fn lines(survey: &Survey, kept: &BTreeMap<RouteTarget, KeptBy>) -> Vec<Line> {
+    lines_of(&survey.topology, &survey.seen, kept)
+}
+
+/// The same, of what was seen at any time.
+pub(super) fn lines_of(topology: &Topology, seen: &Observation, kept: &BTreeMap<RouteTarget, KeptBy>) -> Vec<Line> {
     let mut lines = Vec::new();
-    for (route, instances) in &survey.seen.routes {
+    for (route, instances) in &seen.routes {
         for (instance, view) in instances {
             let Some(view) = view.value() else { continue };
-            lines.extend(view.members.iter().map(|(server, m)| line(survey, kept, (route, instance), view, server, m)));
+            let members = view.members.iter();
+            lines.extend(members.map(|(server, m)| line(topology, kept, (route, instance), view, server, m)));
         }
     }
     lines
 }
 
 fn line(
-    survey: &Survey,
+    topology: &Topology,
     kept: &BTreeMap<RouteTarget, KeptBy>,
     (route, instance): (&RouteId, &InstanceName),
     view: &InstanceView,
     server: &str,
     member: &MemberView,
 ) -> Line {
-    let shape = survey.topology.routes.iter().find(|r| &r.id == route);
+    let shape = topology.routes.iter().find(|r| &r.id == route);
     let node = shape.and_then(|s| s.servers.iter().find(|(_, name)| *name == server)).map(|(node, _)| node.clone());
     let weights: u64 = view.members.values().map(|m| u64::from(m.chosen_by())).sum();
     let own = u64::from(member.chosen_by());

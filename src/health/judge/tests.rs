@@ -91,7 +91,8 @@ fn the_last_failure_is_the_reason() {
 #[test]
 fn who_returns_after_a_long_outage_is_not_held_back() {
     let mut judge = Judge::new(rules(2));
-    let states: Vec<State> = (0..100).map(|s| tell(&mut judge, Duration::from_secs(s), s < 3 || s > 63)).collect();
+    let states: Vec<State> =
+        (0..100).map(|s| tell(&mut judge, Duration::from_secs(s), !(3..=63).contains(&s))).collect();
     let changes: Vec<(usize, State)> =
         (1..100).filter(|s| states[s - 1] != states[*s]).map(|s| (s, states[s])).collect();
     assert_eq!(changes, [(2, State::Healthy), (4, State::Unhealthy), (66, State::Healthy)]);
