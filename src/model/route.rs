@@ -59,6 +59,9 @@ pub struct MemberView {
     /// or 0 for a server that only stands by for others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_weight: Option<u32>,
+    /// The weight that its configuration gives it, where the route tells both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured_weight: Option<u32>,
     /// How long ago its health or admission changed, where the route tells; whole seconds.
     pub since_change: Option<Duration>,
     /// How long clients may still come after it is drained, because they remember an answer: a record's TTL.

@@ -12,6 +12,17 @@ use crate::model::{Counters, InstanceView, MemberView, observed::age};
 /// Looks that are further apart make no interval: it would be longer than the shortest window.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// One look at an instance.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// What it showed.
+    pub view: InstanceView,
+    /// When.
+    pub at: Timestamp,
+    /// The part of new clients that each member should get by it.
+    pub parts: BTreeMap<String, f64>,
+}
+
 /// One member's part of an interval.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grown {
@@ -23,34 +34,21 @@ pub struct Grown {
 
 /// What an instance counted between two looks, by member. `None` where that cannot be known: it is another process, a
 /// counter fell, members came or went, or the looks are too far apart.
-pub fn between(
-    before: (&InstanceView, Timestamp),
-    after: (&InstanceView, Timestamp),
-) -> Option<BTreeMap<String, Grown>> {
-    let ((was, earlier), (is, later)) = (before, after);
+pub fn between(before: &Look, after: &Look) -> Option<BTreeMap<String, Grown>> {
+    let (was, is, earlier, later) = (&before.view, &after.view, before.at, after.at);
     let same = was.generation == is.generation && was.members.keys().eq(is.members.keys());
     if !same || later <= earlier || age(later, earlier) > LONGEST {
         return None;
     }
-    let parts = (parts(was), parts(is));
     let grown = |(name, member): (&String, &MemberView)| {
         let counted = difference(&was.members.get(name)?.counters, &member.counters)?;
-        let expected = match (parts.0.get(name), parts.1.get(name)) {
-            (Some(before), Some(after)) => Some((before + after) / 2.0),
-            (before, after) => before.or(after).copied(),
+        let expected = match (before.parts.get(name), after.parts.get(name)) {
+            (Some(was), Some(is)) => Some((was + is) / 2.0),
+            (was, is) => was.or(is).copied(),
         };
         Some((name.clone(), Grown { counted, expected }))
     };
     is.members.iter().map(grown).collect()
-}
-
-/// Each member's part of new clients; empty where none takes any.
-pub fn parts(view: &InstanceView) -> BTreeMap<String, f64> {
-    let all: f64 = view.members.values().map(|m| f64::from(m.chosen_by())).sum();
-    if all <= 0.0 {
-        return BTreeMap::new();
-    }
-    view.members.iter().map(|(name, m)| (name.clone(), f64::from(m.chosen_by()) / all)).collect()
 }
 
 /// `None` where a counter fell, or is counted at one look only.
@@ -75,7 +73,7 @@ fn difference(before: &Counters, after: &Counters) -> Option<Counters> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Admission;
+    use crate::{model::Admission, traffic::meant::parts};
 
     fn view(generation: &str, members: &[(&str, u64, u32)]) -> InstanceView {
         let member = |(name, requests, weight): &(&str, u64, u32)| {
@@ -91,8 +89,12 @@ mod tests {
         Timestamp::from_second(second).expect("a time")
     }
 
+    fn look(view: &InstanceView, second: i64) -> Look {
+        Look { view: view.clone(), at: at(second), parts: parts(view, std::iter::empty()) }
+    }
+
     fn grown(before: &InstanceView, after: &InstanceView) -> Option<Vec<(u64, f64)>> {
-        let found = between((before, at(0)), (after, at(5)))?;
+        let found = between(&look(before, 0), &look(after, 5))?;
         Some(found.values().map(|g| (g.counted.requests.unwrap_or(0), g.expected.unwrap_or(-1.0))).collect())
     }
 
@@ -113,8 +115,8 @@ mod tests {
         assert_eq!(grown(&before, &view("1", &[("a", 0, 1), ("b", 30, 1)])), None, "a counter fell");
         assert_eq!(grown(&before, &view("1", &[("a", 11, 1)])), None, "a member went");
         let after = view("1", &[("a", 11, 1), ("b", 21, 1)]);
-        assert_eq!(between((&before, at(0)), (&after, at(61))), None, "nobody looked for a minute");
-        assert_eq!(between((&before, at(5)), (&after, at(5))), None, "the same look");
+        assert_eq!(between(&look(&before, 0), &look(&after, 61)), None, "nobody looked for a minute");
+        assert_eq!(between(&look(&before, 5), &look(&after, 5)), None, "the same look");
         let mut silent = after.clone();
         silent.members.get_mut("a").expect("a").counters = Counters::default();
         assert_eq!(grown(&before, &silent), None, "not counted any more");

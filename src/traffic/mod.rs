@@ -3,6 +3,7 @@
 pub mod decay;
 pub mod delta;
 mod endings;
+pub mod meant;
 pub mod residual;
 pub mod share;
 pub mod skew;

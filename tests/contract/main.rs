@@ -19,6 +19,7 @@ mod probe;
 mod process;
 mod renamed;
 mod route;
+mod shares;
 mod ssh;
 
 use std::sync::Arc;

@@ -248,6 +248,7 @@ impl From<SeenMember> for MemberView {
                 ..Counters::default()
             },
             effective_weight: None,
+            configured_weight: None,
             since_change: None,
             linger: Duration::from_secs(seen.linger_seconds.into()),
             admits_bound: seen.admits_bound,

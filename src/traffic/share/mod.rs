@@ -17,12 +17,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{
-    delta::{self, Grown},
+    delta::{self, Grown, Look},
+    meant::parts,
     skew::{self, Cell, Share, Verdict},
     window::{Interval, Ring, Window},
 };
 use crate::model::{
-    EntrypointName, InstanceName, InstanceView, NodeName, Observation, RouteId, Topology, topology::RouteShape,
+    EntrypointName, InstanceName, NodeName, Observation, Observed, RouteId, Topology, topology::RouteShape,
 };
 
 use sockets::BySockets;
@@ -32,7 +33,7 @@ pub use sockets::{Blind, blind};
 #[derive(Clone, Debug, Default)]
 pub struct Traffic {
     rings: BTreeMap<Group, Ring>,
-    last: BTreeMap<(RouteId, InstanceName), (InstanceView, Timestamp)>,
+    last: BTreeMap<(RouteId, InstanceName), Look>,
     sockets: BTreeMap<EntrypointName, BySockets>,
 }
 
@@ -84,9 +85,12 @@ impl Traffic {
             for (instance, looked) in seen.routes.get(&route.id).into_iter().flatten() {
                 let (Some(view), Some(at)) = (looked.value(), looked.at()) else { continue };
                 let key = (route.id.clone(), instance.clone());
-                let last = self.last.insert(key, (view.clone(), at));
-                let Some((before, earlier)) = last.filter(|(_, earlier)| *earlier != at) else { continue };
-                let Some(grown) = delta::between((&before, earlier), (view, at)) else { continue };
+                let others = seen.routes.get(&route.id).into_iter().flat_map(|all| all.values());
+                let parts = parts(view, others.filter_map(Observed::value));
+                let now = Look { view: view.clone(), at, parts };
+                let grown = self.last.get(&key).filter(|last| last.at != at).map(|last| delta::between(last, &now));
+                self.last.insert(key, now);
+                let Some(grown) = grown.flatten() else { continue };
                 let counted = by_node(route, instance, grown);
                 self.put(topology, route, &counted, at);
                 all.extend(counted);

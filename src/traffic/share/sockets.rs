@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::super::{delta, skew::Cell, turnover::Turnover, window::Interval};
+use super::super::{meant, skew::Cell, turnover::Turnover, window::Interval};
 use crate::model::{EntrypointName, InstanceView, NodeName, Observation, RouteId, Topology};
 
 /// An entrypoint that only the nodes' sockets can be asked about.
@@ -97,7 +97,8 @@ fn parts(blind: &Blind, topology: &Topology, seen: &Observation) -> Option<BTree
     let mut sums: BTreeMap<NodeName, f64> = BTreeMap::new();
     for route in topology.routes.iter().filter(|r| blind.routes.contains(&r.id)) {
         for view in seen.routes.get(&route.id)?.values() {
-            for (server, part) in delta::parts(view.value()?) {
+            let view = view.value()?;
+            for (server, part) in meant::parts(view, std::iter::once(view)) {
                 let node = route.servers.iter().find(|(_, name)| **name == server).map(|(node, _)| node);
                 *sums.entry(node?.clone()).or_default() += part;
             }

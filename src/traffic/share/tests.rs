@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{
-    Admission, Counters, MemberView, NodeView, Observed, SocketsView,
+    Admission, Counters, InstanceView, MemberView, NodeView, SocketsView,
     topology::{InstanceShape, ServiceShape},
 };
 
@@ -118,6 +118,21 @@ fn a_wrong_weight_on_one_load_balancer_alarms_within_five_minutes_and_ends() {
         world.pass([40, 43], EVEN);
     }
     assert!(!world.judged(Window::Middle).verdict.exceeds(1.25), "{:?}", world.judged(Window::Middle));
+}
+
+/// Set by hand on one load balancer: it follows it, and shows it, and it is no less wrong for that.
+#[test]
+fn a_weight_that_nobody_configured_on_one_load_balancer_is_a_skew() {
+    let mut world = World::new();
+    for lb in ["lb-01", "lb-02"] {
+        world.edit(lb, |view| view.members.values_mut().for_each(|m| m.configured_weight = Some(100)));
+    }
+    world.edit("lb-01", |view| view.members.get_mut("node-01").expect("a member").weight = 1000);
+    for _ in 0..50 {
+        world.pass([40, 43], [[10, 1, 1], [1, 1, 1]]);
+    }
+    let judged = world.judged(Window::Middle);
+    assert!(judged.shares["node-01"].certain > 1.25, "{judged:?}");
 }
 
 #[test]

@@ -12,7 +12,8 @@ use super::Cell;
 const LONG: usize = 6;
 /// Comparisons of neighbours below which nothing is said.
 const ENOUGH: usize = 5;
-/// Comparisons from which on the largest is left out: the beginning of a skew is one.
+/// Comparisons from which on the largest are left out. The beginning of a skew is one of them; of minutes it is two, with
+/// the minute in which it began between them, so minutes are compared only where there are as many as this.
 const FORGIVING: usize = 10;
 /// Less is nothing.
 const NEAR_ZERO: f64 = 1e-9;
@@ -20,9 +21,9 @@ const NEAR_ZERO: f64 = 1e-9;
 /// The dispersion of these buckets, in the order of time, each with a cell for each node; at least 1. `None` where there
 /// are too few to tell.
 pub fn dispersion(buckets: &[Vec<Cell>]) -> Option<f64> {
-    let short = mean_ratio(buckets)?;
+    let short = mean_ratio(buckets, ENOUGH, 1)?;
     let long: Vec<Vec<Cell>> = buckets.chunks(LONG).map(sum).collect();
-    Some(mean_ratio(&long).unwrap_or(1.0).max(short).max(1.0))
+    Some(mean_ratio(&long, FORGIVING, 2).unwrap_or(1.0).max(short).max(1.0))
 }
 
 /// Adds buckets up.
@@ -34,16 +35,18 @@ pub fn sum(buckets: &[Vec<Cell>]) -> Vec<Cell> {
     all
 }
 
-/// X² over its degrees of freedom, added up over neighbours that have any traffic.
-fn mean_ratio(buckets: &[Vec<Cell>]) -> Option<f64> {
+/// X² over its degrees of freedom, added up over neighbours that have any traffic, without the `forgiven` largest where
+/// there are many; `None` where they are fewer than `enough`.
+fn mean_ratio(buckets: &[Vec<Cell>], enough: usize, forgiven: usize) -> Option<f64> {
     let busy: Vec<&Vec<Cell>> = buckets.iter().filter(|b| b.iter().map(|c| c.measured).sum::<f64>() >= 2.0).collect();
     let mut pairs: Vec<(f64, f64)> = busy.windows(2).filter_map(|pair| compare(pair[0], pair[1])).collect();
-    if pairs.len() >= FORGIVING {
+    let seen = pairs.len();
+    if seen >= FORGIVING {
         pairs.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
-        pairs.pop();
+        pairs.truncate(pairs.len() - forgiven);
     }
     let (x2, freedom) = pairs.iter().fold((0.0, 0.0), |all, one| (all.0 + one.0, all.1 + one.1));
-    (pairs.len() >= ENOUGH).then_some(x2 / freedom)
+    (seen >= enough).then_some(x2 / freedom)
 }
 
 /// X² of two buckets against what both have in common, and its degrees of freedom. What is expected may differ between

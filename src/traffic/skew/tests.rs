@@ -54,6 +54,13 @@ fn independent_buckets_have_a_dispersion_of_one_and_bursts_more() {
     assert!((1.0..1.4).contains(&drawn(1, false)), "{}", drawn(1, false));
     assert!((7.0..14.0).contains(&drawn(10, false)), "{}", drawn(10, false));
     assert!(drawn(1, true) < 3.0, "a skew that begins is in one comparison of 179 only");
+    let step = |n: usize| {
+        if n < 12 { cells(&[(400.0, 400.0), (400.0, 400.0)]) } else { cells(&[(300.0, 400.0), (500.0, 400.0)]) }
+    };
+    for length in 13..180 {
+        let found = dispersion(&(0..length).map(step).collect::<Vec<_>>()).expect("enough");
+        assert!(found < 4.0, "a skew hides itself after {length} intervals: {found}");
+    }
     assert_eq!(dispersion(&vec![cells(&[(5.0, 5.0), (5.0, 5.0)]); 3]), None, "too little to tell");
 }
 

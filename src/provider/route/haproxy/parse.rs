@@ -46,6 +46,7 @@ pub(super) struct Server {
     errors: u64,
     counters: Counters,
     effective_weight: Option<u32>,
+    configured_weight: Option<u32>,
     backup: bool,
 }
 
@@ -130,6 +131,7 @@ impl Server {
             errors_total: self.errors,
             counters: self.counters,
             effective_weight: self.effective_weight,
+            configured_weight: self.configured_weight,
             since_change: Some(Duration::from_secs(self.since_change)),
             exact: self.exact(),
             // Clients with the server's cookie, or in its stick table, are let in while it drains.
@@ -202,6 +204,7 @@ fn server(state: &Row, stat: &Row) -> Result<Server, String> {
         // under one of the three only (503, 504 and 502 that HAProxy itself makes are not in hrsp_5xx).
         counters: counters(stat)?,
         effective_weight: slow_start(stat)?,
+        configured_weight: state.optional("srv_iweight")?.and_then(|weight| u32::try_from(weight).ok()),
         backup: stat.count("bck")? > 0,
         errors: stat.number::<u64>("econ")? + stat.number::<u64>("eresp")? + stat.count("hrsp_5xx")?,
     })
