@@ -19,7 +19,8 @@ use super::{
     table::{Table, printable},
 };
 use crate::{
-    model::{CloneInstance, ClusterView, Member, NodeName, Observed, Ownership, Readiness, ServiceName},
+    journal::Withdrawal,
+    model::{CloneInstance, ClusterView, Member, NodeName, Observed, Ownership, Readiness, RouteTarget, ServiceName},
     observe::words,
     plan::{ledger, render},
     run::wants::Wants,
@@ -34,6 +35,8 @@ struct Status {
     /// What others answer that nobody waits for: public resolvers.
     elsewhere: Vec<routes::Elsewhere>,
     run: Option<OpenRun>,
+    /// What the guard took out of routes by itself, and has not put back.
+    withdrawn: Vec<Withdrawn>,
     /// What could not be seen, each with the reason.
     unknown: Vec<String>,
     warnings: Vec<String>,
@@ -68,6 +71,13 @@ struct ServiceLine {
     ready: Option<bool>,
     reason: Option<String>,
     sockets: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct Withdrawn {
+    target: RouteTarget,
+    #[serde(flatten)]
+    was: Withdrawal,
 }
 
 #[derive(Debug, Serialize)]
@@ -107,9 +117,15 @@ async fn gather(context: &Context, survey: &Survey) -> Result<Status> {
         routes: routes::lines(survey, &routes::kept(context, survey).await?),
         elsewhere: Vec::new(),
         run: open_run(context, survey).await?,
+        withdrawn: withdrawn(context).await?,
         unknown: unknown(survey),
         warnings: warnings(survey),
     })
+}
+
+async fn withdrawn(context: &Context) -> Result<Vec<Withdrawn>> {
+    let withdrawn = context.notebook.withdrawn().await?;
+    Ok(withdrawn.into_iter().map(|(target, was)| Withdrawn { target, was }).collect())
 }
 
 fn cluster(context: &Context, survey: &Survey) -> ClusterLine {
@@ -276,6 +292,14 @@ fn text(status: &Status) -> String {
             let _ = writeln!(text, "  {line}");
         }
         let _ = writeln!(text, "  {}\n  {}", report.node_state, report.next);
+    }
+    if !status.withdrawn.is_empty() {
+        text.push_str("\nWithdrawn by the guard (`tidegate guard` tells more)\n");
+        for Withdrawn { target, was } in &status.withdrawn {
+            let since = was.since.strftime("%Y-%m-%d %H:%M:%SZ");
+            let (node, route, instance, why) = (&was.node, &target.route, &target.instance, printable(&was.why));
+            let _ = writeln!(text, "  {node} from {route} at {instance} since {since}: {why}");
+        }
     }
     for (title, lines) in &[("Unknown", &status.unknown), ("Warnings", &status.warnings)] {
         if !lines.is_empty() {

@@ -8,7 +8,7 @@ use ratatui::{
 };
 
 use super::{
-    super::{super::table::printable, NodeLine, ServiceLine, routes},
+    super::{super::table::printable, NodeLine, ServiceLine, Withdrawn, routes},
     View,
 };
 use crate::{
@@ -174,11 +174,11 @@ impl Page {
     }
 
     fn guard(&mut self, view: &View) {
-        if view.withdrawn.is_empty() {
+        if view.status.withdrawn.is_empty() {
             return;
         }
         self.title("Withdrawn by the guard");
-        for (target, was) in &view.withdrawn {
+        for Withdrawn { target, was } in &view.status.withdrawn {
             let why = printable(&was.why);
             self.say(Tone::Note, &format!("  {} from {} at {}: {why}", was.node, target.route, target.instance));
         }

@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{
     daemon::watch::Watch,
-    journal::{Withdrawal, memory::MemoryJournal},
-    model::{NodeName, NodeView, Observation, RouteTarget},
+    journal::memory::MemoryJournal,
+    model::{NodeName, NodeView, Observation},
     plan::ledger,
     run::{
         decide::{self, Decision, Situation},
@@ -57,8 +57,6 @@ struct View {
     judged: Vec<Judged>,
     /// What the open run waits for, in words.
     waits: Vec<String>,
-    /// What the guard has withdrawn.
-    withdrawn: Vec<(RouteTarget, Withdrawal)>,
     /// The time of day.
     clock: String,
 }
@@ -177,10 +175,9 @@ impl Eyes<'_> {
         let mut judged = self.traffic.judge(now);
         judged.retain(|j| j.window == Window::Short);
         let waits = self.waits().await?;
-        let withdrawn = self.context.notebook.withdrawn().await?.into_iter().collect();
         let status = gather(self.context, &self.survey).await?;
         let clock = now.strftime("%H:%M:%S UTC").to_string();
-        Ok(View { status, judged, waits, withdrawn, clock })
+        Ok(View { status, judged, waits, clock })
     }
 
     /// What the watch sees, and the sockets.

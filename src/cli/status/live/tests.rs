@@ -6,8 +6,9 @@ use ratatui::{Terminal, backend::TestBackend, text::Text, widgets::Paragraph};
 
 use super::{draw::Colour, *};
 use crate::{
-    cli::status::{ClusterLine, NodeLine, ServiceLine, routes},
-    model::{Admission, Exact, Health, InstanceView, MemberView, Observed, Topology, topology::RouteShape},
+    cli::status::{ClusterLine, NodeLine, ServiceLine, Withdrawn, routes},
+    journal::Withdrawal,
+    model::{Admission, Exact, Health, InstanceView, MemberView, Observed, RouteTarget, Topology, topology::RouteShape},
     traffic::skew::{Share, Verdict},
 };
 
@@ -95,6 +96,7 @@ fn view() -> View {
             routes: routes(),
             elsewhere: Vec::new(),
             run: None,
+            withdrawn: vec![Withdrawn { target, was: withdrawal }],
             unknown: vec![
                 "systemd on node-02: no answer within 2.0 s, and a reason that is so long that it does not fit".into(),
             ],
@@ -102,7 +104,6 @@ fn view() -> View {
         },
         judged: vec![Judged { entrypoint: "web".into(), outside: false, window: Window::Short, shares, verdict }],
         waits: Vec::new(),
-        withdrawn: vec![(target, withdrawal)],
         clock: "12:34:56 UTC".into(),
     }
 }
