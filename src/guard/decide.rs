@@ -195,7 +195,7 @@ impl Case<'_, '_> {
         if enough {
             // What was seen of a loss until it is clearly over is one loss.
             let onset = *memory.onsets.entry(target.clone()).or_insert(self.known.now);
-            if !member.takes_clients() {
+            if !member.gets_clients() {
                 return;
             }
             match withdrawn {

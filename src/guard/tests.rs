@@ -272,6 +272,27 @@ fn one_failing_probe_is_no_loss_and_enough_of_them_are_where_the_way_is_not_to_b
 }
 
 #[test]
+fn a_load_balancer_that_begins_to_doubt_is_told_all_the_same() {
+    let mut world = World::new();
+    world.acts();
+    world.member("lb", "node-2", Health::Failing { reason: "UP 1/2".into() }, true);
+    world.cluster("node-2", |m| m.online = false);
+    assert_eq!(world.acts(), ["withdraw name node-2"], "it sends nobody there any more");
+    let mut world = World::new();
+    world.acts();
+    world.member("lb", "node-2", Health::Failing { reason: "UP 1/2".into() }, true);
+    let one = world.seen.routes.get_mut(&"lb".into()).and_then(|r| r.get_mut(&"one".into())).expect("seen");
+    let Observed::Known { value, .. } = one else { panic!("it is seen") };
+    value.members.get_mut("node-2").expect("a member").still_chosen = true;
+    world.cluster("node-2", |m| m.online = false);
+    assert_eq!(
+        world.acts(),
+        ["withdraw name node-2", "advise lb node-2"],
+        "its checks have failed once, and it needs two"
+    );
+}
+
+#[test]
 fn a_standby_by_hand_is_told_and_followed() {
     let mut world = World::new();
     world.acts();

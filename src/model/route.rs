@@ -42,6 +42,9 @@ pub struct MemberView {
     pub admission: Admission,
     /// The route's own opinion of its health.
     pub health: Health,
+    /// Whether the route sends clients there although its checks do not pass: too few have failed yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub still_chosen: bool,
     /// Its weight now.
     pub weight: u32,
     /// Client sessions on it now, those of replaced processes included.
@@ -86,6 +89,11 @@ impl MemberView {
     /// Whether a new client could be sent there now.
     pub fn takes_clients(&self) -> bool {
         self.admission == Admission::Serving && self.weight > 0 && !matches!(self.health, Health::Failing { .. })
+    }
+
+    /// Whether new clients may still be sent there, healthy or not: checks that began to fail have not taken it out yet.
+    pub fn gets_clients(&self) -> bool {
+        self.takes_clients() || self.admission == Admission::Serving && self.weight > 0 && self.still_chosen
     }
 
     /// Its part of new clients, in the same measure as that of its instance's other members; 0 where none are sent.

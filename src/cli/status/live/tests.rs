@@ -8,7 +8,9 @@ use super::{draw::Colour, *};
 use crate::{
     cli::status::{ClusterLine, NodeLine, ServiceLine, Withdrawn, routes},
     journal::Withdrawal,
-    model::{Admission, Exact, Health, InstanceView, MemberView, Observed, RouteTarget, Topology, topology::RouteShape},
+    model::{
+        Admission, Exact, Health, InstanceView, MemberView, Observed, RouteTarget, Topology, topology::RouteShape,
+    },
     traffic::skew::{Share, Verdict},
 };
 

@@ -124,6 +124,7 @@ impl Server {
         MemberView {
             admission: self.admission(),
             health: self.health(),
+            still_chosen: self.running() && matches!(self.health(), Health::Failing { .. }),
             weight: self.weight,
             sessions: self.load.sessions.saturating_add(old.sessions),
             idle: self.load.idle.saturating_add(old.idle),

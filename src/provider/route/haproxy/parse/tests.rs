@@ -206,3 +206,14 @@ fn a_receipt_of_another_kind_is_not_understood() {
     assert_eq!(forced_and_weight(&Exact(json!({ "weight": 7 }))), None);
     assert_eq!(forced_and_weight(&Exact(json!("drain"))), None);
 }
+
+#[test]
+fn a_server_whose_checks_begin_to_fail_still_gets_clients() {
+    // `fall 2`, one failure so far: HAProxy sends clients there until the second.
+    let doubted = "app,n1,0,0,9,0,0,UP 1/2,100,,2,L4TOUT,,0,,0,x,";
+    let seen = one(doubted, "3 app 1 n1 127.0.0.1 2 0 100 100 53 15 2 2 6 0");
+    assert!(!seen.takes_clients() && seen.gets_clients(), "{seen:?}");
+    let down = "app,n1,0,0,9,0,0,DOWN,100,,2,L4TOUT,,0,,0,x,";
+    let seen = one(down, "3 app 1 n1 127.0.0.1 0 0 100 100 53 15 2 0 6 0");
+    assert!(!seen.gets_clients(), "{seen:?}");
+}
