@@ -235,6 +235,7 @@ impl From<SeenMember> for MemberView {
             SeenHealth::Failing => Health::Failing { reason: seen.reason.unwrap_or_else(|| "no reason given".into()) },
         };
         Self {
+            still_chosen: false,
             admission: seen.admission,
             health,
             weight: seen.weight,

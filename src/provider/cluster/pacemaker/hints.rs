@@ -25,23 +25,25 @@ const AGAIN: Duration = Duration::from_secs(5);
 impl Members {
     /// Tells of every line in any member's log.
     pub(super) async fn hints(&self, told: &Notify) {
-        let follow = |host: &str| {
+        let follow = |(member, host): (usize, &str)| {
             let host = host.to_owned();
             async move {
                 loop {
-                    self.follow(&host, told).await;
+                    self.follow(member, &host, told).await;
                     sleep(AGAIN).await;
                 }
             }
         };
-        let _never: Vec<()> = join_all(self.hosts().map(follow)).await;
+        let _never: Vec<()> = join_all(self.hosts().enumerate().map(follow)).await;
     }
 
     /// Until the log ends: the member is gone, or has no journal that we may read. Then the polls have to do.
-    async fn follow(&self, host: &str, told: &Notify) {
+    async fn follow(&self, member: usize, host: &str, told: &Notify) {
         let Ok(log) = self.access().follow(host, &["sh", "-c", FOLLOW]).await else { return };
         let (mut log, mut some) = (BufReader::new(log), [0; 4096]);
         while let Ok(1..) = log.read(&mut some).await {
+            // Who has news is there, and knows best.
+            self.prefer(member);
             told.notify_one();
         }
     }

@@ -102,6 +102,11 @@ impl Members {
         &*self.access
     }
 
+    /// Has this member asked first.
+    pub(super) fn prefer(&self, member: usize) {
+        self.last.store(member, Ordering::Relaxed);
+    }
+
     pub(super) fn hosts(&self) -> impl Iterator<Item = &str> {
         self.list.iter().map(|(_, host)| host.as_str())
     }
