@@ -7,7 +7,7 @@
 //! prefixes check nothing, so there a member is withdrawn, with its state before written down, and put back exactly.
 //!
 //! Being wrong costs more than being late, so much has to agree before anything is touched: see [`evidence`] for what
-//! counts as a loss, [`rails`] for what must be left, [`decide`] for the pace.
+//! counts as a loss, [`rails`] for what must be left, [`mod@decide`] for the pace.
 
 pub mod decide;
 pub mod evidence;

@@ -281,7 +281,9 @@ fn a_load_balancer_that_begins_to_doubt_is_told_all_the_same() {
     let mut world = World::new();
     world.acts();
     world.member("lb", "node-2", Health::Failing { reason: "UP 1/2".into() }, true);
-    let one = world.seen.routes.get_mut(&"lb".into()).and_then(|r| r.get_mut(&"one".into())).expect("seen");
+    let routes = &mut world.seen.routes;
+    let lb = routes.get_mut(&crate::model::RouteId::new("lb")).expect("the route");
+    let one = lb.get_mut(&crate::model::InstanceName::new("one")).expect("the instance");
     let Observed::Known { value, .. } = one else { panic!("it is seen") };
     value.members.get_mut("node-2").expect("a member").still_chosen = true;
     world.cluster("node-2", |m| m.online = false);
