@@ -48,7 +48,7 @@ fn text(mode: Mode, withdrawn: &[(RouteTarget, Withdrawal)], notes: &[Noted]) ->
         let mut table = Table::new(["withdrawn", "from", "at", "since", "why"]).unbroken(4);
         for (target, was) in withdrawn {
             let since = format!("{} ago", Short(age(now, was.since)));
-            let since = if was.acknowledged { since } else { format!("{since}, not yet seen") };
+            let since = if was.acknowledged.is_some() { since } else { format!("{since}, not yet seen") };
             table.row([was.node.as_str(), target.route.as_str(), target.instance.as_str(), &since, &was.why]);
         }
         let _ = writeln!(text, "{table}\nEach comes back exactly as it was once its node serves again.");

@@ -199,7 +199,9 @@ impl Case<'_, '_> {
                 return;
             }
             match withdrawn {
-                Some(was) if was.acknowledged => {
+                // What was seen before it was read back as out shows what was there before.
+                Some(was) if was.acknowledged.is_some_and(|at| self.seen_at(&target) <= Some(at)) => {}
+                Some(was) if was.acknowledged.is_some() => {
                     let why = format!("another hand put it back after it was withdrawn; {evidence}");
                     self.keep(target, why, memory, decision);
                 }
@@ -217,6 +219,11 @@ impl Case<'_, '_> {
         if let Some(was) = withdrawn {
             self.put_back(target, was, memory, decision);
         }
+    }
+
+    /// When the member's instance was last looked at.
+    fn seen_at(&self, target: &RouteTarget) -> Option<Timestamp> {
+        self.known.seen.routes.get(&target.route)?.get(&target.instance)?.at()
     }
 
     /// A load balancer on the node is lost with the node, and not with the service behind it.

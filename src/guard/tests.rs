@@ -211,7 +211,7 @@ impl World {
             before: Exact(json!(node)),
             why: "lost".into(),
             since: self.now,
-            acknowledged: true,
+            acknowledged: Some(self.now),
         };
         self.withdrawn.insert(target(route, node), withdrawal);
     }
@@ -412,6 +412,7 @@ fn another_hand_is_not_fought_over() {
     world.withdraw("name", "node-2");
     world.member("name", "node-2", Health::Unchecked, true);
     world.member("lb", "node-2", Health::Failing { reason: "told".into() }, true);
+    assert_eq!(world.acts(), NOTHING, "that was seen before it was read back as out");
     world.tick(30);
     assert_eq!(world.acts(), ["keep name node-2"]);
 }

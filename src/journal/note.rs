@@ -159,8 +159,8 @@ pub struct Withdrawal {
     pub why: String,
     /// Since when.
     pub since: Timestamp,
-    /// Whether it was read back; else it may or may not be out.
-    pub acknowledged: bool,
+    /// When it was read back; until then it may or may not be out.
+    pub acknowledged: Option<Timestamp>,
 }
 
 /// What is withdrawn, by member: a fold over notes in their order.
@@ -175,15 +175,15 @@ pub fn withdrawals<'a>(notes: impl IntoIterator<Item = &'a Noted>) -> BTreeMap<R
                     before: before.clone(),
                     why: why.clone(),
                     since: noted.at,
-                    acknowledged: false,
+                    acknowledged: None,
                 });
             }
             Note::Withdrawn { target } => {
                 if let Some(withdrawal) = open.get_mut(target) {
-                    withdrawal.acknowledged = true;
+                    withdrawal.acknowledged = Some(noted.at);
                 }
             }
-            Note::Refused { target, .. } if open.get(target).is_some_and(|was| !was.acknowledged) => {
+            Note::Refused { target, .. } if open.get(target).is_some_and(|was| was.acknowledged.is_none()) => {
                 open.remove(target);
             }
             Note::Returned { target } => drop(open.remove(target)),
@@ -218,7 +218,7 @@ mod tests {
     fn fold(notes: Vec<Note>) -> Vec<(Exact, bool)> {
         let numbered = (1..).zip(notes).map(|(seq, note)| Noted { seq, at: Timestamp::UNIX_EPOCH, note });
         let numbered: Vec<Noted> = numbered.collect();
-        withdrawals(&numbered).into_values().map(|w| (w.before, w.acknowledged)).collect()
+        withdrawals(&numbered).into_values().map(|w| (w.before, w.acknowledged.is_some())).collect()
     }
 
     #[test]

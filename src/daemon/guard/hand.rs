@@ -64,16 +64,28 @@ impl Hand {
             return Ok(Guarded::Unsure);
         }
         self.note(Note::Withdrawing { target: target.clone(), node, before: member.exact, why }).await?;
-        match self.apply(&target, &Desired::Drained).await {
-            Err(error @ ProviderError::Refused(_)) => {
-                self.note(Note::Refused { target, error: error.to_string() }).await?;
-                return Err(error.to_string());
+        let deadline = Instant::now() + self.limit;
+        // A prefix is marked, and later withdrawn: each call takes the step that is due.
+        loop {
+            match self.apply(&target, &Desired::Drained).await {
+                Err(error @ ProviderError::Refused(_)) => {
+                    self.note(Note::Refused { target, error: error.to_string() }).await?;
+                    return Err(error.to_string());
+                }
+                // The outcome is unknown: what is seen tells.
+                Err(error) => tracing::warn!("{} ({}): {error}", target.instance, target.route),
+                Ok(()) => {}
             }
-            // The outcome is unknown: what is seen tells.
-            Err(error) => tracing::warn!("{} ({}): {error}", target.instance, target.route),
-            Ok(()) => {}
+            let said = match self.look(&target).await {
+                Ok(member) if !member.takes_clients() => break,
+                Ok(_) => "it is not seen to be out".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            if Instant::now() >= deadline {
+                return Err(said);
+            }
+            sleep(POLL).await;
         }
-        self.until(&target, |member| !member.takes_clients()).await?;
         self.note(Note::Withdrawn { target }).await?;
         Ok(Guarded::TookOut)
     }

@@ -77,7 +77,7 @@ fn view() -> View {
         before: Exact(serde_json::Value::Null),
         why: "the cluster has lost the node".into(),
         since: jiff::Timestamp::UNIX_EPOCH,
-        acknowledged: true,
+        acknowledged: Some(jiff::Timestamp::UNIX_EPOCH),
     };
     View {
         status: Status {
