@@ -165,7 +165,7 @@ fn what_fails_everywhere_is_kept_and_what_flaps_is_damped() -> Result<()> {
     sleep(Duration::from_secs(5));
 
     // Every 3 s, for as long as is asked for: two minutes prove it, less will do each day.
-    let seconds = std::env::var("TIDEGATE_FLAP_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(30);
+    let seconds = std::env::var("TIDEGATE_FLAP_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(18);
     let started = Instant::now();
     let mut ready = true;
     while started.elapsed() < Duration::from_secs(seconds) {
