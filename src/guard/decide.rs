@@ -46,6 +46,8 @@ pub enum Act {
         node: NodeName,
         /// The state to put back.
         before: Exact,
+        /// Whether it was read back as out: else it may be on its way out, and take clients still.
+        acknowledged: bool,
     },
     /// Probe this place now.
     Hasten {
@@ -105,8 +107,6 @@ pub struct Decision {
     pub acts: Vec<Act>,
     /// Members that are kept although they should leave.
     pub kept: Vec<RouteTarget>,
-    /// Nodes in standby that nobody drained.
-    pub out_of_order: Vec<NodeName>,
     /// Why nothing can be decided, where that is so.
     pub blind: Option<String>,
     /// How many changes wait for the rate limit.
@@ -169,7 +169,6 @@ fn standby(cluster: &ClusterView, node: &NodeName, memory: &mut Memory, decision
         memory.out_of_order.remove(node);
         return;
     }
-    decision.out_of_order.push(node.clone());
     if memory.out_of_order.insert(node.clone()) {
         decision.acts.push(Act::OutOfOrder { node: node.clone() });
     }
@@ -305,7 +304,8 @@ impl Case<'_, '_> {
             return;
         }
         memory.tried.insert(target.clone(), self.known.now);
-        decision.acts.push(Act::Return { target, node: self.node.clone(), before: was.before.clone() });
+        let (node, before, acknowledged) = (self.node.clone(), was.before.clone(), was.acknowledged.is_some());
+        decision.acts.push(Act::Return { target, node, before, acknowledged });
     }
 
     fn hasten(&self, place: &Place, memory: &mut Memory, decision: &mut Decision) {

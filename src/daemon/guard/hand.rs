@@ -41,7 +41,9 @@ impl Hand {
         let (node, changed) = match act {
             Act::Advise { target, node, why } => (node.clone(), self.advise(target, node, why).await),
             Act::Withdraw { target, node, why, .. } => (node.clone(), self.withdraw(target, node, why).await),
-            Act::Return { target, node, before } => (node, self.put_back(target, before).await),
+            Act::Return { target, node, before, acknowledged } => {
+                (node, self.put_back(target, before, acknowledged).await)
+            }
             _ => return Done { node: NodeName::new(""), kind: Guarded::Unsure, error: None },
         };
         match changed {
@@ -90,10 +92,11 @@ impl Hand {
         Ok(Guarded::TookOut)
     }
 
-    async fn put_back(&self, target: RouteTarget, before: Exact) -> Changed {
+    async fn put_back(&self, target: RouteTarget, before: Exact, acknowledged: bool) -> Changed {
         let member = self.look(&target).await.map_err(|e| e.to_string())?;
-        if member.takes_clients() {
-            // Somebody else put it back, as they wanted it.
+        // Once it was out, whoever put it back did so as they wanted it. Before that it may be half-way out: a prefix that
+        // is marked takes clients, and is not as it was.
+        if member.exact == before || acknowledged && member.takes_clients() {
             self.note(Note::Returned { target }).await?;
             return Ok(Guarded::PutBack);
         }
