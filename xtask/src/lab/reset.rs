@@ -76,6 +76,9 @@ impl Lab {
 
     /// Makes the cluster look for itself where it believes in an application that is dead: its own monitor
     /// would find out only after its interval of 30 s.
+    ///
+    /// A controller that has only just joined can lose the request, and the tool then waits a minute for an answer
+    /// that never comes; so each request has a few seconds, and one without an answer is made again.
     fn reprobe_if_misled(&self) -> Result<()> {
         for instance in self.cluster()?.instances {
             let dead = instance.resource == "app_service"
@@ -86,8 +89,13 @@ impl Lab {
                     .success();
             if dead {
                 let node = instance.node.as_str();
-                let refresh = ["crm_resource", "--refresh", "--resource", "app_service", "--node", node];
-                self.exec("node-1", &refresh)?;
+                let refresh =
+                    ["timeout", "10", "crm_resource", "--refresh", "--resource", "app_service", "--node", node];
+                self.wait(&format!("a new look at the application on {node}"), Duration::from_secs(60), |lab| {
+                    let output = lab.output("node-1", &refresh)?;
+                    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                    Ok(if output.status.success() { Answer::Yes } else { Answer::NotYet(said) })
+                })?;
             }
         }
         Ok(())
