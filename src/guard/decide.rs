@@ -1,7 +1,7 @@
 //! What is to be done about what is seen. Asked at every change; says the same thing again only where it did not help,
 //! after a pause that grows.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
 
@@ -109,8 +109,26 @@ pub struct Decision {
     pub kept: Vec<RouteTarget>,
     /// Why nothing can be decided, where that is so.
     pub blind: Option<String>,
-    /// How many changes wait for the rate limit.
-    pub throttled: usize,
+    /// Changes that are due, and put off.
+    pub delayed: BTreeMap<RouteTarget, (NodeName, Delay)>,
+}
+
+/// What puts a change off that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delay {
+    /// As many changes as `guard.max-changes` allows were made within a minute.
+    Limited,
+    /// The member was taken out lately: it is taken out, or put back, the later the more often that was.
+    Damped,
+}
+
+impl fmt::Display for Delay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Limited => "`guard.max-changes` are made in this minute",
+            Self::Damped => "it was taken out lately, and is damped",
+        })
+    }
 }
 
 /// Decides on what is known now.
@@ -273,11 +291,8 @@ impl Case<'_, '_> {
             }
             return;
         }
-        if !memory.may_take(&target, self.known.now) {
-            return;
-        }
-        if !memory.count_change(self.known.settings.guard.max_changes, self.known.now) {
-            decision.throttled += 1;
+        let may = memory.may_take(&target, self.known.now);
+        if !self.is_due(&target, may, memory, decision) {
             return;
         }
         memory.take(&target, self.known.now);
@@ -296,16 +311,24 @@ impl Case<'_, '_> {
     }
 
     fn put_back(&self, target: RouteTarget, was: &Withdrawal, memory: &mut Memory, decision: &mut Decision) {
-        if !memory.may_return(&target, self.known.now) {
-            return;
-        }
-        if !memory.count_change(self.known.settings.guard.max_changes, self.known.now) {
-            decision.throttled += 1;
+        let may = memory.may_return(&target, self.known.now);
+        if !self.is_due(&target, may, memory, decision) {
             return;
         }
         memory.tried.insert(target.clone(), self.known.now);
         let (node, before, acknowledged) = (self.node.clone(), was.before.clone(), was.acknowledged.is_some());
         decision.acts.push(Act::Return { target, node, before, acknowledged });
+    }
+
+    /// Whether a change may be made now; one that may is counted, one that may not is put off.
+    fn is_due(&self, target: &RouteTarget, may: bool, memory: &mut Memory, decision: &mut Decision) -> bool {
+        let delay = match may {
+            false => Delay::Damped,
+            true if memory.count_change(self.known.settings.guard.max_changes, self.known.now) => return true,
+            true => Delay::Limited,
+        };
+        decision.delayed.insert(target.clone(), (self.node.clone(), delay));
+        false
     }
 
     fn hasten(&self, place: &Place, memory: &mut Memory, decision: &mut Decision) {

@@ -28,7 +28,7 @@ use crate::{
     run::look::Look,
 };
 
-pub use decide::{Act, Decision, decide};
+pub use decide::{Act, Decision, Delay, decide};
 pub use memory::Memory;
 
 /// A service on a node.

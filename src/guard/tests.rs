@@ -458,7 +458,8 @@ fn no_more_changes_than_allowed() {
     assert_eq!(world.acts(), ["withdraw name node-2"]);
     world.withdraw("name", "node-2");
     world.tick(1);
-    assert_eq!(world.decision().throttled, 1);
+    let delayed: Vec<Delay> = world.decision().delayed.into_values().map(|(_, delay)| delay).collect();
+    assert_eq!(delayed, [Delay::Limited]);
     world.tick(60);
     assert_eq!(world.acts(), ["advise lb node-2"]);
 }

@@ -23,6 +23,11 @@ pub fn outstanding(runs: &[RunSummary], node: &NodeName) -> Option<RunId> {
     held
 }
 
+/// Whether a run decides about `node`: one that is open, or a drain that keeps it out.
+pub fn in_hand(runs: &[RunSummary], node: &NodeName) -> bool {
+    open(runs).is_some_and(|run| run.plan.node() == node) || outstanding(runs, node).is_some()
+}
+
 /// The run that is still open, or stuck until somebody acknowledges it.
 pub fn open(runs: &[RunSummary]) -> Option<&RunSummary> {
     runs.iter().find(|r| matches!(r.ending, None | Some(Ending::Stuck { .. })))

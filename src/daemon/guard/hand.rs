@@ -7,13 +7,17 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::{
     daemon::metrics::Guarded,
     guard::Act,
-    journal::{Note, Notebook},
+    journal::{Journal, Note, Notebook},
     model::{Desired, Exact, MemberView, NodeName, RouteTarget},
+    plan::ledger,
     provider::{ProviderError, Result, RouteProvider, World},
 };
 
 /// Time between two looks while a change is awaited.
 const POLL: Duration = Duration::from_millis(50);
+
+/// Runs that are read to find out what they have in hand.
+pub(super) const RUNS_READ: usize = 200;
 
 /// What became of a change.
 pub(super) struct Done {
@@ -28,6 +32,7 @@ pub(super) struct Done {
 /// Everything that a change needs.
 pub(super) struct Hand {
     pub(super) world: World,
+    pub(super) journal: Arc<dyn Journal>,
     pub(super) notebook: Arc<dyn Notebook>,
     /// Time limit of each question and each change.
     pub(super) limit: Duration,
@@ -42,9 +47,9 @@ impl Hand {
             Act::Advise { target, node, why } => (node.clone(), self.advise(target, node, why).await),
             Act::Withdraw { target, node, why, .. } => (node.clone(), self.withdraw(target, node, why).await),
             Act::Return { target, node, before, acknowledged } => {
-                (node, self.put_back(target, before, acknowledged).await)
+                (node.clone(), self.put_back(target, &node, before, acknowledged).await)
             }
-            _ => return Done { node: NodeName::new(""), kind: Guarded::Unsure, error: None },
+            _ => return Done { node: NodeName::new(""), kind: Guarded::Needless, error: None },
         };
         match changed {
             Ok(kind) => Done { node, kind, error: None },
@@ -54,6 +59,9 @@ impl Hand {
 
     /// Its checks end this by themselves, so the note comes after.
     async fn advise(&self, target: RouteTarget, node: NodeName, why: String) -> Changed {
+        if self.is_in_hand(&node).await? {
+            return Ok(Guarded::Yielded);
+        }
         self.apply(&target, &Desired::FreshCheck).await.map_err(|e| e.to_string())?;
         self.note(Note::Advised { target, node, why }).await?;
         Ok(Guarded::Advised)
@@ -63,7 +71,10 @@ impl Hand {
         // What is put back later is what is there now, and not what was seen a while ago.
         let member = self.look(&target).await.map_err(|e| e.to_string())?;
         if !member.takes_clients() {
-            return Ok(Guarded::Unsure);
+            return Ok(Guarded::Needless);
+        }
+        if self.is_in_hand(&node).await? {
+            return Ok(Guarded::Yielded);
         }
         self.note(Note::Withdrawing { target: target.clone(), node, before: member.exact, why }).await?;
         let deadline = Instant::now() + self.limit;
@@ -92,13 +103,16 @@ impl Hand {
         Ok(Guarded::TookOut)
     }
 
-    async fn put_back(&self, target: RouteTarget, before: Exact, acknowledged: bool) -> Changed {
+    async fn put_back(&self, target: RouteTarget, node: &NodeName, before: Exact, acknowledged: bool) -> Changed {
         let member = self.look(&target).await.map_err(|e| e.to_string())?;
         // Once it was out, whoever put it back did so as they wanted it. Before that it may be half-way out: a prefix that
         // is marked takes clients, and is not as it was.
         if member.exact == before || acknowledged && member.takes_clients() {
             self.note(Note::Returned { target }).await?;
             return Ok(Guarded::PutBack);
+        }
+        if self.is_in_hand(node).await? {
+            return Ok(Guarded::Yielded);
         }
         self.note(Note::Returning { target: target.clone() }).await?;
         let desired = Desired::Exactly { exact: before.clone() };
@@ -108,6 +122,13 @@ impl Hand {
         self.until(&target, |member| member.exact == before).await?;
         self.note(Note::Returned { target }).await?;
         Ok(Guarded::PutBack)
+    }
+
+    /// Whether a run has taken the node in hand since this was decided. A journal that cannot be read says nothing, and
+    /// nothing is changed then.
+    async fn is_in_hand(&self, node: &NodeName) -> std::result::Result<bool, String> {
+        let runs = self.journal.runs(RUNS_READ).await.map_err(|e| e.to_string())?;
+        Ok(ledger::in_hand(&runs, node))
     }
 
     /// Until the real system shows it, within the limit.

@@ -16,14 +16,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::hand::{Done, Hand};
+use self::hand::{Done, Hand, RUNS_READ};
 use super::{
     metrics::{self, Guarded},
     watch::Watch,
 };
 use crate::{
     config::{Settings, guard::Mode},
-    guard::{Act, Decision, Known, Memory, decide},
+    guard::{Act, Decision, Delay, Known, Memory, decide},
     journal::{Journal, Note, Notebook, Withdrawal},
     model::{NodeName, RouteTarget, Topology, observed::age},
     plan::ledger,
@@ -34,8 +34,6 @@ mod hand;
 
 /// Time between two looks at the journal, and longest time between two decisions.
 const PACE: Duration = Duration::from_millis(200);
-/// Runs that are read to find out what they have in hand.
-const RUNS_READ: usize = 200;
 /// Time after which the same "would" is told again.
 const TOLD: Duration = Duration::from_secs(600);
 
@@ -54,6 +52,7 @@ pub struct Guard {
     busy: BTreeSet<RouteTarget>,
     working: JoinSet<(RouteTarget, Done)>,
     told: BTreeMap<RouteTarget, Timestamp>,
+    delayed: BTreeMap<RouteTarget, (NodeName, Delay)>,
 }
 
 impl Guard {
@@ -81,6 +80,7 @@ impl Guard {
             busy: BTreeSet::new(),
             working: JoinSet::new(),
             told: BTreeMap::new(),
+            delayed: BTreeMap::new(),
         }
     }
 
@@ -135,10 +135,8 @@ impl Guard {
                 return;
             }
         };
-        let open = ledger::open(&runs).map(|run| run.plan.node().clone());
-        let out = self.topology.nodes.iter().filter(|node| ledger::outstanding(&runs, node).is_some()).cloned();
         let first = self.in_hand.is_none();
-        self.in_hand = Some(out.chain(open).collect());
+        self.in_hand = Some(self.topology.nodes.iter().filter(|node| ledger::in_hand(&runs, node)).cloned().collect());
         if first {
             self.read_withdrawn().await;
         }
@@ -160,9 +158,25 @@ impl Guard {
             let open = decision.kept.iter().any(|target| target.service == service.name);
             metrics::fail_open(service.name.as_str(), open);
         }
+        self.tell_delays(decision.delayed);
         for act in decision.acts {
             self.act(act).await;
         }
+    }
+
+    /// Each delay once, when it begins.
+    fn tell_delays(&mut self, delayed: BTreeMap<RouteTarget, (NodeName, Delay)>) {
+        for (target, (node, delay)) in delayed.iter().filter(|(target, delay)| self.delayed.get(target) != Some(delay))
+        {
+            let (route, instance, server) = (&target.route, &target.instance, &target.server);
+            tracing::warn!("{instance} ({route}): the change of {server} waits: {delay}");
+            let kind = match delay {
+                Delay::Limited => Guarded::Limited,
+                Delay::Damped => Guarded::Damped,
+            };
+            metrics::guard_action(kind, route.as_str(), node.as_str());
+        }
+        self.delayed = delayed;
     }
 
     async fn act(&mut self, act: Act) {
@@ -203,6 +217,7 @@ impl Guard {
         self.busy.insert(target.clone());
         let hand = Hand {
             world: self.world.clone(),
+            journal: Arc::clone(&self.journal),
             notebook: Arc::clone(&self.notebook),
             limit: self.settings.run.call_timeout,
         };

@@ -99,10 +99,12 @@ words! {
         Limited = "limited",
         /// Damping put a change off.
         Damped = "damped",
-        /// A rail forbade a change: the last route, `min-ready`, an operator's drain.
+        /// A rail forbade a change: the last route, `min-ready`.
         Refused = "refused",
-        /// There was not enough evidence for a change.
-        Unsure = "unsure",
+        /// A run had begun that has the node in hand: the change was left to it.
+        Yielded = "yielded",
+        /// A look right before the change showed that it was made already.
+        Needless = "needless",
         /// It only observes, and would have made a change.
         WouldAct = "would-act",
     }
