@@ -32,10 +32,10 @@ Exit codes:
 With --json the last line of stdout is one JSON object; everything for people is on stderr.
   drain, restore, resume, abort
       {run, purpose, node, result, why, undo, seconds, waited, node_state, next, reassertions,
-      opened_at}; result is done, held, paused, aborted, stuck or acknowledged; undo is the same
+      unrehearsed, opened_at}; result is done, held, paused, aborted, stuck or acknowledged; undo is the same
       object for the run that put things back, or null; waited: seconds of each step by its name
   plan
-      {request, parent, origin, made_at, fingerprint, found, steps, warnings}
+      {request, parent, origin, made_at, fingerprint, found, rehearsal, steps, warnings}
   can-drain
       {node, verdict, gates: [{code, answer, detail, remedy}]}; verdict is yes or no
   status

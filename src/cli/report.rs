@@ -96,6 +96,8 @@ pub(super) struct RunReport {
     pub(super) node_state: String,
     pub(super) next: String,
     pub(super) reassertions: u32,
+    /// What the cluster did otherwise than it had rehearsed.
+    pub(super) unrehearsed: Vec<String>,
     pub(super) opened_at: Timestamp,
     /// Connections that do not leave, as they were last written down; none once the wait for them is over.
     pub(super) stragglers: Vec<Left>,
@@ -140,6 +142,7 @@ impl RunReport {
             node_state,
             next,
             reassertions: state.reassertions,
+            unrehearsed: state.unrehearsed.clone(),
             opened_at: reading.summary.opened_at,
             stragglers: left(state),
         }
@@ -183,7 +186,8 @@ impl RunReport {
             (result, _) => format!("{what}: {result}: {why} ({})", self.run),
         };
         let stragglers: String = self.straggler_lines().iter().map(|line| format!("{line}\n")).collect();
-        format!("{first}\n{stragglers}{}\n{}.", self.node_state, sentence(&self.next))
+        let otherwise: String = self.unrehearsed.iter().map(|line| format!("not as rehearsed: {line}\n")).collect();
+        format!("{first}\n{stragglers}{otherwise}{}\n{}.", self.node_state, sentence(&self.next))
     }
 
     /// Who has not left, a few lines.
@@ -260,6 +264,7 @@ mod tests {
             node_state: String::new(),
             next: String::new(),
             reassertions: 0,
+            unrehearsed: Vec::new(),
             opened_at: Timestamp::UNIX_EPOCH,
             stragglers: Vec::new(),
         }

@@ -159,6 +159,7 @@ impl Cluster {
                 .any(|n| n.due().is_some() || matches!(n.record, Record::Starting | Record::Stopping)),
             nodes: nodes.iter().map(|(name, node)| (name.clone(), member(node))).collect(),
             instances: nodes.iter().map(|(name, node)| instance(&self.0.resource, name, node)).collect(),
+            resources: Vec::new(),
         }
     }
 }

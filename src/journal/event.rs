@@ -77,6 +77,11 @@ pub enum Event {
         /// Its state now.
         now: Exact,
     },
+    /// The cluster did something else than it had rehearsed for this plan.
+    Unrehearsed {
+        /// What is elsewhere, one line each.
+        differences: Vec<String>,
+    },
     /// A step's target was lost after it had been acknowledged (a reload, another hand) and is set again.
     Reasserted {
         /// The member.

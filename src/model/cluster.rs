@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{NodeName, action::Ownership};
+use super::{NodeName, action::Ownership, rehearsal::Resource};
 
 /// One reading of the cluster, all of it from the same moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct ClusterView {
     pub nodes: BTreeMap<NodeName, Member>,
     /// Instances of cloned resources, as the cluster records them.
     pub instances: Vec<CloneInstance>,
+    /// Every resource of the cluster, where the manager lists them: what a rehearsal is compared with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<Resource>,
 }
 
 /// One cluster member.

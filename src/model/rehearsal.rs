@@ -1,7 +1,10 @@
 //! What the cluster manager says it would do if a node went into standby: its own scheduler's answer, for a copy of the
 //! cluster as it is.
 
-use std::fmt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +20,9 @@ pub struct Rehearsal {
     pub anyway: Vec<Move>,
     /// Every resource of the cluster as it is now.
     pub resources: Vec<Resource>,
+    /// Every resource as it would be then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Resource>,
     /// The votes, where the membership layer tells them.
     pub votes: Option<Votes>,
 }
@@ -153,6 +159,19 @@ impl Votes {
 }
 
 impl Rehearsal {
+    /// What is elsewhere than it was rehearsed to be. Fencing devices do not count: no client notices them.
+    pub fn differences(&self, now: &[Resource]) -> Vec<String> {
+        let (expected, found) = (places(&self.after), places(now));
+        let ids: BTreeSet<&str> = expected.keys().chain(found.keys()).copied().collect();
+        let none = BTreeSet::new();
+        let differs = |id: &&str| expected.get(id).unwrap_or(&none) != found.get(id).unwrap_or(&none);
+        let tell = |id: &str| {
+            let (was, is) = (expected.get(id).unwrap_or(&none), found.get(id).unwrap_or(&none));
+            format!("{id} was to be on {}, and is on {}", listed(was), listed(is))
+        };
+        ids.into_iter().filter(differs).map(tell).collect()
+    }
+
     /// The rehearsal of a manager that stops what runs on the node and does nothing else; its fencing works.
     pub fn of_stops(cluster: &ClusterView, node: &NodeName) -> Self {
         let (online, own) = (cluster.nodes.values().filter(|m| m.online).count(), 1);
@@ -178,14 +197,56 @@ impl Rehearsal {
             moves: stops.collect(),
             anyway: Vec::new(),
             resources: vec![fencing],
+            after: Vec::new(),
             votes: Some(Votes { total: votes(online), needed, own, two_node: false, device: false }),
         }
+    }
+}
+
+/// Where each resource is active.
+fn places(resources: &[Resource]) -> BTreeMap<&str, BTreeSet<&NodeName>> {
+    let mut places: BTreeMap<&str, BTreeSet<&NodeName>> = BTreeMap::new();
+    for resource in resources.iter().filter(|r| r.active && r.kind != Kind::Fencing) {
+        places.entry(&resource.id).or_default().extend(&resource.node);
+    }
+    places
+}
+
+fn listed(nodes: &BTreeSet<&NodeName>) -> String {
+    match nodes.is_empty() {
+        true => "no node".to_owned(),
+        false => nodes.iter().map(|n| n.as_str()).collect::<Vec<_>>().join(", "),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_elsewhere_than_rehearsed_is_named() {
+        let at = |id: &str, node: &str, kind| Resource {
+            id: id.into(),
+            kind,
+            node: Some(node.into()),
+            active: true,
+            failed: false,
+            blocked: false,
+        };
+        let after = vec![at("app", "b", Kind::Instance), at("vip", "b", Kind::Single), at("power", "b", Kind::Fencing)];
+        let rehearsal = Rehearsal { after, ..Rehearsal::default() };
+        let same = [at("vip", "b", Kind::Single), at("app", "b", Kind::Instance), at("power", "c", Kind::Fencing)];
+        assert!(rehearsal.differences(&same).is_empty());
+        let other = [at("vip", "c", Kind::Single), at("db", "c", Kind::Single)];
+        assert_eq!(
+            rehearsal.differences(&other),
+            [
+                "app was to be on b, and is on no node",
+                "db was to be on no node, and is on c",
+                "vip was to be on b, and is on c"
+            ]
+        );
+    }
 
     #[test]
     fn the_votes_that_are_left_decide() {

@@ -40,6 +40,9 @@ pub fn event(plan: &Plan, event: &Event) -> (Weight, String) {
                 format!("{server} at {instance} ({route}) changed since the plan: {how}; a restore leaves it so"),
             )
         }
+        Event::Unrehearsed { differences } => {
+            (Weight::News, format!("the cluster did not do what it had rehearsed: {}", differences.join("; ")))
+        }
         Event::Reasserted { target, saw } => {
             (Weight::News, format!("{} at {} ({}) was {saw}: set again", target.server, target.instance, target.route))
         }

@@ -35,6 +35,8 @@ pub struct RunState {
     pub cuts: BTreeMap<Listener, Cut>,
     /// Members that were not as the plan had seen them, and how they were.
     pub changed: BTreeMap<RouteTarget, Exact>,
+    /// What the cluster did otherwise than it had rehearsed.
+    pub unrehearsed: Vec<String>,
     /// Members that another hand put back, and what was seen there.
     pub overruled: BTreeMap<RouteTarget, String>,
     /// Members that a person said to take out again.
@@ -154,6 +156,7 @@ impl RunState {
             noted: BTreeMap::new(),
             cuts: BTreeMap::new(),
             changed: BTreeMap::new(),
+            unrehearsed: Vec::new(),
             overruled: BTreeMap::new(),
             insisted: BTreeSet::new(),
             ramps: BTreeMap::new(),
@@ -214,6 +217,7 @@ impl RunState {
             (Status::Active, Event::Changed { target, now, .. }) => {
                 drop(self.changed.insert(target.clone(), now.clone()))
             }
+            (Status::Active, Event::Unrehearsed { differences }) => self.unrehearsed.clone_from(differences),
             (Status::Active, Event::AlreadySo { receipt, .. }) => self.keep(receipt),
             (Status::Active | Status::Held { .. }, Event::Accepted { step, effect }) => {
                 self.outcome(*step, effect, Outcome::Accepted)

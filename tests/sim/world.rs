@@ -477,6 +477,7 @@ impl Sim {
             transition: self.nodes.values().any(|n| n.recorded != n.unit),
             nodes: self.nodes.iter().map(|(name, n)| (name.clone(), member(n))).collect(),
             instances: self.nodes.iter().filter_map(instance).collect(),
+            resources: Vec::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{Progress, Situation};
 use crate::{
     journal::Event,
-    model::{Before, Effect, Ownership, UnitName, topology::Listener},
+    model::{Before, ClusterView, Effect, Ownership, UnitName, topology::Listener},
     plan::{
         Action,
         gates::{Answer, Gate},
@@ -102,7 +102,36 @@ pub(super) fn stopped(s: &Situation<'_>, units: &[ClusterUnit]) -> Progress {
             Err(waiting) => waits.push(waiting),
         }
     }
+    if waits.is_empty()
+        && let Some(progress) = compared(s, cluster)
+    {
+        return progress;
+    }
     Progress { waits, ..Progress::default() }
+}
+
+/// What the cluster did is compared with what it had rehearsed, once it is at rest where that matters.
+fn compared(s: &Situation<'_>, cluster: &ClusterView) -> Option<Progress> {
+    let rehearsal = s.plan.rehearsal.as_ref()?;
+    if rehearsal.after.is_empty() || cluster.resources.is_empty() || !s.state.unrehearsed.is_empty() {
+        return None;
+    }
+    let differences = rehearsal.differences(&cluster.resources);
+    if differences.is_empty() {
+        return None;
+    }
+    if !cluster.transition {
+        return Some(Progress::record(Event::Unrehearsed { differences }));
+    }
+    Some(Progress::wait(Waiting::Gate {
+        gate: Gate {
+            code: "transition".into(),
+            answer: Answer::Hold,
+            detail: format!("the cluster is still at work: {}", differences.join("; ")),
+            remedy: None,
+            unknown: false,
+        },
+    }))
 }
 
 fn standby_lost(s: &Situation<'_>) -> Gate {

@@ -69,12 +69,13 @@ pub(super) fn read(output: &str) -> Result<Rehearsal> {
     let votes = part("the votes")?;
     let parse = |text| Document::parse(text).map_err(|e| unexpected(format!("crm_simulate: not XML: {e}")));
     let (as_it_is, changed) = (parse(as_it_is)?, parse(changed)?);
-    let resources = resources(as_it_is.root_element())?;
+    let resources = resources(child(as_it_is.root_element(), "cluster_status")?)?;
+    let after = self::resources(child(changed.root_element(), "revised_cluster_status")?)?;
     let kinds: BTreeMap<&str, Kind> = resources.iter().map(|r| (r.id.as_str(), r.kind)).collect();
     let anyway = moves(as_it_is.root_element(), &kinds)?;
     let mut caused = moves(changed.root_element(), &kinds)?;
     caused.retain(|m| !anyway.contains(m));
-    Ok(Rehearsal { moves: caused, anyway, votes: self::votes(votes), resources })
+    Ok(Rehearsal { moves: caused, anyway, votes: self::votes(votes), resources, after })
 }
 
 /// Why the tools did not answer.
@@ -87,8 +88,9 @@ fn child<'a, 'input>(node: Node<'a, 'input>, name: &'static str) -> Result<Node<
     children(node, name).next().ok_or_else(|| unexpected(format!("crm_simulate: there is no <{name}>")))
 }
 
-fn resources(root: Node<'_, '_>) -> Result<Vec<Resource>> {
-    let listed = child(child(root, "cluster_status")?, "resources")?;
+/// Every resource of a status, one entry a node that it is on.
+pub(super) fn resources(status: Node<'_, '_>) -> Result<Vec<Resource>> {
+    let listed = child(status, "resources")?;
     let mut resources = Vec::new();
     for resource in listed.descendants().filter(|n| n.has_tag_name("resource")) {
         let Some(id) = resource.attribute("id") else { continue };
@@ -210,7 +212,8 @@ mod tests {
     fn part(status: &str, actions: &str) -> String {
         format!(
             "<pacemaker-result><cluster_status><resources>{status}</resources></cluster_status>\
-             <actions>{actions}</actions></pacemaker-result>"
+             <actions>{actions}</actions><revised_cluster_status><resources>{status}</resources></revised_cluster_status>\
+             </pacemaker-result>"
         )
     }
 

@@ -35,6 +35,7 @@ pub(super) fn view(cib: &Cib, simulation: &str) -> Result<ClusterView> {
         maintenance_mode: cib.maintenance_mode,
         fencing: cib.fencing,
         transition: to_do(child(root, "actions")?),
+        resources: super::rehearse::resources(cluster)?,
         ..ClusterView::default()
     };
     for node in children(child(cluster, "nodes")?, "node") {
