@@ -25,9 +25,9 @@ use stage::{Stage, now};
 /// How much is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// What needs no window of five minutes to fill: about a minute.
+    /// What needs no window of five minutes to fill: three quarters of a minute.
     Quick,
-    /// All, with every alert's end: about a quarter of an hour.
+    /// All, with every alert's end: about eleven minutes.
     Whole,
 }
 
