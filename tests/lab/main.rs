@@ -19,4 +19,5 @@ mod serve;
 mod stage;
 mod sticky;
 mod underway;
+mod verdict;
 mod window;

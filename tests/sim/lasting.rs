@@ -177,7 +177,9 @@ fn what_never_leaves_is_said_and_named() {
             }
             let end = drain(&mut stage).await;
             let events = events(&stage).await;
-            assert_eq!(verdicts(&events), ["never"], "{policy:?}");
+            // While the short ones that were there leave as well, the rest may look slow for a moment.
+            let said = verdicts(&events);
+            assert!(said == ["never"] || said == ["slow", "never"], "{policy:?}: {said:?}");
             assert_eq!(deadlines(&events), [(5, 5)], "{policy:?}");
             let Some(Event::DeadlineReached { left, .. }) =
                 events.iter().find(|e| matches!(e, Event::DeadlineReached { .. }))
