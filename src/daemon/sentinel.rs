@@ -87,6 +87,10 @@ impl Sentinel {
             let look = Look { seen: &seen, now: self.engine.world.clock.now(), max_age: self.max_age() };
             let mut set = false;
             for finding in self.memory.compare(&out.kept, &look) {
+                if !finding.news {
+                    self.count(&finding);
+                    continue;
+                }
                 // Setting one again sets all of the node: what was forgotten besides is told, and no run of its own.
                 match finding.drift == Drift::Forgotten && set {
                     true => self.tell(out, &finding),
@@ -174,7 +178,12 @@ impl Sentinel {
             out.run
         );
         metrics::drifted(target, *drift);
-        metrics::drained_requests(target, self.memory.told(finding));
+        self.count(finding);
+    }
+
+    fn count(&mut self, finding: &Finding) {
+        let requests = self.memory.told(finding);
+        metrics::drained_requests(&finding.target, requests);
     }
 
     async fn write_down(&self, out: &Out, finding: &Finding) -> Result<(), RunError> {

@@ -49,6 +49,9 @@ pub struct Finding {
     pub drift: Drift,
     /// What was seen.
     pub saw: String,
+    /// Whether it is to be told. Otherwise it is known that somebody put the member back, and requests came since: those
+    /// count, and need no line each.
+    pub news: bool,
     /// Requests that the member had counted then.
     counted: u64,
 }
@@ -61,6 +64,8 @@ pub struct Memory(BTreeMap<RouteTarget, Last>);
 struct Last {
     /// The process that showed it drained.
     generation: Option<String>,
+    /// The process that counts the requests.
+    counting: String,
     /// Requests that are accounted for.
     requests: u64,
     /// Whether it is told already, and still so, that somebody put it back.
@@ -79,7 +84,7 @@ impl Memory {
         self.0.retain(|target, _| kept.clone().any(|k| k.0.contains_key(target)));
     }
 
-    /// A finding was written down. Gives back how many requests it accounts for.
+    /// A finding was written down, or is no news. Gives back how many requests it accounts for.
     pub fn told(&mut self, finding: &Finding) -> u64 {
         let Some(last) = self.0.get_mut(&finding.target) else { return 0 };
         last.overruled |= finding.drift == Drift::Overruled;
@@ -92,23 +97,26 @@ impl Memory {
         let member = look.member(target).ok()?;
         let now = look.instance(&target.route, &target.instance).ok()?.generation.clone();
         let counted = member.requests_total;
-        let first = || Last { generation: by.cloned(), requests: counted, overruled: false };
+        let first = || Last { generation: by.cloned(), counting: now.clone(), requests: counted, overruled: false };
         let last = self.0.entry(target.clone()).or_insert_with(first);
         let same = last.generation.as_ref() == Some(&now);
-        let finding = |drift, saw| Finding { target: target.clone(), drift, saw, counted };
-        if member.admission == Admission::Serving {
+        let serving = member.admission == Admission::Serving;
+        if last.counting != now {
+            // A process that began without the drain has counted nothing but what should not have come.
+            (last.counting, last.requests) = (now.clone(), if serving { 0 } else { counted });
+        }
+        last.requests = last.requests.min(counted);
+        let came = counted - last.requests;
+        let finding = |drift, saw, news| Finding { target: target.clone(), drift, saw, news, counted };
+        if serving {
             // Another process is no person's doing; where none is known, a person is thought of.
             let drift = if same || last.generation.is_none() { Drift::Overruled } else { Drift::Forgotten };
-            let new = drift == Drift::Forgotten || !last.overruled;
-            last.requests = counted;
-            return new.then(|| finding(drift, format!("takes clients again, with weight {}", member.weight)));
+            let news = drift == Drift::Forgotten || !last.overruled;
+            let saw = format!("takes clients again, with weight {}", member.weight);
+            return (news || came > 0).then(|| finding(drift, saw, news));
         }
         (last.generation, last.overruled) = (Some(now), false);
-        if !same || counted < last.requests {
-            last.requests = counted;
-        }
-        let came = counted - last.requests;
-        (came > 0).then(|| finding(Drift::Requests, format!("got {came} requests")))
+        (came > 0).then(|| finding(Drift::Requests, format!("got {came} requests"), true))
     }
 }
 
@@ -152,7 +160,7 @@ mod tests {
             for finding in &found {
                 let _accounted = memory.told(finding);
             }
-            found.first().map(|f| f.drift)
+            found.first().filter(|f| f.news).map(|f| f.drift)
         };
         looks.iter().map(compare).collect()
     }
@@ -178,6 +186,32 @@ mod tests {
         let looks =
             [("1", Draining, 5), ("1", Draining, 7), ("1", Draining, 7), ("2", Draining, 0), ("2", Draining, 1)];
         assert_eq!(drifts(&looks), [None, Some(Drift::Requests), None, None, Some(Drift::Requests)]);
+    }
+
+    #[test]
+    fn requests_on_a_member_that_was_put_back_count_without_a_line_each() {
+        let counts = |looks: &[(&str, Admission, u64)]| {
+            let kept = Kept(BTreeMap::from([(target(), Some("1".to_owned()))]));
+            let mut memory = Memory::default();
+            let mut compare = |(generation, admission, requests): &(&str, Admission, u64)| {
+                let seen = seen(generation, *admission, *requests);
+                let look = Look { seen: &seen, now: Timestamp::UNIX_EPOCH, max_age: Duration::from_secs(5) };
+                let found = memory.compare(&kept, &look);
+                found.first().map(|finding| (finding.news, memory.told(finding)))
+            };
+            looks.iter().map(&mut compare).collect::<Vec<_>>()
+        };
+        use Admission::{Draining, Serving};
+        let person = [("1", Draining, 5), ("1", Serving, 7), ("1", Serving, 9), ("1", Serving, 9), ("1", Draining, 10)];
+        let told = [None, Some((true, 2)), Some((false, 2)), None, Some((true, 1))];
+        assert_eq!(counts(&person), told, "put back by a person, and drained again");
+        let reload = [("1", Draining, 5), ("2", Serving, 3), ("2", Serving, 4), ("2", Draining, 4)];
+        assert_eq!(counts(&reload), [None, Some((true, 3)), Some((true, 1)), None], "forgotten by a reload");
+        assert_eq!(
+            counts(&[("2", Serving, 3), ("2", Serving, 4)]),
+            [Some((true, 0)), Some((true, 1))],
+            "before this one"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the tasks are made of; the tests of the lab and the benchmark use it too.
 
+pub mod alerts;
 pub mod bench;
 pub mod crash;
 pub mod envoy;

@@ -113,7 +113,7 @@ table! {
         OUT: Gauge, None, "tidegate_node_out", ["node"],
             "Whether a drain keeps the node out (1) or not (0).";
         DRAINED_REQUESTS: Counter, None, "tidegate_drained_requests_total", ["route", "route_instance", "server"],
-            "Requests that reached a member while it was drained.";
+            "Requests that reached a member that a drain keeps out, also while somebody had put it back.";
         DRIFT: Counter, None, "tidegate_drift_total", ["route", "route_instance", "server", "kind"],
             "Drained members that were found to take clients, or to get requests, by what is behind it.";
         REASSERTED: Counter, None, "tidegate_reassertions_total", ["node"],

@@ -1,5 +1,7 @@
 //! `cargo xtask lab …`.
 
+mod alerts;
+
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +36,8 @@ pub(crate) enum Command {
     Crash(Crash),
     /// Drain and restore a node by every route and stack of routes under load; see that nothing is lost or left changed
     Routes(Routes),
+    /// Play what alerts are about under load, with a Prometheus that scrapes; see that they fire, and end
+    Alerts(alerts::Alerts),
     /// The lab's power supply; started by `up`
     #[command(hide = true)]
     Supervise(Supervise),
@@ -186,6 +190,7 @@ impl Command {
             Self::Load(load) => load.run(),
             Self::Crash(crash) => crash.run(),
             Self::Routes(routes) => routes.run(),
+            Self::Alerts(alerts) => alerts.run(),
             Self::Supervise(supervise) => supervise.run(),
         }
     }

@@ -68,21 +68,31 @@ impl Child {
     /// Waits for its end; after `limit` it is asked to end, then killed, and that is an error.
     pub fn finish(mut self, limit: Duration) -> Result<Finished> {
         let Some((status, took)) = self.wait(limit)? else {
-            // Asked first: a process that ends by itself takes along what it started.
-            if let Ok(pid) = i32::try_from(self.process.id()) {
-                let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, Signal::TERM));
-            }
-            let ended = self.wait(GRACE)?.is_some();
-            let how = if ended { "it was ended" } else { "it was killed" };
-            let shown = self.shown.clone();
-            if !ended {
-                self.process.kill().with_context(|| format!("could not kill {shown}"))?;
-                self.process.wait().with_context(|| format!("could not wait for {shown}"))?;
-            }
+            let how = if self.end()? { "it was ended" } else { "it was killed" };
             let said = text(&self.stderr);
-            bail!("{shown} was not over after {limit:.1?}: {how}. It said: {}", said.trim());
+            bail!("{} was not over after {limit:.1?}: {how}. It said: {}", self.shown, said.trim());
         };
         Ok(Finished { status, stdout: text(&self.stdout), stderr: text(&self.stderr), took })
+    }
+
+    /// Ends a process that works until it is told to stop, and hands back all of its stderr.
+    pub fn stop(mut self) -> Result<String> {
+        self.end()?;
+        Ok(text(&self.stderr))
+    }
+
+    /// Asks it to end, then kills it. Says whether asking was enough.
+    fn end(&mut self) -> Result<bool> {
+        // Asked first: a process that ends by itself takes along what it started.
+        if let Ok(pid) = i32::try_from(self.process.id()) {
+            let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, Signal::TERM));
+        }
+        let ended = self.wait(GRACE)?.is_some();
+        if !ended {
+            self.process.kill().with_context(|| format!("could not kill {}", self.shown))?;
+            self.process.wait().with_context(|| format!("could not wait for {}", self.shown))?;
+        }
+        Ok(ended)
     }
 
     fn wait(&mut self, limit: Duration) -> Result<Option<(ExitStatus, Duration)>> {

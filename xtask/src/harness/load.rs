@@ -10,9 +10,6 @@ use serde::Deserialize;
 use super::child::Child;
 use crate::lab::Lab;
 
-/// The longest that a load goes on when nobody ends it.
-const LONGEST: &str = "10m";
-
 /// What load to send.
 #[derive(Clone, Debug)]
 pub struct LoadSpec {
@@ -30,6 +27,8 @@ pub struct LoadSpec {
     pub slow: Option<(u32, String)>,
     /// Time limit of one request.
     pub timeout: Duration,
+    /// The longest that it goes on when nobody ends it.
+    pub longest: Duration,
 }
 
 impl Default for LoadSpec {
@@ -42,6 +41,7 @@ impl Default for LoadSpec {
             keep_alive: 50,
             slow: None,
             timeout: Duration::from_secs(5),
+            longest: Duration::from_secs(600),
         }
     }
 }
@@ -104,10 +104,11 @@ pub struct Latency {
 }
 
 impl Load {
-    /// Starts to send; the first request is under way some 50 ms later. It ends by itself after ten minutes.
+    /// Starts to send; the first request is under way some 50 ms later. It ends by itself after its longest time.
     pub fn start(lab: &Lab, spec: LoadSpec) -> Result<Self> {
         let mut command = lab.command_in("client", &super::program()?.display().to_string())?;
-        command.args(["load", "--json", "--until-stdin-closed", "--duration", LONGEST]);
+        command.args(["load", "--json", "--until-stdin-closed"]);
+        command.args(["--duration", &format!("{}s", spec.longest.as_secs())]);
         command.args(["--rate", &spec.rate.to_string(), "--keep-alive", &spec.keep_alive.to_string()]);
         command.args(["--timeout", &format!("{}ms", spec.timeout.as_millis())]);
         command.args(["--lookup", spec.lookup]);

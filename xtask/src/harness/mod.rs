@@ -5,9 +5,11 @@
 //! that was built with them, since an order of things does not depend on the compiler's effort, and building
 //! everything once more takes minutes.
 
+mod ask;
 mod child;
 mod load;
 mod product;
+mod prometheus;
 mod relay;
 mod sticky;
 mod websocket;
@@ -17,9 +19,11 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 
+pub use ask::get;
 pub use child::{Child, Finished};
 pub use load::{Failed, Latency, Load, LoadResult, LoadSpec};
 pub use product::Tidegate;
+pub use prometheus::{Alert, Prometheus, Series};
 pub use relay::Relay;
 pub use sticky::{StickyClients, Visit};
 pub use websocket::{Closed, Ending, WebSockets};
