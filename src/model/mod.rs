@@ -21,6 +21,6 @@ pub use ids::{EntrypointName, InstanceName, NodeName, RouteId, RunId, ServiceNam
 pub use observation::{Holder, Listing, NodeView, Observation, Readiness, SocketsView, UnitView};
 pub use observed::Observed;
 pub use receipt::{Before, Receipt};
-pub use route::{Admission, Health, InstanceView, MemberView};
+pub use route::{Admission, Health, InstanceView, MemberView, Session};
 pub use straggler::{Straggler, Stragglers};
 pub use topology::{RouteTarget, Topology};
