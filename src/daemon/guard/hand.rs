@@ -50,7 +50,9 @@ impl Hand {
             Act::Withdraw { target, node, why, .. } if !target.role.is_driven() => {
                 (node.clone(), self.close_session(target, node, why).await)
             }
-            Act::Return { target, node, before, .. } if !target.role.is_driven() => (node, self.open_session(target, before).await),
+            Act::Return { target, node, before, .. } if !target.role.is_driven() => {
+                (node, self.open_session(target, before).await)
+            }
             Act::Withdraw { target, node, why, .. } => (node.clone(), self.withdraw(target, node, why).await),
             Act::Return { target, node, before, acknowledged } => {
                 (node.clone(), self.put_back(target, &node, before, acknowledged).await)

@@ -91,3 +91,6 @@ impl Hand {
         self.in_time(self.route(target)?.set_session(&target.instance, &target.server, desired)).await
     }
 }
+
+#[cfg(test)]
+mod tests;

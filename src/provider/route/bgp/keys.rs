@@ -174,7 +174,12 @@ static SESSION: Shape = Shape {
     about: "A router's BGP session with a node.",
     keys: &[
         key("node", Form::Text(&texts::NODE), Need::Required, "The node."),
-        key("protocol", Form::Text(&NAME), Need::Required, "The BGP protocol by which the router speaks with it alone."),
+        key(
+            "protocol",
+            Form::Text(&NAME),
+            Need::Required,
+            "The BGP protocol by which the router speaks with it alone.",
+        ),
     ],
     variants: None,
     label: &["node"],

@@ -50,11 +50,16 @@ pub(super) fn read(r: &Reader<'_>, about: &About<'_>, problems: &mut Problems) -
 
 fn one(r: &Reader<'_>, about: &About<'_>, problems: &mut Problems) -> Option<Written> {
     let sessions = if r.variant() == Some("bird") { sessions(r, about, problems) } else { Some(BTreeMap::new()) };
-    Some(Written { spot: r.here(), name: r.text("name").map(InstanceName::new), daemon: daemon(r)?, sessions: sessions? })
+    Some(Written {
+        spot: r.here(),
+        name: r.text("name").map(InstanceName::new),
+        daemon: daemon(r)?,
+        sessions: sessions?,
+    })
 }
 
 fn sessions(r: &Reader<'_>, about: &About<'_>, problems: &mut Problems) -> Option<BTreeMap<NodeName, String>> {
-    let mut all: BTreeMap<NodeName, String> = BTreeMap::new();
+    let mut seen: Vec<(NodeName, String)> = Vec::new();
     let mut whole = true;
     for r in r.items("sessions").into_iter().filter_map(Result::ok) {
         let node = about.context.node(&r, "node", problems);
@@ -62,13 +67,14 @@ fn sessions(r: &Reader<'_>, about: &About<'_>, problems: &mut Problems) -> Optio
             whole = false;
             continue;
         };
-        if let Some((other, _)) = all.iter().find(|(other, name)| **name == protocol && **other != node) {
+        if let Some((other, _)) = seen.iter().find(|(other, name)| *name == protocol && *other != node) {
             let message = format!("{protocol} is the session with \"{other}\" already");
             r.spot("protocol").report(problems, message, "to close it would take out both: each node has its own");
         }
-        if all.insert(node.clone(), protocol).is_some() {
+        if seen.iter().any(|(other, _)| *other == node) {
             r.spot("node").report(problems, format!("the session with \"{node}\" is named twice"), "a node has one");
         }
+        seen.push((node, protocol));
     }
-    whole.then_some(all)
+    whole.then(|| seen.into_iter().collect())
 }
