@@ -1,10 +1,16 @@
 //! `tidegate demo` as a person starts it: the whole program, on loopback, without root.
 
+use std::sync::{Mutex, PoisonError};
+
 use assert_cmd::Command;
 use tidegate::demo::{DemoVerdict, Mode};
 
+/// One at a time: each sends as much as a small machine can take.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// The verdict on the last line of stdout, and everything on stderr.
 fn demo(args: &[&str]) -> (DemoVerdict, String) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let run = Command::cargo_bin("tidegate").expect("it is built").arg("demo").args(args).arg("--json").assert();
     let output = run.success().get_output().clone();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -24,7 +24,7 @@ use tidegate::{
 const SEEN_AT: &str = "2026-03-01T12:00:00Z";
 
 /// Every gate that can say no; each has a case in which it does.
-const GATES: [&str; 14] = [
+const GATES: [&str; 20] = [
     "node-known",
     "other-run",
     "cluster-answers",
@@ -39,6 +39,12 @@ const GATES: [&str; 14] = [
     "fails-open",
     "capacity",
     "node-answers",
+    "rehearsal",
+    "collateral",
+    "arrivals",
+    "votes",
+    "fencing",
+    "resources",
 ];
 
 #[derive(Debug, Deserialize)]
@@ -48,6 +54,9 @@ struct Case {
     base: String,
     drain: Option<String>,
     restore: Option<String>,
+    /// Gates that a person answers for.
+    #[serde(default)]
+    overrides: Vec<String>,
     /// A run that is open.
     open_run: Option<String>,
     /// The drain that holds the node out, with `receipts`.
@@ -131,8 +140,13 @@ impl Case {
         let seen_at: Timestamp = SEEN_AT.parse().expect("a time");
         let receipts: Vec<Receipt> =
             self.receipts.iter().map(|before| Receipt { before: before.clone(), at: seen_at }).collect();
-        let request =
-            Request { purpose, node: NodeName::new(node), operator: "ann".into(), reason: "kernel update".into() };
+        let request = Request {
+            purpose,
+            node: NodeName::new(node),
+            operator: "ann".into(),
+            reason: "kernel update".into(),
+            overrides: self.overrides.iter().map(|text| text.parse().expect("an override")).collect(),
+        };
         let (open_run, outstanding) =
             (self.open_run.as_deref().map(RunId::new), self.outstanding.as_deref().map(RunId::new));
         let basis = planner::Basis {

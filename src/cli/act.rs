@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, stderr, stdin};
 
 use super::{
-    args::{Act, Acting, Global},
+    args::{Act, Acting, Global, Overrides},
     context::{Context, Survey, wants},
     execute::Desk,
     exit::{Code, Failure, Result},
@@ -15,11 +15,22 @@ use crate::plan::{Plan, Purpose, Request, render};
 const ASKED_AGAIN: usize = 3;
 
 /// Drains or restores a node.
-pub(super) async fn command(global: &Global, out: Out, purpose: Purpose, act: Act) -> Result<Code> {
+pub(super) async fn command(
+    global: &Global,
+    out: Out,
+    purpose: Purpose,
+    act: Act,
+    overrides: Overrides,
+) -> Result<Code> {
     may_ask(&act.acting)?;
     let context = Context::open(&global.config).await?;
-    let request =
-        Request { purpose, node: act.node.node, operator: act.acting.operator(), reason: act.acting.reason.clone() };
+    let request = Request {
+        purpose,
+        node: act.node.node,
+        operator: act.acting.operator(),
+        reason: act.acting.reason.clone(),
+        overrides: overrides.list,
+    };
     let (survey, plan) = agreed(&context, out, &request, act.acting.yes).await?;
     let desk = Desk::new(global, &context, &survey);
     let (run, lease) = desk.engine.open(&plan).await?;

@@ -111,6 +111,34 @@ pub(super) struct NodeArg {
     pub(super) node: NodeName,
 }
 
+/// Gates that a person answers for.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct Overrides {
+    /// Answer for a gate that refuses: its name, and why; kept in the journal. May be given more than once
+    #[arg(long = "override", value_name = "GATE=REASON")]
+    pub(super) list: Vec<crate::plan::gates::Override>,
+}
+
+/// A drain that is only asked about.
+#[derive(Debug, Args)]
+pub(super) struct Asked {
+    #[command(flatten)]
+    pub(super) node: NodeArg,
+    #[command(flatten)]
+    pub(super) overrides: Overrides,
+    /// Ask only the cluster that was saved in this file (`cibadmin --query`), and touch no system
+    #[arg(long, value_name = "FILE")]
+    pub(super) cib: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DrainArgs {
+    #[command(flatten)]
+    pub(super) act: Act,
+    #[command(flatten)]
+    pub(super) overrides: Overrides,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Act {
     #[command(flatten)]
@@ -137,7 +165,7 @@ pub(super) struct ResumeArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum Planned {
     /// What a drain would do
-    Drain(NodeArg),
+    Drain(Asked),
     /// What a restore would do
     Restore(NodeArg),
 }
@@ -149,12 +177,12 @@ pub(super) enum Command {
     /// Show who serves what share, through which routes, and the open run
     Status(StatusArgs),
     /// Tell whether a node can be drained now, with every reason
-    CanDrain(NodeArg),
+    CanDrain(Asked),
     /// Show what would happen, step by step, and change nothing
     #[command(subcommand)]
     Plan(Planned),
     /// Take a node out of traffic, then out of the cluster
-    Drain(Act),
+    Drain(DrainArgs),
     /// Bring a drained node back, exactly as it was
     Restore(Act),
     /// Go on with a run that was held, paused or interrupted

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::{
-    args::{Global, NodeArg},
+    args::{Asked, Global},
     context::{Context, wants},
     exit::{Code, Result},
+    offline,
     out::Out,
     table::Table,
 };
@@ -18,15 +19,19 @@ use crate::{
 };
 
 /// Answers all gates of a drain.
-pub(super) async fn command(global: &Global, out: Out, node: NodeArg) -> Result<Code> {
-    let context = Context::open(&global.config).await?;
-    let survey = context.survey(|topology| wants(Purpose::Drain, &node.node, topology)).await?;
+pub(super) async fn command(global: &Global, out: Out, asked: Asked) -> Result<Code> {
     let request = Request {
         purpose: Purpose::Drain,
-        node: node.node,
+        node: asked.node.node,
         operator: "nobody yet".into(),
         reason: "only asked".into(),
+        overrides: asked.overrides.list,
     };
+    if let Some(cib) = &asked.cib {
+        return offline::command(&global.config, out, &request, cib).await;
+    }
+    let context = Context::open(&global.config).await?;
+    let survey = context.survey(|topology| wants(Purpose::Drain, &request.node, topology)).await?;
     let (gates, _) = context.decide(&request, &survey).await?;
     let passes = gates.iter().all(Gate::passes);
     let verdict = if passes { "yes" } else { "no" };
@@ -35,12 +40,18 @@ pub(super) async fn command(global: &Global, out: Out, node: NodeArg) -> Result<
     Ok(if passes { Code::Done } else { Code::Refused })
 }
 
-fn text(node: &NodeName, gates: &[Gate]) -> String {
+/// All gates, a line each.
+pub(super) fn table(gates: &[Gate]) -> String {
     let mut table = Table::new(["gate", "answer", "found", "what would change it"]).unbroken(2);
     for gate in gates {
         let remedy = gate.remedy.as_deref().unwrap_or_default();
         table.row([gate.code.as_str(), answer(gate.answer), &gate.detail, remedy]);
     }
+    table.to_string()
+}
+
+fn text(node: &NodeName, gates: &[Gate]) -> String {
+    let table = table(gates);
     let against = gates.iter().filter(|g| !g.passes()).count();
     let verdict = match against {
         0 => format!("{node} can be drained now."),

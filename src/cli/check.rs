@@ -82,8 +82,9 @@ pub(super) async fn command(global: &Global, out: Out, args: CheckArgs) -> Resul
 
 fn configuration(settings: &Settings) -> Item {
     let routes: usize = settings.entrypoints.iter().map(|e| e.routes.len()).sum();
-    let found =
-        format!("{} services, {} entrypoints, {routes} routes", settings.services.len(), settings.entrypoints.len());
+    let count = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+    let (services, entrypoints) = (settings.services.len(), settings.entrypoints.len());
+    let found = [count(services, "service"), count(entrypoints, "entrypoint"), count(routes, "route")].join(", ");
     Item::new("configuration", Answer::Ok, found)
 }
 

@@ -197,4 +197,5 @@ pub(super) fn wants(purpose: Purpose, node: &NodeName, topology: &Topology) -> W
         ready: if purpose == Purpose::Drain { everything.ready } else { only(&everything.ready) },
         ..everything
     }
+    .rehearsing(purpose, node, topology)
 }

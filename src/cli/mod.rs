@@ -20,7 +20,8 @@ mod guard;
 mod history;
 pub mod load;
 mod man;
-pub mod out;
+pub mod offline;
+mod out;
 mod plan;
 mod report;
 mod resume;
@@ -33,7 +34,7 @@ mod world;
 
 pub use args::Cli;
 
-use args::Command;
+use args::{Command, Overrides};
 use exit::{Code, Failure, Result};
 use out::Out;
 
@@ -68,10 +69,10 @@ async fn run(cli: Cli) -> ExitCode {
     let done: Result<Code> = match command {
         Command::Check(args) => check::command(&global, out, args).await,
         Command::Status(args) => status::command(&global, out, args).await,
-        Command::CanDrain(node) => can_drain::command(&global, out, node).await,
+        Command::CanDrain(asked) => can_drain::command(&global, out, asked).await,
         Command::Plan(planned) => plan::command(&global, out, planned).await,
-        Command::Drain(act) => act::command(&global, out, Purpose::Drain, act).await,
-        Command::Restore(act) => act::command(&global, out, Purpose::Restore, act).await,
+        Command::Drain(args) => act::command(&global, out, Purpose::Drain, args.act, args.overrides).await,
+        Command::Restore(act) => act::command(&global, out, Purpose::Restore, act, Overrides::default()).await,
         Command::Resume(args) => resume::command(&global, out, args).await,
         Command::Abort(args) => abort::command(&global, out, args).await,
         Command::History(args) => history::command(&global, out, args).await,

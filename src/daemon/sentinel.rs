@@ -204,6 +204,7 @@ impl Sentinel {
                 "{} at {} {}: a reload forgot the drain",
                 finding.target.server, finding.target.instance, finding.saw
             ),
+            overrides: Vec::new(),
         };
         let basis = Basis {
             settings: &self.engine.settings,

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backend::Unit;
 use crate::{
-    model::{CloneInstance, ClusterView, Member, NodeName, Ownership, Role, RunId},
+    model::{CloneInstance, ClusterView, Member, NodeName, Ownership, Rehearsal, Role, RunId},
     provider::{ClusterControl, ProviderError, Result},
     run::proof::StandbyPermit,
 };
@@ -153,7 +153,7 @@ impl Cluster {
             dc: nodes.keys().next().cloned(),
             quorate: true,
             maintenance_mode: false,
-            fencing: false,
+            fencing: true,
             transition: nodes
                 .values()
                 .any(|n| n.due().is_some() || matches!(n.record, Record::Starting | Record::Stopping)),
@@ -196,6 +196,10 @@ fn instance(resource: &str, name: &NodeName, node: &Node) -> CloneInstance {
 impl ClusterControl for Cluster {
     async fn observe(&self) -> Result<ClusterView> {
         Ok(self.view())
+    }
+
+    async fn rehearse(&self, node: &NodeName) -> Result<Rehearsal> {
+        Ok(Rehearsal::of_stops(&self.view(), node))
     }
 
     async fn standby(&self, permit: StandbyPermit, owner: &Ownership) -> Result<()> {

@@ -56,7 +56,7 @@ impl Runs {
 
     /// Plans and executes. Anything but a proven end is an error.
     pub(super) async fn request(&self, purpose: Purpose, node: &NodeName) -> Result<()> {
-        let seen = self.look().await;
+        let seen = self.look(purpose, node).await;
         let plan = self.plan(purpose, node, &seen).await?;
         let (run, lease) = self.engine.open(&plan).await?;
         let finished = self.engine.execute(&run, lease, seen, &CancellationToken::new()).await?;
@@ -72,10 +72,10 @@ impl Runs {
         (idle != u64::MAX).then_some(idle)
     }
 
-    async fn look(&self) -> Observation {
+    async fn look(&self, purpose: Purpose, node: &NodeName) -> Observation {
         let (settings, topology): (&Arc<Settings>, &Topology) = (&self.engine.settings, &self.engine.topology);
         let mut observer = Observer::new(self.engine.world.clone(), settings.clone());
-        observer.refresh(topology, &Wants::everything(topology)).await;
+        observer.refresh(topology, &Wants::everything(topology).rehearsing(purpose, node, topology)).await;
         observer.seen().clone()
     }
 
@@ -85,6 +85,7 @@ impl Runs {
             node: node.clone(),
             operator: "you".to_owned(),
             reason: "to see what a drain does".to_owned(),
+            overrides: Vec::new(),
         };
         let runs = self.engine.journal.runs(MAX_RUNS).await?;
         let held = match ledger::outstanding(&runs, node) {

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod observation;
 pub mod observed;
 pub mod receipt;
+pub mod rehearsal;
 pub mod route;
 pub mod straggler;
 pub mod topology;
@@ -21,6 +22,7 @@ pub use ids::{EntrypointName, InstanceName, NodeName, RouteId, RunId, ServiceNam
 pub use observation::{Holder, Listing, NodeView, Observation, Readiness, SocketsView, UnitView};
 pub use observed::Observed;
 pub use receipt::{Before, Receipt};
+pub use rehearsal::Rehearsal;
 pub use route::{Admission, Health, InstanceView, MemberView, Session};
 pub use straggler::{Straggler, Stragglers};
 pub use topology::{RouteTarget, Topology};

@@ -4,13 +4,18 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterView, InstanceName, InstanceView, NodeName, Observed, RouteId, ServiceName, Stragglers, UnitName};
+use super::{
+    ClusterView, InstanceName, InstanceView, NodeName, Observed, Rehearsal, RouteId, ServiceName, Stragglers, UnitName,
+};
 
 /// One look at all the systems. What was not asked for, or did not answer, is Unknown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// The cluster manager.
     pub cluster: Observed<ClusterView>,
+    /// What the cluster would do if these nodes went into standby, where that was asked.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rehearsals: BTreeMap<NodeName, Observed<Rehearsal>>,
     /// Every instance of every route.
     pub routes: BTreeMap<RouteId, BTreeMap<InstanceName, Observed<InstanceView>>>,
     /// Every node by itself.

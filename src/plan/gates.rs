@@ -1,6 +1,9 @@
 //! Gates: conditions that must hold before a step. The same functions answer `can-drain`, planning, and the run's
 //! last look before standby. What is unknown passes none of them.
 
+mod overrides;
+mod rehearsed;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,6 +17,8 @@ use crate::{
     },
     run::look::Look,
 };
+
+pub use overrides::{OVERRIDABLE, Override};
 
 /// The answer of a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -40,11 +45,14 @@ pub struct Gate {
     pub detail: String,
     /// What would change the answer.
     pub remedy: Option<String>,
+    /// Whether it says no only because something is not known: nobody can answer for that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
 }
 
 impl Gate {
     fn new(code: &str, answer: Answer, detail: impl Into<String>) -> Self {
-        Self { code: code.into(), answer, detail: detail.into(), remedy: None }
+        Self { code: code.into(), answer, detail: detail.into(), remedy: None, unknown: false }
     }
 
     fn remedy(mut self, words: impl Into<String>) -> Self {
@@ -110,6 +118,7 @@ pub fn all(facts: &Facts<'_>) -> Vec<Gate> {
             gates.push(if drain { node_state(facts, cluster) } else { restorable(facts, cluster) });
             if drain {
                 gates.push(failed_instances(facts, cluster));
+                gates.extend(rehearsed::gates(facts, cluster, Answer::Refuse));
             }
         }
     }
@@ -120,6 +129,21 @@ pub fn all(facts: &Facts<'_>) -> Vec<Gate> {
         gates.extend(facts.topology.services.iter().zip(facts.min_ready).map(|(s, min)| capacity(facts, s, *min)));
         gates.extend(node_observed(facts));
     }
+    overrides::apply(&facts.request.overrides, &mut gates);
+    gates
+}
+
+/// The gates that the cluster alone can answer: for a cluster that is only remembered.
+pub fn of_cluster(facts: &Facts<'_>) -> Vec<Gate> {
+    let mut gates = vec![node_known(facts)];
+    if let (true, Ok(cluster)) =
+        (facts.topology.nodes.contains(facts.node()), facts.seen.cluster.fresh(facts.now, facts.max_age))
+    {
+        gates.extend([quorum(cluster), maintenance_mode(cluster), transition(cluster)]);
+        gates.extend([node_state(facts, cluster), failed_instances(facts, cluster)]);
+        gates.extend(rehearsed::gates(facts, cluster, Answer::Refuse));
+    }
+    overrides::apply(&facts.request.overrides, &mut gates);
     gates
 }
 
@@ -164,11 +188,13 @@ pub fn before_standby(facts: &Facts<'_>) -> Vec<Gate> {
             gates.extend([quorum(cluster), maintenance_mode(cluster), transition(cluster)]);
             gates.push(node_state(facts, cluster));
             gates.push(failed_instances(facts, cluster));
+            gates.extend(rehearsed::gates(facts, cluster, Answer::Hold));
         }
     }
     gates.extend(last_route(facts));
     gates.extend(fails_open(facts));
     gates.extend(facts.topology.services.iter().zip(facts.min_ready).map(|(s, min)| capacity(facts, s, *min)));
+    overrides::apply(&facts.request.overrides, &mut gates);
     gates
 }
 
@@ -349,11 +375,14 @@ fn capacity(facts: &Facts<'_>, service: &ServiceShape, min_ready: u32) -> Gate {
     let Ok(cluster) = look.cluster() else {
         return Gate::new("capacity", Answer::Hold, format!("{}: the cluster does not answer", service.name));
     };
-    let (mut ready, mut missing) = (0_u32, Vec::new());
+    let (mut ready, mut missing, mut unknown) = (0_u32, Vec::new(), false);
     for node in facts.topology.nodes.iter().filter(|n| *n != facts.node()) {
         match serves(facts, cluster, service, node) {
             Ok(()) => ready += 1,
-            Err(why) => missing.push(format!("{node} {why}")),
+            Err(Absence { why, unknown: unseen }) => {
+                missing.push(format!("{node} {why}"));
+                unknown |= unseen;
+            }
         }
     }
     let left = format!("{}: {ready} ready nodes are left without {}, {min_ready} needed", service.name, facts.node());
@@ -361,26 +390,44 @@ fn capacity(facts: &Facts<'_>, service: &ServiceShape, min_ready: u32) -> Gate {
         return Gate::new("capacity", Answer::Pass, left);
     }
     let detail = if missing.is_empty() { left } else { format!("{left} ({})", missing.join("; ")) };
-    Gate::new("capacity", Answer::Refuse, detail).remedy("make more nodes ready, or lower `min-ready`")
+    let gate = Gate::new("capacity", Answer::Refuse, detail).remedy("make more nodes ready, or lower `min-ready`");
+    Gate { unknown, ..gate }
 }
 
-fn serves(facts: &Facts<'_>, cluster: &ClusterView, service: &ServiceShape, node: &NodeName) -> Result<(), String> {
+/// Why a node does not count as serving.
+struct Absence {
+    why: String,
+    /// Only because it was not seen.
+    unknown: bool,
+}
+
+impl<T: Into<String>> From<T> for Absence {
+    fn from(why: T) -> Self {
+        Self { why: why.into(), unknown: false }
+    }
+}
+
+fn unseen(waiting: impl ToString) -> Absence {
+    Absence { why: waiting.to_string(), unknown: true }
+}
+
+fn serves(facts: &Facts<'_>, cluster: &ClusterView, service: &ServiceShape, node: &NodeName) -> Result<(), Absence> {
     let member = cluster.nodes.get(node).ok_or("is not in the cluster")?;
     if !member.usable() {
-        return Err(if member.standby { "is in standby" } else { unfit(member).unwrap_or("is not usable") }.to_owned());
+        return Err(if member.standby { "is in standby" } else { unfit(member).unwrap_or("is not usable") }.into());
     }
     if !cluster.instances_on(&service.resource, node).any(|i| i.started()) {
-        return Err(format!("does not run {}", service.resource));
+        return Err(format!("does not run {}", service.resource).into());
     }
-    match facts.look().readiness(node, &service.name).map_err(|w| w.to_string())?.0 {
+    match facts.look().readiness(node, &service.name).map_err(unseen)?.0 {
         Readiness::Ready => {}
-        Readiness::NotReady { reason } => return Err(format!("is not ready: {reason}")),
+        Readiness::NotReady { reason } => return Err(format!("is not ready: {reason}").into()),
     }
     for (_, tier) in facts.topology.targets(node) {
         for target in tier.iter().filter(|t| t.service == service.name) {
-            let member = facts.look().member(target).map_err(|w| w.to_string())?;
+            let member = facts.look().member(target).map_err(unseen)?;
             if !member.takes_clients() {
-                return Err(format!("takes no clients at {}", target.instance));
+                return Err(format!("takes no clients at {}", target.instance).into());
             }
         }
     }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::{Settings, settings::Affinity},
     model::{
-        Before, NodeName, Observation, Receipt, RouteTarget, RunId, Topology,
+        Before, NodeName, Observation, Receipt, Rehearsal, RouteTarget, RunId, Topology,
         topology::{Listener, RouteShape, ServiceShape},
     },
     run::look::Look,
@@ -73,6 +73,7 @@ pub fn plan(request: &Request, basis: &Basis<'_>) -> Result<Plan, Vec<Gate>> {
         made_at: basis.now,
         warnings: warned.chain(warnings(request, basis)).collect(),
         found: found(basis, &steps),
+        rehearsal: rehearsal(request, basis).cloned(),
         steps: steps.into_iter().map(|action| Step { action }).collect(),
     })
 }
@@ -95,7 +96,8 @@ pub fn undo(
         // Giving up to withhold would put clients onto a node that nobody vouches for.
         Purpose::Withhold => return None,
     };
-    let request = Request { purpose, reason: format!("undo of {run}: {why}"), ..plan.request.clone() };
+    let reason = format!("undo of {run}: {why}");
+    let request = Request { purpose, reason, overrides: Vec::new(), ..plan.request.clone() };
     Some(Plan {
         fingerprint: plan.fingerprint.clone(),
         request,
@@ -104,8 +106,13 @@ pub fn undo(
         made_at: now,
         warnings: Vec::new(),
         found: Vec::new(),
+        rehearsal: None,
         steps: steps.into_iter().map(|action| Step { action }).collect(),
     })
+}
+
+fn rehearsal<'a>(request: &Request, basis: &Basis<'a>) -> Option<&'a Rehearsal> {
+    (request.purpose == Purpose::Drain).then(|| basis.seen.rehearsals.get(&request.node)?.value())?
 }
 
 /// What will be drained, as it is now.
@@ -357,6 +364,9 @@ fn fingerprint(request: &Request, basis: &Basis<'_>) -> String {
     }
     if let Some(cluster) = basis.seen.cluster.value() {
         add(&serde_json::to_string(cluster).unwrap_or_default());
+    }
+    if let Some(rehearsal) = rehearsal(request, basis) {
+        add(&serde_json::to_string(&rehearsal.moves).unwrap_or_default());
     }
     for (route, instances) in &basis.seen.routes {
         for (instance, view) in instances {

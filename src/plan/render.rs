@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::settings::OnDeadline,
-    model::{InstanceName, NodeName, RouteId, RouteTarget, UnitName},
+    model::{InstanceName, NodeName, Rehearsal, RouteId, RouteTarget, UnitName, rehearsal::Kind},
     run::waiting::Short,
 };
 
@@ -30,6 +30,7 @@ pub fn plan(plan: &Plan, patience: Duration) -> String {
     if plan.steps.is_empty() {
         text.push_str("\n  nothing to do\n");
     }
+    text.push_str(&plan.rehearsal.as_ref().map(rehearsal).unwrap_or_default());
     let then = if plan.parent.is_some() { "stuck" } else { "held" };
     let _ =
         writeln!(text, "\nA step that says no other time is proven within {}, or the run is {then}.", Short(patience));
@@ -40,6 +41,19 @@ pub fn plan(plan: &Plan, patience: Duration) -> String {
         }
     }
     let _ = writeln!(text, "\nFingerprint {} (the same world makes the same plan)", plan.fingerprint);
+    text
+}
+
+/// What the cluster itself says it would do, one line each.
+pub fn rehearsal(rehearsal: &Rehearsal) -> String {
+    let mut text = "\nThe cluster, rehearsing the standby, would\n".to_owned();
+    for one in &rehearsal.moves {
+        let fencing = if one.kind == Kind::Fencing { "; a fencing device" } else { "" };
+        wrap(&mut text, "  - ", &format!("{one}{fencing}"));
+    }
+    if rehearsal.moves.is_empty() {
+        text.push_str("  do nothing\n");
+    }
     text
 }
 
@@ -270,6 +284,6 @@ fn way_back(readmission: &Readmission) -> String {
     }
 }
 
-fn count(number: usize, one: &str, many: &str) -> String {
+pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }

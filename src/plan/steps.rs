@@ -5,9 +5,10 @@ use std::{net::IpAddr, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::gates::Override;
 use crate::{
     config::settings::{Connections, OnDeadline},
-    model::{Exact, Holder, NodeName, RouteTarget, RunId, ServiceName, UnitName, topology::Listener},
+    model::{Exact, Holder, NodeName, Rehearsal, RouteTarget, RunId, ServiceName, UnitName, topology::Listener},
 };
 
 /// What a person asks for.
@@ -21,6 +22,9 @@ pub struct Request {
     pub operator: String,
     /// Why.
     pub reason: String,
+    /// Gates that the operator answers for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
 }
 
 /// What a plan is for.
@@ -62,6 +66,9 @@ pub struct Plan {
     /// What is going to be drained, as the plan saw it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub found: Vec<Found>,
+    /// What the cluster says it would do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<Rehearsal>,
     /// The steps, in order. No step starts before the one before it is proven.
     pub steps: Vec<Step>,
     /// What a person should know before saying yes.

@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 
 use crate::{
     model::{
-        ClusterView, Desired, InstanceName, InstanceView, NodeName, Readiness, RouteId, RunId, ServiceName, Session,
-        SocketsView, Straggler, Stragglers, UnitName, UnitView, action::Ownership, topology::InstanceShape,
+        ClusterView, Desired, InstanceName, InstanceView, NodeName, Readiness, Rehearsal, RouteId, RunId, ServiceName,
+        Session, SocketsView, Straggler, Stragglers, UnitName, UnitView, action::Ownership, topology::InstanceShape,
     },
     run::proof::StandbyPermit,
 };
@@ -114,6 +114,9 @@ pub trait ClusterControl: Send + Sync {
     async fn hints(&self, _told: &Notify) {
         std::future::pending().await
     }
+
+    /// What the cluster would do if this node went into standby, by its own scheduler on a copy of it. Changes nothing.
+    async fn rehearse(&self, node: &NodeName) -> Result<Rehearsal>;
 
     /// Puts a node into standby with our mark. The permit is the proof that its connections are gone (or that
     /// the configured policy ended the wait); only the run's own gate makes one.

@@ -17,7 +17,7 @@ use super::{ClusterControl, NodeTraffic, Prober, ProviderError, Result, RoutePro
 use crate::{
     model::{
         Admission, ClusterView, Desired, Exact, Health, InstanceName, InstanceView, MemberView, NodeName, Ownership,
-        Readiness, Role, RouteId, RunId, ServiceName, SocketsView, UnitName, UnitView,
+        Readiness, Rehearsal, Role, RouteId, RunId, ServiceName, SocketsView, UnitName, UnitView,
     },
     run::proof::StandbyPermit,
 };
@@ -167,6 +167,10 @@ fn run_instances(view: &mut ClusterView, node: &NodeName, started: bool) {
 impl ClusterControl for NullCluster {
     async fn observe(&self) -> Result<ClusterView> {
         Ok(lock(&self.view).clone())
+    }
+
+    async fn rehearse(&self, node: &NodeName) -> Result<Rehearsal> {
+        Ok(Rehearsal::of_stops(&lock(&self.view), node))
     }
 
     async fn standby(&self, permit: StandbyPermit, owner: &Ownership) -> Result<()> {

@@ -10,8 +10,8 @@ use super::{listings::Listings, wants::Wants};
 use crate::{
     config::Settings,
     model::{
-        ClusterView, InstanceName, InstanceView, NodeName, Observation, Observed, Readiness, RouteId, ServiceName,
-        SocketsView, Topology, UnitName, UnitView, observed::age,
+        ClusterView, InstanceName, InstanceView, NodeName, Observation, Observed, Readiness, Rehearsal, RouteId,
+        ServiceName, SocketsView, Topology, UnitName, UnitView, observed::age,
     },
     provider::{Clock, ProviderError, Result, World},
 };
@@ -19,6 +19,7 @@ use crate::{
 /// One answer.
 enum Answer {
     Cluster(Result<ClusterView>),
+    Rehearsal(NodeName, Result<Rehearsal>),
     Route(RouteId, InstanceName, Result<InstanceView>),
     Sockets(NodeName, u16, Result<SocketsView>),
     Ended(NodeName, u16, Result<SocketsView>),
@@ -79,6 +80,13 @@ impl Observer {
         if wants.cluster.is_some_and(|staleness| self.older(self.seen.cluster.at(), staleness)) {
             questions.push(ask(clock, limit, world.cluster.observe(), Answer::Cluster));
         }
+        if let Some((node, staleness)) = &wants.rehearsal
+            && self.older(self.seen.rehearsals.get(node).and_then(Observed::at), *staleness)
+        {
+            let (cluster, node, name) = (world.cluster.clone(), node.clone(), node.clone());
+            let look = async move { cluster.rehearse(&node).await };
+            questions.push(ask(clock, limit, look, |r| Answer::Rehearsal(name, r)));
+        }
         for route in topology.routes.iter().filter(|_| wants.routes) {
             let Ok(provider) = world.route(&route.id) else { continue };
             for instance in route.instances.keys() {
@@ -131,6 +139,7 @@ impl Observer {
     fn keep(&mut self, answer: Answer, at: Timestamp) {
         match answer {
             Answer::Cluster(r) => self.seen.cluster = observed(r, at),
+            Answer::Rehearsal(node, r) => drop(self.seen.rehearsals.insert(node, observed(r, at))),
             Answer::Route(route, instance, r) => {
                 self.seen.routes.entry(route).or_default().insert(instance, observed(r, at));
             }

@@ -15,6 +15,8 @@ use crate::{
 pub struct Wants {
     /// The cluster, where it was last seen longer ago than this.
     pub cluster: Option<Duration>,
+    /// What the cluster would do if this node went into standby, where that was asked longer ago than this.
+    pub rehearsal: Option<(NodeName, Duration)>,
     /// All instances of all routes.
     pub routes: bool,
     /// Sockets on these nodes, at every port where clients may be.
@@ -46,6 +48,7 @@ impl Wants {
         let nodes: BTreeSet<NodeName> = topology.nodes.iter().cloned().collect();
         Self {
             cluster: Some(Duration::ZERO),
+            rehearsal: None,
             routes: true,
             sockets: nodes.iter().chain(&topology.outside).cloned().collect(),
             units: nodes.clone(),
@@ -54,12 +57,20 @@ impl Wants {
             listings: Vec::new(),
         }
     }
+
+    /// With a rehearsal of this node's standby, where a drain of it has one.
+    pub fn rehearsing(mut self, purpose: Purpose, node: &NodeName, topology: &Topology) -> Self {
+        let has_one = purpose == Purpose::Drain && topology.nodes.contains(node);
+        self.rehearsal = has_one.then(|| (node.clone(), Duration::ZERO));
+        self
+    }
 }
 
 /// What the next decision of a run depends on.
 pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
     let node = || BTreeSet::from([plan.node().clone()]);
     let others = || topology.nodes.iter().filter(|n| *n != plan.node()).cloned().collect::<BTreeSet<NodeName>>();
+    let rehearsal = || topology.nodes.contains(plan.node()).then(|| (plan.node().clone(), REHEARSED));
     let action = state.current().and_then(|step| plan.action(step));
     let mut wants = Wants { routes: true, ..Wants::default() };
     match action {
@@ -74,8 +85,10 @@ pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
             wants.sockets = node();
             wants.ready = others();
             wants.cluster = Some(Duration::from_secs(1));
+            wants.rehearsal = rehearsal();
         }
         Some(Action::Standby) => {
+            wants.rehearsal = rehearsal();
             wants.sockets = node();
             wants.ready = others();
             // Before the change a look of the last second will do; after it every look counts.
@@ -137,6 +150,8 @@ pub fn ended(plan: &Plan, state: &RunState, streaks: &Streaks, now: Timestamp) -
     empty.map(|wait| (wait.node.clone(), wait.port, due(wait))).collect()
 }
 
+/// Age up to which a rehearsal is good enough right before standby. A short drain so goes by that of its plan.
+const REHEARSED: Duration = Duration::from_secs(5);
 /// Time that connections get before anybody asks who they are.
 const A_MOMENT: Duration = Duration::from_secs(1);
 /// Least time between two lists.

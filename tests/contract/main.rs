@@ -17,6 +17,7 @@ mod nginx;
 mod pacemaker;
 mod probe;
 mod process;
+mod rehearsal;
 mod renamed;
 mod route;
 mod shares;

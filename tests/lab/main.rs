@@ -18,4 +18,5 @@ mod serve;
 mod stage;
 mod sticky;
 mod underway;
+mod verdict;
 mod window;

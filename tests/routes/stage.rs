@@ -11,8 +11,8 @@ use tidegate::{
     config::{self, Settings},
     journal::{Event, Journal, memory::MemoryJournal},
     model::{
-        CloneInstance, ClusterView, InstanceName, InstanceView, Member, NodeName, Observation, Ownership, Role, RunId,
-        Topology, UnitName, UnitView,
+        CloneInstance, ClusterView, InstanceName, InstanceView, Member, NodeName, Observation, Ownership, Rehearsal,
+        Role, RunId, Topology, UnitName, UnitView,
     },
     plan::{
         Plan, Purpose, Request,
@@ -145,21 +145,24 @@ impl Stage {
         &self.engine.settings
     }
 
-    pub async fn look(&self) -> Observation {
-        let mut observer = Observer::new(self.engine.world.clone(), self.engine.settings.clone());
-        observer.refresh(&self.engine.topology, &Wants::everything(&self.engine.topology)).await;
-        observer.seen().clone()
-    }
-
     pub async fn plan(&self, purpose: Purpose, node: &str) -> Result<Plan, Vec<Gate>> {
-        let seen = self.look().await;
+        let topology = &self.engine.topology;
+        let mut observer = Observer::new(self.engine.world.clone(), self.engine.settings.clone());
+        observer.refresh(topology, &Wants::everything(topology).rehearsing(purpose, &node.into(), topology)).await;
+        let seen = observer.seen().clone();
         let runs = self.journal.runs(100).await.expect("the runs");
         let outstanding = ledger::outstanding(&runs, &NodeName::new(node));
         let receipts = match &outstanding {
             Some(run) => self.state(run).await.receipts,
             None => Vec::new(),
         };
-        let request = Request { purpose, node: node.into(), operator: "ann".into(), reason: "test".into() };
+        let request = Request {
+            purpose,
+            node: node.into(),
+            operator: "ann".into(),
+            reason: "test".into(),
+            overrides: Vec::new(),
+        };
         let basis = Basis {
             settings: self.settings(),
             topology: &self.engine.topology,
@@ -246,6 +249,10 @@ impl Together {
 impl ClusterControl for Together {
     async fn observe(&self) -> Result<ClusterView, ProviderError> {
         self.cluster.observe().await
+    }
+
+    async fn rehearse(&self, node: &NodeName) -> Result<Rehearsal, ProviderError> {
+        self.cluster.rehearse(node).await
     }
 
     async fn standby(&self, permit: StandbyPermit, owner: &Ownership) -> Result<(), ProviderError> {

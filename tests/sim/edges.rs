@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use tidegate::{
     model::{
-        ClusterView, Desired, InstanceName, InstanceView, NodeName, Ownership, Readiness, RouteId, RunId, ServiceName,
-        SocketsView, Stragglers, UnitName, UnitView,
+        ClusterView, Desired, InstanceName, InstanceView, NodeName, Ownership, Readiness, Rehearsal, RouteId, RunId,
+        ServiceName, SocketsView, Stragglers, UnitName, UnitView,
     },
     provider::{Clock, ClusterControl, NodeTraffic, Prober, ProviderError, Result, RouteProvider, UnitControl, World},
     run::proof::{Release, StandbyPermit},
@@ -207,6 +207,11 @@ fn words(desired: &Desired) -> String {
 impl ClusterControl for Edge {
     async fn observe(&self) -> Result<ClusterView> {
         self.read(|sim| Ok(sim.cluster())).await
+    }
+
+    async fn rehearse(&self, node: &NodeName) -> Result<Rehearsal> {
+        let node = node.clone();
+        self.read(move |sim| Ok(Rehearsal::of_stops(&sim.cluster(), &node))).await
     }
 
     async fn standby(&self, permit: StandbyPermit, owner: &Ownership) -> Result<()> {

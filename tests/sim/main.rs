@@ -148,8 +148,15 @@ impl Stage {
 
     async fn plan(&self, purpose: Purpose) -> (Result<Plan, Vec<Gate>>, Observation) {
         let mut observer = Observer::new(self.edge.providers(), self.settings.clone());
-        observer.refresh(&self.topology, &Wants::everything(&self.topology)).await;
-        let request = Request { purpose, node: NODE.into(), operator: "op".into(), reason: "patch".into() };
+        let request = Request {
+            purpose,
+            node: NODE.into(),
+            operator: "op".into(),
+            reason: "patch".into(),
+            overrides: Vec::new(),
+        };
+        let wants = Wants::everything(&self.topology).rehearsing(purpose, &request.node, &self.topology);
+        observer.refresh(&self.topology, &wants).await;
         let runs = self.runs().await;
         let origin = ledger::outstanding(&runs, &request.node);
         let receipts = match &origin {

@@ -30,7 +30,7 @@ use self::{
     members::{Attempt, Known, Members},
 };
 use crate::{
-    model::{ClusterView, NodeName, RunId, action::Ownership},
+    model::{ClusterView, NodeName, Rehearsal, RunId, action::Ownership},
     provider::{ClusterControl, ProviderError, Result, access::Access},
     run::proof::StandbyPermit,
 };
@@ -39,6 +39,8 @@ mod cib;
 mod hints;
 mod members;
 mod patch;
+mod rehearse;
+pub mod saved;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -132,6 +134,15 @@ impl ClusterControl for Pacemaker {
 
     async fn hints(&self, told: &Notify) {
         self.members.hints(told).await;
+    }
+
+    async fn rehearse(&self, node: &NodeName) -> Result<Rehearsal> {
+        let arguments = rehearse::live(node);
+        let output = self.members.run(&arguments.each_ref().map(String::as_str)).await?;
+        match output.code {
+            Some(0) => rehearse::read(&output.stdout),
+            _ => Err(rehearse::failure(&output.stderr)),
+        }
     }
 
     async fn standby(&self, permit: StandbyPermit, owner: &Ownership) -> Result<()> {

@@ -112,6 +112,7 @@ fn standby_lost(s: &Situation<'_>) -> Gate {
         answer: Answer::Hold,
         detail: format!("{node} was taken out of standby by another hand; its routes stay drained"),
         remedy: Some(format!("`tidegate abort {}` brings its traffic back", s.run)),
+        unknown: false,
     }
 }
 
@@ -152,6 +153,7 @@ fn not_ours(s: &Situation<'_>) -> Gate {
         answer: Answer::Refuse,
         detail: format!("the plan names no drain whose standby of {} it could undo", s.plan.node()),
         remedy: None,
+        unknown: false,
     }
 }
 
@@ -184,6 +186,7 @@ fn unusable(s: &Situation<'_>) -> Gate {
         answer: Answer::Hold,
         detail: format!("{node} is in standby by another hand, in maintenance, or not online; it gets no traffic"),
         remedy: Some("`crm_mon -1 -A` shows its state".into()),
+        unknown: false,
     }
 }
 

@@ -85,6 +85,7 @@ fn fails_open(target: &RouteTarget, why: &str) -> Gate {
         answer: Answer::Hold,
         detail: format!("{} ({}) would not be drained of {}: {why}", target.instance, target.route, target.server),
         remedy: Some("bring other members of that route into service, or change its threshold".into()),
+        unknown: false,
     }
 }
 
@@ -97,6 +98,7 @@ fn last_route(target: &RouteTarget) -> Gate {
             target.server, target.instance, target.route
         ),
         remedy: Some("bring another server of that backend into service".into()),
+        unknown: false,
     }
 }
 

@@ -42,11 +42,17 @@ fn wait(frontend: Option<u16>) -> ConnectionWait {
 }
 
 fn plan(services: Vec<ConnectionWait>) -> Plan {
-    let request =
-        Request { purpose: Purpose::Drain, node: "node-02".into(), operator: "ann".into(), reason: "patch".into() };
+    let request = Request {
+        purpose: Purpose::Drain,
+        node: "node-02".into(),
+        operator: "ann".into(),
+        reason: "patch".into(),
+        overrides: Vec::new(),
+    };
     Plan {
         request,
         found: Vec::new(),
+        rehearsal: None,
         parent: None,
         origin: None,
         made_at: at(0),

@@ -95,6 +95,12 @@ impl Entry {
         self.places(name).find(|(set, _)| set.plain).map(|(_, pair)| pair.value.as_str())
     }
 
+    /// Whether an attribute says standby, a lasting or a transient one.
+    pub(super) fn is_put_into_standby(&self) -> bool {
+        let says = |value: &str| flag(value) == Some(true);
+        self.places(STANDBY).any(|(_, pair)| says(&pair.value)) || self.transient_standby.as_deref().is_some_and(says)
+    }
+
     /// Whose standby it is, where it carries our mark.
     pub(super) fn owner(&self) -> Option<Ownership> {
         let text = |name| self.value(name).unwrap_or_default().to_owned();

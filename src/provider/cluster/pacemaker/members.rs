@@ -18,7 +18,10 @@ use tokio::time::{Instant, sleep_until};
 use super::cib::{Cib, unexpected};
 use crate::{
     model::NodeName,
-    provider::{ProviderError, Result, access::Access},
+    provider::{
+        ProviderError, Result,
+        access::{Access, Output},
+    },
 };
 
 /// Longest wait for one member before the next one is asked as well.
@@ -162,6 +165,23 @@ impl Members {
         Err(self.no_answer(&failures, !asked.is_empty()))
     }
 
+    /// Runs something that changes nothing on the member that answered last, or else on the next one that is part of a
+    /// cluster.
+    pub(super) async fn run(&self, argv: &[&str]) -> Result<Output> {
+        let (count, first) = (self.list.len(), self.last.load(Ordering::Relaxed));
+        let mut failures = Vec::new();
+        for member in (0..count).map(|i| (first + i) % count) {
+            match self.access.run(&self.list[member].1, argv, self.limit).await {
+                Ok(Output { code: Some(DISCONNECT), .. }) => {
+                    failures.push((member, ProviderError::Unreachable("the cluster is not running there".into())));
+                }
+                Ok(output) => return Ok(output),
+                Err(error) => failures.push((member, error)),
+            }
+        }
+        Err(self.no_answer(&failures, false))
+    }
+
     /// Applies a patch through one member. An error means that the outcome is unknown, unless it is a refusal.
     pub(super) async fn apply(&self, member: usize, patch: &str, limit: Duration) -> Result<Attempt> {
         let Some((name, host)) = self.list.get(member) else {
@@ -237,6 +257,6 @@ impl Members {
 }
 
 /// What a tool said last: that is where its reason is.
-fn last_line(stderr: &str) -> &str {
+pub(super) fn last_line(stderr: &str) -> &str {
     stderr.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("it gave no reason").trim()
 }

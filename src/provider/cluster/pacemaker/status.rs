@@ -60,13 +60,17 @@ fn to_do(actions: Node<'_, '_>) -> bool {
     actions.children().filter(Node::is_element).any(|a| a.attribute("blocked").and_then(flag) != Some(true))
 }
 
+/// Until a node has joined, the scheduler shows it in standby, though nobody put it there: then only what the CIB holds
+/// counts.
 fn member(node: Node<'_, '_>, entry: Option<&Entry>) -> Result<Member> {
+    let joining = boolean(node, "pending")?;
+    let put_there = entry.is_some_and(Entry::is_put_into_standby);
     Ok(Member {
         online: boolean(node, "online")?,
-        standby: boolean(node, "standby")?,
+        standby: boolean(node, "standby")? && (put_there || !joining),
         standby_attribute: entry.and_then(|e| e.value(STANDBY)).map(str::to_owned),
         maintenance: boolean(node, "maintenance")?,
-        pending: boolean(node, "pending")?,
+        pending: joining,
         unclean: boolean(node, "unclean")?,
         owner: entry.and_then(Entry::owner),
     })

@@ -20,7 +20,9 @@ use jiff::Timestamp;
 
 use crate::{
     harness::{Child, Load, LoadResult, LoadSpec, Tidegate},
-    lab::{ANYCAST_APP, APP_PORT, Announcer, Entrance, Haproxy, Lab, Proxy, RouteText, TidegateConfig, ZONE},
+    lab::{
+        ANYCAST_APP, APP_PORT, Announcer, Entrance, Haproxy, Lab, Proxy, Role, RouteText, TidegateConfig, ZONE, hosts,
+    },
 };
 
 pub use fault::Fault;
@@ -62,7 +64,10 @@ impl Way {
                 lab.run_proxies(&[Proxy::Haproxy])?;
                 lab.balance(&Haproxy { inter: "5s".to_owned(), ..Haproxy::default() })
             }
-            Self::Dns => lab.run_proxies(&[]),
+            Self::Dns => {
+                lab.run_proxies(&[])?;
+                unremembered(lab)
+            }
             Self::Bgp => {
                 lab.run_proxies(&[])?;
                 lab.announce_with(Announcer::Bird)
@@ -88,6 +93,15 @@ impl Way {
             Self::Bgp => vec![format!("http://{ANYCAST_APP}:{APP_PORT}/")],
         }
     }
+}
+
+/// Gives the name's records a TTL of 0. How long a resolver remembers a lost node is the TTL's doing and comes on top, at
+/// most that long; what is measured here is how soon the name is right.
+fn unremembered(lab: &Lab) -> Result<()> {
+    let name = format!("app.{ZONE}");
+    let adds = hosts(Role::Node).map(|node| format!("\nupdate add {name} 0 A {}", node.address));
+    lab.nsupdate(&adds.fold(format!("update delete {name} A"), |script, add| script + &add))?;
+    lab.flush_resolver()
 }
 
 /// What to play; everything where nothing is named.

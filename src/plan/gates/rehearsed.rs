@@ -1,0 +1,150 @@
+//! Gates over the cluster's own rehearsal of the standby: what else it would touch, whether quorum and fencing bear the
+//! loss of the node, and what is broken already.
+
+use super::{Answer, Facts, Gate};
+use crate::{
+    model::{
+        ClusterView, NodeName, Rehearsal,
+        rehearsal::{Kind, Move, Resource, Verb},
+    },
+    plan::render::count,
+};
+
+/// All of them.
+pub(super) fn gates(facts: &Facts<'_>, cluster: &ClusterView, silence: Answer) -> Vec<Gate> {
+    let node = facts.node();
+    let seen = facts.seen.rehearsals.get(node);
+    let fresh = seen.map_or(Err("it was not asked".to_owned()), |seen| seen.fresh(facts.now, facts.max_age));
+    let rehearsal = match fresh {
+        Ok(rehearsal) => rehearsal,
+        Err(why) => {
+            let detail = format!("the cluster's rehearsal of the standby is unknown: {why}");
+            let remedy = "make `crm_simulate` and `crm_attribute` work on the members (package pacemaker-cli-utils)";
+            return vec![Gate::new("rehearsal", silence, detail).remedy(remedy)];
+        }
+    };
+    vec![
+        rehearsed(rehearsal),
+        collateral(facts, rehearsal),
+        arrivals(facts, rehearsal),
+        votes(node, rehearsal),
+        fencing(cluster, rehearsal),
+        resources(facts, rehearsal),
+    ]
+}
+
+fn rehearsed(rehearsal: &Rehearsal) -> Gate {
+    if rehearsal.moves.is_empty() {
+        return Gate::new("rehearsal", Answer::Pass, "the cluster would do nothing");
+    }
+    let said: Vec<String> = rehearsal.moves.iter().map(|m| format!("{} {}", m.verb, m.resource)).collect();
+    Gate::new("rehearsal", Answer::Pass, format!("the cluster would {}", said.join(", ")))
+}
+
+/// What is expected of a standby: the instances on the node stop, and a fencing device goes elsewhere.
+fn is_expected(facts: &Facts<'_>, one: &Move) -> bool {
+    let leaves = one.verb == Verb::Stop && one.from.as_ref() == Some(facts.node());
+    one.kind == Kind::Fencing || one.kind == Kind::Instance && leaves || is_arrival(facts, one)
+}
+
+fn is_ours(facts: &Facts<'_>, resource: &str) -> bool {
+    facts.topology.services.iter().any(|s| s.resource == resource)
+}
+
+/// An instance of a service of ours that would start elsewhere.
+fn is_arrival(facts: &Facts<'_>, one: &Move) -> bool {
+    is_ours(facts, &one.resource) && matches!(one.verb, Verb::Start | Verb::Move)
+}
+
+fn collateral(facts: &Facts<'_>, rehearsal: &Rehearsal) -> Gate {
+    let more: Vec<&Move> = rehearsal.moves.iter().filter(|m| !is_expected(facts, m)).collect();
+    if !more.is_empty() {
+        let said: Vec<String> = more.iter().map(ToString::to_string).collect();
+        return Gate::new("collateral", Answer::Refuse, format!("the standby would also {}", said.join(", "))).remedy(
+            "move them away first, at a time of your choosing; or say why it may be: `--override collateral=REASON`",
+        );
+    }
+    let other = |m: &&Move| m.kind == Kind::Instance && !is_ours(facts, &m.resource);
+    let others: Vec<&str> = rehearsal.moves.iter().filter(other).map(|m| m.resource.as_str()).collect();
+    if others.is_empty() {
+        return Gate::new("collateral", Answer::Pass, "nothing but our services stops or moves");
+    }
+    let detail = format!("instances of other clones stop on {} too: {}", facts.node(), others.join(", "));
+    Gate::new("collateral", Answer::Warn, detail)
+}
+
+/// An instance that starts elsewhere only after the node has left would leave its clients one node short until then.
+fn arrivals(facts: &Facts<'_>, rehearsal: &Rehearsal) -> Gate {
+    let starts: Vec<String> = rehearsal
+        .moves
+        .iter()
+        .filter(|m| is_arrival(facts, m))
+        .map(|m| format!("{} on {}", m.resource, m.to.as_ref().map_or("another node", NodeName::as_str)))
+        .collect();
+    if starts.is_empty() {
+        return Gate::new("arrivals", Answer::Pass, "no instance starts on another node");
+    }
+    let detail = format!("the standby would start {}, and only then is it ready and in routing", starts.join(", "));
+    Gate::new("arrivals", Answer::Refuse, detail)
+        .remedy("raise clone-max by one until it runs there and takes clients, then drain; lower it again after that")
+}
+
+/// A standby keeps its vote; the reboot or the power cut that follows does not.
+fn votes(node: &NodeName, rehearsal: &Rehearsal) -> Gate {
+    let Some(votes) = rehearsal.votes else {
+        let detail = "the votes are not known: `corosync-quorumtool` did not tell them";
+        return Gate::new("votes", Answer::Warn, detail);
+    };
+    let device = if votes.device { ", a quorum device among them" } else { "" };
+    let (left, total, needed) = (votes.left(), votes.total, votes.needed);
+    let detail = format!("{left} of {total} votes{device} are left while {node} is down, {needed} needed");
+    match votes.suffice() {
+        true if votes.two_node => {
+            Gate::new("votes", Answer::Warn, format!("{detail}: two_node lets the other go on alone"))
+        }
+        true => Gate::new("votes", Answer::Pass, detail),
+        false => Gate::new("votes", Answer::Refuse, detail).remedy("bring another member back first"),
+    }
+}
+
+fn fencing(cluster: &ClusterView, rehearsal: &Rehearsal) -> Gate {
+    let refuse = |detail: &str, remedy: &str| Gate::new("fencing", Answer::Refuse, detail).remedy(remedy);
+    if !cluster.fencing {
+        return refuse(
+            "fencing is disabled: a stop that fails would block its resource, and nobody could be sure of the node",
+            "configure a fencing device and `pcs property set stonith-enabled=true`",
+        );
+    }
+    let devices: Vec<&Resource> = rehearsal.resources.iter().filter(|r| r.kind == Kind::Fencing).collect();
+    let working = devices.iter().filter(|r| r.active && !r.failed && !r.blocked).count();
+    match (devices.len(), working) {
+        (0, _) => refuse("fencing is enabled, and there is no fencing device", "`pcs stonith create`"),
+        (n, 0) => refuse(
+            &format!("none of {} works", count(n, "fencing device", "fencing devices")),
+            "`pcs stonith status`, mend it, then `pcs stonith cleanup`",
+        ),
+        (_, working) => {
+            let detail = format!("fencing is on, {} started", count(working, "device is", "devices are"));
+            Gate::new("fencing", Answer::Pass, detail)
+        }
+    }
+}
+
+/// What is broken and no service of ours: those have a gate of their own.
+fn resources(facts: &Facts<'_>, rehearsal: &Rehearsal) -> Gate {
+    let broken = |r: &&Resource| (r.failed || r.blocked) && !is_ours(facts, &r.id) && r.kind != Kind::Fencing;
+    let bad: Vec<String> = rehearsal
+        .resources
+        .iter()
+        .filter(broken)
+        .map(|r| {
+            let place = r.node.as_ref().map_or("no node", NodeName::as_str);
+            format!("{} on {place} is {}", r.id, if r.blocked { "blocked" } else { "failed" })
+        })
+        .collect();
+    if bad.is_empty() {
+        return Gate::new("resources", Answer::Pass, "no other resource is failed or blocked");
+    }
+    Gate::new("resources", Answer::Refuse, bad.join("; "))
+        .remedy("mend them, then `pcs resource cleanup`; or say why it may be: `--override resources=REASON`")
+}

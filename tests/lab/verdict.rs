@@ -1,0 +1,100 @@
+//! The verdict on a cluster that has more in it than the service: what the rehearsal says, what a person may answer for,
+//! and what Pacemaker then does.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+use xtask::lab::{Lab, TidegateConfig};
+
+use super::stage::{NODE, clean, restore, run, text};
+use xtask::harness::Tidegate;
+
+/// The codes of the gates that do not pass.
+fn against(verdict: &Value) -> BTreeSet<String> {
+    let gates = verdict["gates"].as_array().cloned().unwrap_or_default();
+    let no = gates.iter().filter(|g| matches!(text(g, "answer"), "hold" | "refuse"));
+    no.map(|g| text(g, "code").to_owned()).collect()
+}
+
+fn detail(verdict: &Value, code: &str) -> String {
+    let gates = verdict["gates"].as_array().cloned().unwrap_or_default();
+    gates.iter().filter(|g| text(g, "code") == code).map(|g| text(g, "detail").to_owned()).collect()
+}
+
+fn asked(tidegate: &Tidegate<'_>, node: &str, code: i32) -> Result<Value> {
+    run(tidegate, code, &["can-drain", node, "--json"])
+}
+
+fn pcs(lab: &Lab, arguments: &[&str]) -> Result<()> {
+    let line: Vec<&str> = std::iter::once("pcs").chain(arguments.iter().copied()).collect();
+    lab.exec("node-1", &line).map(drop)
+}
+
+/// Where a resource runs, by Pacemaker's own word.
+fn place(lab: &Lab, resource: &str) -> Result<String> {
+    let said = lab.shell("node-1", &format!("crm_resource --resource {resource} --locate"))?;
+    Ok(said.split("running on: ").nth(1).unwrap_or_default().split_whitespace().next().unwrap_or_default().to_owned())
+}
+
+fn settled(lab: &Lab) -> Result<()> {
+    lab.exec("node-1", &["crm_resource", "--wait", "--timeout", "30"]).map(drop)
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn the_cluster_rehearses_and_the_verdict_names_what_else_would_move() -> Result<()> {
+    let lab = clean()?;
+    let tidegate = Tidegate::new(&lab, lab.write_config("verdict.toml", &TidegateConfig::default())?);
+    let nothing = asked(&tidegate, NODE, 0)?;
+    ensure!(against(&nothing).is_empty(), "{nothing}");
+    ensure!(detail(&nothing, "rehearsal").contains("stop app_service"), "{nothing}");
+    ensure!(detail(&nothing, "votes").contains("2 of 3 votes are left"), "{nothing}");
+
+    // An address that lives on the node.
+    pcs(&lab, &["resource", "create", "vip", "ocf:pacemaker:Dummy", "op", "monitor", "interval=30s"])?;
+    pcs(&lab, &["constraint", "location", "vip", "prefers", &format!("{NODE}=100")])?;
+    settled(&lab)?;
+    ensure!(place(&lab, "vip")? == NODE, "{}", place(&lab, "vip")?);
+    let refused = asked(&tidegate, NODE, 3)?;
+    ensure!(against(&refused) == BTreeSet::from(["collateral".to_owned()]), "{refused}");
+    ensure!(detail(&refused, "collateral").contains(&format!("move vip from {NODE} to ")), "{refused}");
+    ensure!(against(&asked(&tidegate, "node-3", 0)?).is_empty(), "it is elsewhere");
+
+    // The same from a copy of the CIB, without a word to the cluster.
+    let saved = lab.dir().join("saved.xml");
+    std::fs::write(&saved, lab.shell("node-1", "cibadmin --query")?)?;
+    let file = saved.to_string_lossy().into_owned();
+    let offline = run(&tidegate, 3, &["can-drain", NODE, "--cib", &file, "--json"])?;
+    ensure!(against(&offline) == against(&refused), "{offline}");
+    ensure!(detail(&offline, "collateral") == detail(&refused, "collateral"), "{offline}");
+
+    // Somebody answers for it: it goes where the rehearsal said, and the journal has the reason.
+    let overridden = ["drain", NODE, "--yes", "--json", "--override", "collateral=the address may move"];
+    let drained = run(&tidegate, 0, &overridden)?;
+    let plan = run(&tidegate, 0, &["show", text(&drained, "run"), "--json"])?;
+    ensure!(plan.to_string().contains("the address may move"), "{plan}");
+    settled(&lab)?;
+    let to = detail(&refused, "collateral");
+    let to = to.split(&format!("move vip from {NODE} to ")).nth(1).unwrap_or_default();
+    ensure!(to.starts_with(&place(&lab, "vip")?), "rehearsed {to}, and it is on {}", place(&lab, "vip")?);
+    restore(&tidegate)?;
+    settled(&lab)?;
+
+    // An instance that would have to start elsewhere first; fencing that is off.
+    pcs(&lab, &["resource", "delete", "vip"])?;
+    pcs(&lab, &["resource", "meta", "app_service-clone", "clone-max=2"])?;
+    pcs(&lab, &["property", "set", "stonith-enabled=false"])?;
+    settled(&lab)?;
+    let idle: Vec<&str> = ["node-1", "node-2", "node-3"]
+        .into_iter()
+        .filter(|node| lab.exec(node, &["systemctl", "--quiet", "is-active", "app.service"]).is_err())
+        .collect();
+    ensure!(idle.len() == 1, "{idle:?}");
+    let runs = if idle == [NODE] { "node-1" } else { NODE };
+    let refused = asked(&tidegate, runs, 3)?;
+    let missing: BTreeSet<String> = ["arrivals", "capacity", "fencing"].map(str::to_owned).into();
+    ensure!(against(&refused) == missing, "{refused}");
+    ensure!(detail(&refused, "arrivals").contains(&format!("app_service on {}", idle[0])), "{refused}");
+    lab.until("the lab is clean again", Duration::from_secs(60), |lab| lab.reset().map(|()| true))
+}
