@@ -68,7 +68,10 @@ fn text(mode: Mode, withdrawn: &[(RouteTarget, Withdrawal)], notes: &[Noted]) ->
 
 /// What a note is about, and why it was written.
 fn about(note: &Note) -> (String, String) {
-    let place = |target: &RouteTarget| format!("{} at {}", target.server, target.instance);
+    let place = |target: &RouteTarget| match target.role.is_driven() {
+        true => format!("{} at {}", target.server, target.instance),
+        false => format!("session with {} at {}", target.server, target.instance),
+    };
     match note {
         Note::Withdrawing { target, why, .. }
         | Note::Advised { target, why, .. }

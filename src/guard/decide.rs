@@ -1,135 +1,17 @@
 //! What is to be done about what is seen. Asked at every change; says the same thing again only where it did not help,
 //! after a pause that grows.
 
-use std::{collections::BTreeMap, fmt};
-
 use jiff::Timestamp;
 
 use super::{
-    Known, Memory, Place,
+    Act, Decision, Delay, Known, Memory, Place,
     evidence::{self, Evidence},
     rails,
 };
 use crate::{
     journal::Withdrawal,
-    model::{ClusterView, Exact, Health, MemberView, NodeName, RouteTarget, observed::age, topology::RouteShape},
+    model::{ClusterView, Health, MemberView, NodeName, RouteTarget, observed::age, topology::RouteShape},
 };
-
-/// One thing to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Act {
-    /// Tell a load balancer with checks of its own that a member is down.
-    Advise {
-        /// The member.
-        target: RouteTarget,
-        /// The node that it is.
-        node: NodeName,
-        /// Why.
-        why: String,
-    },
-    /// Take a member out of a route that checks nothing.
-    Withdraw {
-        /// The member.
-        target: RouteTarget,
-        /// The node that it is.
-        node: NodeName,
-        /// Its state before.
-        before: Exact,
-        /// Why.
-        why: String,
-    },
-    /// Put a withdrawn member back as it was.
-    Return {
-        /// The member.
-        target: RouteTarget,
-        /// The node that it is.
-        node: NodeName,
-        /// The state to put back.
-        before: Exact,
-        /// Whether it was read back as out: else it may be on its way out, and take clients still.
-        acknowledged: bool,
-    },
-    /// Probe this place now.
-    Hasten {
-        /// The place.
-        place: Place,
-    },
-    /// Say that a member is kept although it should leave.
-    FailOpen {
-        /// The member.
-        target: RouteTarget,
-        /// The node that it is.
-        node: NodeName,
-        /// What is missing.
-        why: String,
-    },
-    /// Say that a node was put into standby without a drain.
-    OutOfOrder {
-        /// The node.
-        node: NodeName,
-    },
-    /// Say that nothing can be decided.
-    Blind {
-        /// Why.
-        why: String,
-    },
-    /// Say that decisions are possible again.
-    Sighted,
-}
-
-impl fmt::Display for Act {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Advise { target, why, .. } => {
-                write!(f, "{} ({}): {} down: {why}", target.instance, target.route, target.server)
-            }
-            Self::Withdraw { target, why, .. } => {
-                write!(f, "{} ({}): {} withdrawn: {why}", target.instance, target.route, target.server)
-            }
-            Self::Return { target, .. } => {
-                write!(f, "{} ({}): {} put back as it was", target.instance, target.route, target.server)
-            }
-            Self::Hasten { place } => write!(f, "{} on {} probed at once", place.1, place.0),
-            Self::FailOpen { target, why, .. } => {
-                write!(f, "{} ({}): {} kept all the same: {why}", target.instance, target.route, target.server)
-            }
-            Self::OutOfOrder { node } => write!(f, "{node} went into standby before it was drained"),
-            Self::Blind { why } => write!(f, "nothing is changed: {why}"),
-            Self::Sighted => f.write_str("the cluster is seen again"),
-        }
-    }
-}
-
-/// What is to be done, and what stands at the end.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Decision {
-    /// In this order.
-    pub acts: Vec<Act>,
-    /// Members that are kept although they should leave.
-    pub kept: Vec<RouteTarget>,
-    /// Why nothing can be decided, where that is so.
-    pub blind: Option<String>,
-    /// Changes that are due, and put off.
-    pub delayed: BTreeMap<RouteTarget, (NodeName, Delay)>,
-}
-
-/// What puts a change off that is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delay {
-    /// As many changes as `guard.max-changes` allows were made within a minute.
-    Limited,
-    /// The member was taken out lately: it is taken out, or put back, the later the more often that was.
-    Damped,
-}
-
-impl fmt::Display for Delay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Limited => "`guard.max-changes` are made in this minute",
-            Self::Damped => "it was taken out lately, and is damped",
-        })
-    }
-}
 
 /// Decides on what is known now.
 pub fn decide(known: &Known<'_>, memory: &mut Memory) -> Decision {
@@ -155,13 +37,22 @@ pub fn decide(known: &Known<'_>, memory: &mut Memory) -> Decision {
     }
     let sighted = *memory.sighted.get_or_insert(known.now);
     let in_hand = |node: &NodeName| known.in_hand.is_none_or(|nodes| nodes.contains(node));
-    for node in known.topology.nodes.iter().filter(|node| !in_hand(node)) {
-        standby(cluster, node, memory, &mut decision);
+    for node in &known.topology.nodes {
+        let in_hand = in_hand(node);
+        if !in_hand {
+            standby(cluster, node, memory, &mut decision);
+        }
         let targets = known.topology.targets(node).into_iter().flat_map(|(_, targets)| targets);
-        for target in targets.filter(|t| t.role.is_driven() && !known.busy.contains(t)) {
+        for target in targets.filter(|t| !known.busy.contains(t)) {
             let Some(route) = known.topology.routes.iter().find(|r| r.id == target.route) else { continue };
             let case = Case { known, cluster, route, node, sighted };
-            case.decide(target, memory, &mut decision);
+            if target.role.is_driven() {
+                if !in_hand && !case.is_told_to_routers(&target) {
+                    case.decide(target, memory, &mut decision);
+                }
+            } else if route.has_session(&target.instance, node) {
+                case.decide_session(target, in_hand, memory, &mut decision);
+            }
         }
     }
     let kept = |target: &RouteTarget| decision.kept.contains(target);
@@ -193,11 +84,11 @@ fn standby(cluster: &ClusterView, node: &NodeName, memory: &mut Memory, decision
 }
 
 /// One member of one route.
-struct Case<'a, 'k> {
-    known: &'k Known<'a>,
-    cluster: &'a ClusterView,
-    route: &'a RouteShape,
-    node: &'k NodeName,
+pub(super) struct Case<'a, 'k> {
+    pub(super) known: &'k Known<'a>,
+    pub(super) cluster: &'a ClusterView,
+    pub(super) route: &'a RouteShape,
+    pub(super) node: &'k NodeName,
     sighted: Timestamp,
 }
 
@@ -205,36 +96,52 @@ impl Case<'_, '_> {
     fn decide(&self, target: RouteTarget, memory: &mut Memory, decision: &mut Decision) {
         let Ok(member) = self.known.look().member(&target) else { return };
         let evidence = self.evidence(&target);
-        let withdrawn = self.known.withdrawn.get(&target);
         let checks = member.health != Health::Unchecked;
         let enough = if checks { evidence.advises() } else { evidence.withdraws() };
         let place = (self.node.clone(), target.service.clone());
         if enough {
             // What was seen of a loss until it is clearly over is one loss.
             let onset = *memory.onsets.entry(target.clone()).or_insert(self.known.now);
-            if !member.gets_clients() {
-                return;
-            }
-            match withdrawn {
-                // What was seen before it was read back as out shows what was there before.
-                Some(was) if was.acknowledged.is_some_and(|at| self.seen_at(&target) <= Some(at)) => {}
-                Some(was) if was.acknowledged.is_some() => {
-                    let why = format!("another hand put it back after it was withdrawn; {evidence}");
-                    self.keep(target, why, memory, decision);
-                }
-                _ => self.lose(target, member, &evidence, onset, memory, decision),
+            if member.gets_clients() {
+                self.leave(target, member, &evidence, onset, memory, decision);
             }
             return;
         }
         if evidence.wants_probe() {
             self.hasten(&place, memory, decision);
         }
+        self.come_back(target, memory, decision);
+    }
+
+    /// What was withdrawn is put back once everything is well.
+    pub(super) fn come_back(&self, target: RouteTarget, memory: &mut Memory, decision: &mut Decision) {
         if !self.is_well(&target) {
             return;
         }
         memory.onsets.remove(&target);
-        if let Some(was) = withdrawn {
+        if let Some(was) = self.known.withdrawn.get(&target) {
             self.put_back(target, was, memory, decision);
+        }
+    }
+
+    /// What should be out takes clients: it is taken out, unless another hand put it back since.
+    pub(super) fn leave(
+        &self,
+        target: RouteTarget,
+        member: &MemberView,
+        evidence: &Evidence,
+        onset: Timestamp,
+        memory: &mut Memory,
+        decision: &mut Decision,
+    ) {
+        match self.known.withdrawn.get(&target) {
+            // What was seen before it was read back as out shows what was there before.
+            Some(was) if was.acknowledged.is_some_and(|at| self.seen_at(&target) <= Some(at)) => {}
+            Some(was) if was.acknowledged.is_some() => {
+                let why = format!("another hand put it back after it was withdrawn; {evidence}");
+                self.keep(target, why, memory, decision);
+            }
+            _ => self.lose(target, member, evidence, onset, memory, decision),
         }
     }
 

@@ -9,10 +9,12 @@
 //! Being wrong costs more than being late, so much has to agree before anything is touched: see [`evidence`] for what
 //! counts as a loss, [`rails`] for what must be left, [`mod@decide`] for the pace.
 
+pub mod act;
 pub mod decide;
 pub mod evidence;
 pub mod memory;
 pub mod rails;
+mod sessions;
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +30,8 @@ use crate::{
     run::look::Look,
 };
 
-pub use decide::{Act, Decision, Delay, decide};
+pub use act::{Act, Decision, Delay};
+pub use decide::decide;
 pub use memory::Memory;
 
 /// A service on a node.

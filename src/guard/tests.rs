@@ -220,6 +220,10 @@ impl World {
 fn short(act: &Act) -> String {
     match act {
         Act::Advise { target, .. } => format!("advise {} {}", target.route, target.server),
+        Act::Withdraw { target, .. } if !target.role.is_driven() => {
+            format!("close {} {}", target.instance, target.server)
+        }
+        Act::Return { target, .. } if !target.role.is_driven() => format!("open {} {}", target.instance, target.server),
         Act::Withdraw { target, .. } => format!("withdraw {} {}", target.route, target.server),
         Act::Return { target, .. } => format!("return {} {}", target.route, target.server),
         Act::FailOpen { target, .. } => format!("keep {} {}", target.route, target.server),
@@ -231,6 +235,8 @@ fn short(act: &Act) -> String {
 }
 
 const NOTHING: [&str; 0] = [];
+
+mod sessions;
 
 #[test]
 fn all_well_is_left_alone() {

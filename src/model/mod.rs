@@ -23,6 +23,6 @@ pub use observation::{Holder, Listing, NodeView, Observation, Readiness, Sockets
 pub use observed::Observed;
 pub use receipt::{Before, Receipt};
 pub use rehearsal::Rehearsal;
-pub use route::{Admission, Health, InstanceView, MemberView};
+pub use route::{Admission, Health, InstanceView, MemberView, Session};
 pub use straggler::{Straggler, Stragglers};
 pub use topology::{RouteTarget, Topology};

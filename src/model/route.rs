@@ -111,6 +111,17 @@ impl MemberView {
     }
 }
 
+/// A router's session with a member, as the router has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Session {
+    /// Whether it is on: it stands, or waits for the other side.
+    pub open: bool,
+    /// Whether it was Tidegate that closed it.
+    pub ours: bool,
+    /// The state to put back.
+    pub exact: Exact,
+}
+
 /// One instance of a route: a load balancer process, a server of a zone, a router.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct InstanceView {

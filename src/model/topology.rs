@@ -1,6 +1,9 @@
 //! What hangs together: which services run where, and by which routes clients reach them.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +80,9 @@ pub struct InstanceShape {
     /// The node on which it runs, where that is one that can be drained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<NodeName>,
+    /// Nodes whose session with it the guard may close when the cluster has lost them: a router's BGP session.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub sessions: BTreeSet<NodeName>,
 }
 
 /// What an instance has to do with a change.
@@ -154,6 +160,16 @@ impl RouteShape {
                 role: shape.role,
             })
             .collect()
+    }
+
+    /// Whether this instance's session with the node may be closed when the node is lost.
+    pub fn has_session(&self, instance: &InstanceName, node: &NodeName) -> bool {
+        self.instances.get(instance).is_some_and(|shape| shape.sessions.contains(node))
+    }
+
+    /// Whether any instance's may.
+    pub fn has_sessions(&self, node: &NodeName) -> bool {
+        self.instances.values().any(|shape| shape.sessions.contains(node))
     }
 
     /// Whether one of its load balancers runs on the node.

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use crate::{
     model::{
         ClusterView, Desired, InstanceName, InstanceView, NodeName, Readiness, Rehearsal, RouteId, RunId, ServiceName,
-        SocketsView, Straggler, Stragglers, UnitName, UnitView, action::Ownership, topology::InstanceShape,
+        Session, SocketsView, Straggler, Stragglers, UnitName, UnitView, action::Ownership, topology::InstanceShape,
     },
     run::proof::StandbyPermit,
 };
@@ -75,6 +75,18 @@ pub trait RouteProvider: Send + Sync {
 
     /// Sets one member's state on one instance.
     async fn apply(&self, instance: &InstanceName, server: &str, desired: &Desired) -> Result<()>;
+
+    /// The session by which an instance that only follows hears of a member, where the configuration permits to close
+    /// it. Refused elsewhere.
+    async fn session(&self, instance: &InstanceName, _server: &str) -> Result<Session> {
+        Err(ProviderError::Refused(format!("{}: {instance} has no session that may be closed", self.id())))
+    }
+
+    /// Closes that session (`Drained`), or puts it back (`Exactly`). What another hand closed is neither closed again
+    /// nor opened.
+    async fn set_session(&self, instance: &InstanceName, _server: &str, _desired: &Desired) -> Result<()> {
+        Err(ProviderError::Refused(format!("{}: {instance} has no session that may be closed", self.id())))
+    }
 
     /// Cuts what is still connected to a member through one instance.
     async fn close_connections(&self, instance: &InstanceName, server: &str) -> Result<()>;

@@ -4,6 +4,7 @@ mod bird;
 mod daemons;
 mod frr;
 mod observers;
+mod sessions;
 mod stage;
 
 use std::{sync::Arc, time::Duration};

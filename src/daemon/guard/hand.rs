@@ -8,7 +8,7 @@ use crate::{
     daemon::metrics::Guarded,
     guard::Act,
     journal::{Journal, Note, Notebook},
-    model::{Desired, Exact, MemberView, NodeName, RouteTarget},
+    model::{Desired, Exact, InstanceName, MemberView, NodeName, RouteTarget},
     plan::ledger,
     provider::{ProviderError, Result, RouteProvider, World},
 };
@@ -34,17 +34,25 @@ pub(super) struct Hand {
     pub(super) world: World,
     pub(super) journal: Arc<dyn Journal>,
     pub(super) notebook: Arc<dyn Notebook>,
+    /// Every instance of the route that only follows: what is withdrawn is gone when all show it.
+    pub(super) followers: Vec<InstanceName>,
     /// Time limit of each question and each change.
     pub(super) limit: Duration,
 }
 
-type Changed = std::result::Result<Guarded, String>;
+pub(super) type Changed = std::result::Result<Guarded, String>;
 
 impl Hand {
     /// Carries one change out. Whatever does not change a route is nothing here.
     pub(super) async fn carry_out(&self, act: Act) -> Done {
         let (node, changed) = match act {
             Act::Advise { target, node, why } => (node.clone(), self.advise(target, node, why).await),
+            Act::Withdraw { target, node, why, .. } if !target.role.is_driven() => {
+                (node.clone(), self.close_session(target, node, why).await)
+            }
+            Act::Return { target, node, before, .. } if !target.role.is_driven() => {
+                (node, self.open_session(target, before).await)
+            }
             Act::Withdraw { target, node, why, .. } => (node.clone(), self.withdraw(target, node, why).await),
             Act::Return { target, node, before, acknowledged } => {
                 (node.clone(), self.put_back(target, &node, before, acknowledged).await)
@@ -126,7 +134,7 @@ impl Hand {
 
     /// Whether a run has taken the node in hand since this was decided. A journal that cannot be read says nothing, and
     /// nothing is changed then.
-    async fn is_in_hand(&self, node: &NodeName) -> std::result::Result<bool, String> {
+    pub(super) async fn is_in_hand(&self, node: &NodeName) -> std::result::Result<bool, String> {
         let runs = self.journal.runs(RUNS_READ).await.map_err(|e| e.to_string())?;
         Ok(ledger::in_hand(&runs, node))
     }
@@ -137,22 +145,38 @@ impl Hand {
         target: &RouteTarget,
         is_so: impl Fn(&MemberView) -> bool,
     ) -> std::result::Result<(), String> {
+        self.within(|| async {
+            match self.look(target).await {
+                Ok(member) if is_so(&member) => Ok(()),
+                Ok(_) => Err("it does not show".to_owned()),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+        .await
+    }
+
+    /// Until a look finds it so, within the limit; else what the last look found.
+    pub(super) async fn within<F>(&self, look: impl Fn() -> F) -> std::result::Result<(), String>
+    where
+        F: Future<Output = std::result::Result<(), String>>,
+    {
         let deadline = Instant::now() + self.limit;
-        loop {
-            let said = match self.look(target).await {
-                Ok(member) if is_so(&member) => return Ok(()),
-                Ok(_) => "it does not show".to_owned(),
-                Err(error) => error.to_string(),
-            };
+        while let Err(said) = look().await {
             if Instant::now() >= deadline {
                 return Err(said);
             }
             sleep(POLL).await;
         }
+        Ok(())
     }
 
-    async fn look(&self, target: &RouteTarget) -> Result<MemberView> {
-        let view = self.in_time(self.route(target)?.observe(&target.instance)).await?;
+    pub(super) async fn look(&self, target: &RouteTarget) -> Result<MemberView> {
+        self.look_at(target, &target.instance).await
+    }
+
+    /// The same member as another instance of its route has it.
+    pub(super) async fn look_at(&self, target: &RouteTarget, instance: &InstanceName) -> Result<MemberView> {
+        let view = self.in_time(self.route(target)?.observe(instance)).await?;
         let member = view.members.get(&target.server).cloned();
         member.ok_or_else(|| ProviderError::Unexpected(format!("there is no member {}", target.server)))
     }
@@ -161,15 +185,15 @@ impl Hand {
         self.in_time(self.route(target)?.apply(&target.instance, &target.server, desired)).await
     }
 
-    fn route(&self, target: &RouteTarget) -> Result<&Arc<dyn RouteProvider>> {
+    pub(super) fn route(&self, target: &RouteTarget) -> Result<&Arc<dyn RouteProvider>> {
         self.world.route(&target.route)
     }
 
-    async fn in_time<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(super) async fn in_time<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
         timeout(self.limit, call).await.unwrap_or(Err(ProviderError::TimedOut(self.limit)))
     }
 
-    async fn note(&self, note: Note) -> std::result::Result<(), String> {
+    pub(super) async fn note(&self, note: Note) -> std::result::Result<(), String> {
         self.notebook.note(&[note], self.world.clock.now()).await.map_err(|e| e.to_string())
     }
 }

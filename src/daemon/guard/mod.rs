@@ -31,6 +31,7 @@ use crate::{
 };
 
 mod hand;
+mod session;
 
 /// Time between two looks at the journal, and longest time between two decisions.
 const PACE: Duration = Duration::from_millis(200);
@@ -215,10 +216,14 @@ impl Guard {
     fn begin(&mut self, target: RouteTarget, act: Act) {
         tracing::warn!("{act}");
         self.busy.insert(target.clone());
+        let route = self.topology.routes.iter().find(|route| route.id == target.route);
+        let followers = route.into_iter().flat_map(|route| &route.instances);
+        let followers = followers.filter(|(_, shape)| !shape.role.is_driven()).map(|(name, _)| name.clone()).collect();
         let hand = Hand {
             world: self.world.clone(),
             journal: Arc::clone(&self.journal),
             notebook: Arc::clone(&self.notebook),
+            followers,
             limit: self.settings.run.call_timeout,
         };
         self.working.spawn(async move { (target, hand.carry_out(act).await) });

@@ -1,8 +1,10 @@
 //! Anycast: a prefix that routing daemons on the nodes announce, and that leaves a node by being withdrawn there.
 //!
 //! * Each node's announcer is an instance of its own, with the node as its only member; it is told to withdraw, and its
-//!   BGP sessions stay. Observers (routers, route collectors) are never told anything: they have to show it by
+//!   BGP sessions stay. Observers (routers, route collectors) are told nothing by a run: they have to show it by
 //!   themselves that the node's path is gone, or there again.
+//! * A node without power or link can be told nothing. Where the configuration permits it, the guard closes an
+//!   observer's session with it.
 //! * With a graceful shutdown (RFC 8326) the prefix is first announced with the community 65535:0, which makes it the
 //!   last choice of its peers, and withdrawn when they had time to move. A marked prefix still counts as announced.
 //! * The mark is the operator's, prepared in the daemon's own configuration; Tidegate switches it on and writes no
@@ -19,7 +21,7 @@ use async_trait::async_trait;
 
 use crate::{
     config::{endpoint, settings::Place},
-    model::{Desired, InstanceName, InstanceView, RouteId},
+    model::{Desired, InstanceName, InstanceView, RouteId, Session},
     provider::{ProviderError, Result, RouteProvider, route::kind::Tools},
 };
 
@@ -46,6 +48,16 @@ trait Instance: Send + Sync {
 
     /// Sets its only member's state.
     async fn apply(&self, desired: &Desired) -> Result<()>;
+
+    /// Its session with a member, where it is an observer that has one which may be closed.
+    async fn session(&self, _server: &str) -> Result<Session> {
+        Err(ProviderError::Refused("an announcer's sessions are not closed".into()))
+    }
+
+    /// Closes that session, or puts it back.
+    async fn set_session(&self, _server: &str, _desired: &Desired) -> Result<()> {
+        Err(ProviderError::Refused("an announcer's sessions are not closed".into()))
+    }
 }
 
 /// One prefix on every announcer and observer of it.
@@ -97,15 +109,16 @@ fn announcing(settings: &Settings, announcer: &Announcer, place: &Place, tools: 
 
 fn observing(settings: &Settings, observer: &Observer, places: &[Place], tools: &Tools) -> Arc<dyn Instance> {
     let members = places.iter().map(|p| (p.node.to_string(), settings.speaker(p))).collect();
+    let sessions = observer.sessions.iter().map(|(node, name)| (node.to_string(), name.clone())).collect();
     let (prefix, tools, limit) = (settings.prefix, tools.clone(), tools.limit);
     match &observer.daemon {
         Daemon::Bird { socket } => {
             let socket = endpoint::parse(socket).ok_or_else(|| socket.clone());
-            Arc::new(observer::Observer::new(bird::Ear { prefix, socket, tools }, members, limit))
+            Arc::new(observer::Observer::new(bird::Ear { prefix, socket, tools }, members, sessions, limit))
         }
         Daemon::Frr { host, vty_socket } => {
             let ear = frr::Ear::new(prefix, host.clone(), vty_socket.clone(), tools);
-            Arc::new(observer::Observer::new(ear, members, limit))
+            Arc::new(observer::Observer::new(ear, members, sessions, limit))
         }
     }
 }
@@ -122,6 +135,14 @@ impl RouteProvider for Bgp {
 
     async fn apply(&self, instance: &InstanceName, server: &str, desired: &Desired) -> Result<()> {
         self.member(instance, server)?.apply(desired).await
+    }
+
+    async fn session(&self, instance: &InstanceName, server: &str) -> Result<Session> {
+        self.member(instance, server)?.session(server).await
+    }
+
+    async fn set_session(&self, instance: &InstanceName, server: &str, desired: &Desired) -> Result<()> {
+        self.member(instance, server)?.set_session(server, desired).await
     }
 
     /// A router holds no connections: there is nothing to cut here.

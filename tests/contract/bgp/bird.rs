@@ -151,7 +151,7 @@ async fn an_unknown_protocol_is_an_error_in_bird_s_words_or_plainer() {
 }
 
 /// A socket that hands every session to BIRD with `restrict` said first, as `birdc -r` does.
-async fn restricted(bird: PathBuf) -> (tempfile::TempDir, PathBuf, JoinSet<()>) {
+pub(super) async fn restricted(bird: PathBuf) -> (tempfile::TempDir, PathBuf, JoinSet<()>) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("restricted");
     let listener = UnixListener::bind(&path).expect("a socket");

@@ -2,15 +2,12 @@
 
 use tidegate::{
     model::Admission,
-    provider::{
-        ProviderError, RouteProvider,
-        route::bgp::{Daemon, Observer},
-    },
+    provider::{ProviderError, RouteProvider, route::bgp::Daemon},
 };
 
 use super::{
     daemons::{Bird, Frr},
-    stage::{Stage, V6, route, shows, unix, view},
+    stage::{Stage, V6, observer, route, shows, unix, view},
 };
 use crate::process::free_port;
 
@@ -43,7 +40,7 @@ async fn a_collector_that_runs_frr_hears_the_path_come_and_go() {
     let Some(stage) = Stage::start().await else { return };
     let mut settings = stage.settings();
     let daemon = Daemon::Frr { host: None, vty_socket: collector.folder().display().to_string() };
-    settings.observers.push(Observer { name: "collector".into(), daemon });
+    settings.observers.push(observer("collector", daemon));
     let route = route(&settings);
     // Until its session stands, it is unknown what it would hear.
     let began = tokio::time::Instant::now();
@@ -82,7 +79,7 @@ async fn an_observer_never_changes_anything() {
     let Some(stage) = Stage::start().await else { return };
     let mut settings = stage.settings();
     settings.announcers.remove(0);
-    settings.observers = vec![Observer { name: "node-01".into(), daemon: Daemon::Bird { socket: unix(&stage.bird) } }];
+    settings.observers = vec![observer("node-01", Daemon::Bird { socket: unix(&stage.bird) })];
     let route = route(&settings);
     let refused = route.apply(&"node-01".into(), "node-02", &tidegate::model::Desired::Drained).await;
     assert!(matches!(refused, Err(ProviderError::Refused(_))), "{refused:?}");

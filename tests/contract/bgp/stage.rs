@@ -1,6 +1,6 @@
 //! One prefix, two nodes that announce it, and a router that hears them: BIRD on node-01 and FRR on node-02.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tidegate::{
@@ -75,7 +75,7 @@ impl Stage {
             prefix: PREFIX.parse().expect("a prefix"),
             announcers: vec![by_bird("node-01", &unix(&self.bird)), by_frr("node-02", &self.frr.folder(), None)],
             graceful_shutdown: None,
-            observers: vec![Observer { name: "router".into(), daemon: Daemon::Bird { socket: unix(&self.router) } }],
+            observers: vec![observer("router", Daemon::Bird { socket: unix(&self.router) })],
         }
     }
 
@@ -97,6 +97,11 @@ impl Stage {
 
 pub fn unix(bird: &Bird) -> String {
     format!("unix:{}", bird.socket().display())
+}
+
+/// One of whose sessions none may be closed.
+pub fn observer(name: &str, daemon: Daemon) -> Observer {
+    Observer { name: name.into(), daemon, sessions: BTreeMap::new() }
 }
 
 pub fn by_bird(node: &str, socket: &str) -> Announcer {

@@ -10,6 +10,9 @@
 //! * **`configure` enables what `disable` disabled** (*measured*): it is read as a restart, like a reload elsewhere.
 //! * What a peer gets is asked of BIRD's own export filters (`show route … export PEER`), whichever protocol originates
 //!   it: a prefix that a second protocol keeps alive was not withdrawn.
+//! * A router is only asked, but for one thing where the configuration permits it: [`session`].
+
+use std::net::IpAddr;
 
 use async_trait::async_trait;
 
@@ -21,11 +24,13 @@ use super::{
 };
 use crate::{
     config::settings::Endpoint,
+    model::{Desired, Session},
     provider::{ProviderError, Result, route::kind::Tools},
 };
 
 mod control;
 mod reply;
+mod session;
 mod switches;
 mod verdict;
 
@@ -60,14 +65,9 @@ impl Speaker for Bird {
             named(&self.protocol).and_then(|plain| Ok((plain, self.graceful.as_deref().map(named).transpose()?)));
         let (plain, graceful) = both.map_err(|why| control.unexpected(&why))?;
         let graceful = graceful.map(|p| Graceful { protocol: p.name.clone(), enabled: p.enabled });
-        let enabled = plain.enabled;
-        let message = match enabled {
-            true => None,
-            false => reply::message(&control.ask(&format!("show protocols all '{}'", self.protocol)).await?),
-        };
+        let switches = Switches { graceful, ..switch(&mut control, plain).await? };
         let held = paths(&mut control, self.prefix, "table all").await?.unwrap_or_default();
         let peers = peers(&mut control, self.prefix, &protocols).await?;
-        let switches = Switches { protocol: self.protocol.clone(), enabled, message, graceful };
         Ok(Answers { prefix: self.prefix, switches, status, protocols, held, peers }.look())
     }
 
@@ -77,19 +77,7 @@ impl Speaker for Bird {
 
     async fn carry_out(&self, _now: &Switches, commands: &[String]) -> Result<()> {
         let mut control = Control::open(&self.socket, &self.tools).await?;
-        for (done, command) in commands.iter().enumerate() {
-            let reply = control.say(command).await?;
-            let Some(words) = reply.refusal() else { continue };
-            let why = match reply.code {
-                code::ACCESS_DENIED => format!("the session is restricted, so BIRD changes nothing: {words}"),
-                code::NO_PROTOCOLS_MATCH | code::NOT_UNDERSTOOD => {
-                    format!("`{command}`: is there such a protocol? {words}")
-                }
-                _ => format!("`{command}`: {words}"),
-            };
-            return Err(if done == 0 { ProviderError::Refused(why) } else { control.unexpected(&why) });
-        }
-        Ok(())
+        give(&mut control, commands).await
     }
 }
 
@@ -115,6 +103,40 @@ impl Listener for Ear {
             paths: paths.into_iter().map(|p| (p.speakers, p.marked)).collect(),
         })
     }
+
+    async fn session(&self, name: &str) -> Result<Session> {
+        session::look(self, name).await
+    }
+
+    async fn set_session(&self, name: &str, speaker: IpAddr, desired: &Desired) -> Result<()> {
+        session::set(self, name, speaker, desired).await
+    }
+}
+
+/// A protocol as a switch, with the words of who disabled it.
+async fn switch(control: &mut Control, protocol: &Protocol) -> Result<Switches> {
+    let message = match protocol.enabled {
+        true => None,
+        false => reply::message(&control.ask(&format!("show protocols all '{}'", protocol.name)).await?),
+    };
+    Ok(Switches { protocol: protocol.name.clone(), enabled: protocol.enabled, message, graceful: None })
+}
+
+/// Gives these commands, in order. Refused only where nothing was changed.
+async fn give(control: &mut Control, commands: &[String]) -> Result<()> {
+    for (done, command) in commands.iter().enumerate() {
+        let reply = control.say(command).await?;
+        let Some(words) = reply.refusal() else { continue };
+        let why = match reply.code {
+            code::ACCESS_DENIED => format!("the session is restricted, so BIRD changes nothing: {words}"),
+            code::NO_PROTOCOLS_MATCH | code::NOT_UNDERSTOOD => {
+                format!("`{command}`: is there such a protocol? {words}")
+            }
+            _ => format!("`{command}`: {words}"),
+        };
+        return Err(if done == 0 { ProviderError::Refused(why) } else { control.unexpected(&why) });
+    }
+    Ok(())
 }
 
 async fn about(control: &mut Control) -> Result<(Status, Vec<Protocol>)> {

@@ -141,12 +141,21 @@ static OBSERVER: Shape = Shape {
             Variant {
                 name: "bird",
                 about: "BIRD, by its control socket.",
-                keys: &[key(
-                    "socket",
-                    Form::Text(&SOCKET),
-                    Need::Required,
-                    "Its control socket; a restricted one will do.",
-                )],
+                keys: &[
+                    key(
+                        "socket",
+                        Form::Text(&SOCKET),
+                        Need::Required,
+                        "Its control socket; a restricted one will do, unless it has `sessions`.",
+                    ),
+                    key(
+                        "sessions",
+                        Form::List(&Form::Table(&SESSION), 1),
+                        Need::Optional("the guard closes none"),
+                        "Its sessions that the guard may close when the cluster has lost the node, instead of telling \
+                         the announcer there.",
+                    ),
+                ],
             },
             Variant {
                 name: "frr",
@@ -159,6 +168,21 @@ static OBSERVER: Shape = Shape {
         ],
     }),
     label: &["name"],
+};
+
+static SESSION: Shape = Shape {
+    about: "A router's BGP session with a node.",
+    keys: &[
+        key("node", Form::Text(&texts::NODE), Need::Required, "The node."),
+        key(
+            "protocol",
+            Form::Text(&NAME),
+            Need::Required,
+            "The BGP protocol by which the router speaks with it alone.",
+        ),
+    ],
+    variants: None,
+    label: &["node"],
 };
 
 const FOLDER: Need = Need::Default(Literal::Text(VTY_FOLDER));

@@ -1,7 +1,10 @@
 //! A router or a route collector that is only asked: whose paths to the prefix does it have?
 //!
-//! A path is a node's when one of its speakers (next hop, peer, originator) is the node's address. Nothing is ever
-//! written here. A daemon without any session has heard nobody, so its silence says nothing: that is an error.
+//! A path is a node's when one of its speakers (next hop, peer, originator) is the node's address. A daemon without any
+//! session has heard nobody, so its silence says nothing: that is an error.
+//!
+//! No run ever writes here. Where the configuration names the router's sessions with the nodes (`sessions`), the guard
+//! closes the one with a node that the cluster has lost, for nobody can tell the announcer there; and opens it again.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -10,7 +13,7 @@ use tokio::time::timeout;
 
 use super::Instance;
 use crate::{
-    model::{Admission, Desired, InstanceView, MemberView},
+    model::{Admission, Desired, InstanceView, MemberView, Session},
     provider::{ProviderError, Result},
 };
 
@@ -30,6 +33,20 @@ pub(super) struct Heard {
 pub(super) trait Listener: Send + Sync {
     /// All paths to the prefix.
     async fn hear(&self) -> Result<Heard>;
+
+    /// What its session of this name is now.
+    async fn session(&self, _name: &str) -> Result<Session> {
+        Err(not_here())
+    }
+
+    /// Closes that session with the node that `speaker` is the address of, or puts it back.
+    async fn set_session(&self, _name: &str, _speaker: IpAddr, _desired: &Desired) -> Result<()> {
+        Err(not_here())
+    }
+}
+
+fn not_here() -> ProviderError {
+    ProviderError::Refused("sessions of this daemon are not closed".into())
 }
 
 /// One observer.
@@ -37,6 +54,8 @@ pub(super) struct Observer<L> {
     listener: L,
     /// The address by which each member's paths are known, or why none is.
     members: BTreeMap<String, std::result::Result<IpAddr, String>>,
+    /// Its session with each member, where that may be closed.
+    sessions: BTreeMap<String, String>,
     limit: Duration,
 }
 
@@ -45,9 +64,15 @@ impl<L: Listener> Observer<L> {
     pub(super) fn new(
         listener: L,
         members: BTreeMap<String, std::result::Result<IpAddr, String>>,
+        sessions: BTreeMap<String, String>,
         limit: Duration,
     ) -> Self {
-        Self { listener, members, limit }
+        Self { listener, members, sessions, limit }
+    }
+
+    fn named(&self, server: &str) -> Result<&str> {
+        let name = self.sessions.get(server).map(String::as_str);
+        name.ok_or_else(|| ProviderError::Refused(format!("no session with {server} is named in `sessions`")))
     }
 }
 
@@ -64,6 +89,18 @@ impl<L: Listener> Instance for Observer<L> {
 
     async fn apply(&self, _desired: &Desired) -> Result<()> {
         Err(ProviderError::Refused("an observer is only asked".into()))
+    }
+
+    async fn session(&self, server: &str) -> Result<Session> {
+        let session = timeout(self.limit, self.listener.session(self.named(server)?)).await;
+        session.map_err(|_| ProviderError::TimedOut(self.limit))?
+    }
+
+    async fn set_session(&self, server: &str, desired: &Desired) -> Result<()> {
+        let unknown = || Err(format!("{server} is no member"));
+        let speaker = self.members.get(server).cloned().unwrap_or_else(unknown).map_err(ProviderError::Refused)?;
+        let set = timeout(self.limit, self.listener.set_session(self.named(server)?, speaker, desired)).await;
+        set.map_err(|_| ProviderError::TimedOut(self.limit))?
     }
 }
 

@@ -13,7 +13,7 @@ use super::{Bgp, keys::KEYS, prefix::Prefix};
 use crate::{
     config::{
         endpoint,
-        reader::{Reader, Spot},
+        reader::Reader,
         report::Problems,
         settings::{Endpoint, Place},
         shape::Variant,
@@ -63,6 +63,9 @@ pub struct Observer {
     pub name: InstanceName,
     /// The daemon.
     pub daemon: Daemon,
+    /// Its session with each node that the guard may close: a BGP protocol of BIRD.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sessions: BTreeMap<NodeName, String>,
 }
 
 /// Where a daemon is. Every text may hold `{node}`, `{address}` and `{ssh}`.
@@ -101,7 +104,7 @@ impl Kind for Settings {
             r.spot("graceful-shutdown").report(problems, message, "it must be shorter than `run.patience`");
         }
         let announcers = announcers(r, about, graceful_shutdown.is_some(), problems);
-        let observers = observers(r, about, problems);
+        let observers = observers::read(r, about, problems);
         Some(Self { prefix: prefix.ok()?, announcers: announcers?, graceful_shutdown, observers: observers? })
     }
 
@@ -130,8 +133,10 @@ impl Kind for Settings {
         let blind = InstanceShape { blind: true, ..InstanceShape::default() };
         let driven = places.iter().filter(|p| self.announcer(&p.node).is_some());
         let driven = driven.map(|p| (own(&p.node), InstanceShape { only: Some(p.node.clone()), ..blind.clone() }));
-        let asked =
-            self.observers.iter().map(|o| (o.name.clone(), InstanceShape { role: Role::Follower, ..blind.clone() }));
+        let asked = self.observers.iter().map(|o| {
+            let sessions = o.sessions.keys().cloned().collect();
+            (o.name.clone(), InstanceShape { role: Role::Follower, sessions, ..blind.clone() })
+        });
         driven.chain(asked).collect()
     }
 
@@ -266,34 +271,6 @@ fn check(one: &Announcer, r: &Reader<'_>, about: &About<'_>, grace: bool, proble
     }
 }
 
-fn observers(r: &Reader<'_>, about: &About<'_>, problems: &mut Problems) -> Option<Vec<Observer>> {
-    let readers: Vec<Reader<'_>> = r.items("observers").into_iter().filter_map(Result::ok).collect();
-    let written: Vec<(Spot, Option<InstanceName>, Daemon)> = readers
-        .iter()
-        .map(|r| Some((r.here(), r.text("name").map(InstanceName::new), daemon(r)?)))
-        .collect::<Option<_>>()?;
-    let mut names: BTreeSet<InstanceName> = BTreeSet::new();
-    for (spot, name, daemon) in &written {
-        if let Some(name) = name.as_ref().filter(|name| !names.insert((*name).clone())) {
-            spot.report(problems, format!("there are two observers named \"{name}\""), "give each its own name");
-        }
-        if daemon.is_template() {
-            spot.report(problems, "an observer is one daemon, not another one for each node", "name its host");
-        }
-    }
-    let nodes: BTreeSet<&str> =
-        about.context.members.iter().chain(about.context.places.keys()).map(NodeName::as_str).collect();
-    let named = |(spot, name, daemon): (Spot, Option<InstanceName>, Daemon)| {
-        let name = name.or_else(|| daemon.derive_name(&names))?;
-        names.insert(name.clone());
-        if nodes.contains(name.as_str()) {
-            let message = format!("\"{name}\" is also the name of a node, and so of its announcer");
-            spot.report(problems, message, "give the observer a `name` of its own");
-        }
-        Some(Observer { name, daemon })
-    };
-    written.into_iter().map(named).collect()
-}
-
+mod observers;
 #[cfg(test)]
 mod tests;

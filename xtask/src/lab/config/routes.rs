@@ -142,6 +142,9 @@ fn bgp(address: &str, announcer: Announcer) -> Result<String> {
         super::super::ANYCAST_EDGE => ("anycast_edge", EDGES.to_vec()),
         other => bail!("nobody announces {other} in the lab"),
     };
+    // What the router calls its sessions, in xtask/src/lab/route/router.rs.
+    let sessions = |node: &&str| format!("{{ node = \"{node}\", protocol = \"{}\" }}", node.replace('-', "_"));
+    let sessions = members.iter().map(sessions).collect::<Vec<_>>().join(", ");
     let announcer = match announcer {
         Announcer::Bird => format!(
             "daemon = \"bird\", socket = \"ssh://{{ssh}}/run/bird/bird.ctl\", protocol = \"{statement}\", \
@@ -151,7 +154,7 @@ fn bgp(address: &str, announcer: Announcer) -> Result<String> {
     };
     Ok(format!(
         "via = \"bgp\"\nprefix = \"{address}/32\"\ngraceful-shutdown = \"1s\"\nannouncers = [{{ {announcer} }}]\n\
-         observers = [{{ name = \"router\", daemon = \"bird\", socket = \"ssh://router/run/bird/bird.ctl\" }}]\n\
+         observers = [{{ name = \"router\", daemon = \"bird\", socket = \"ssh://router/run/bird/bird.ctl\", sessions = [{sessions}] }}]\n\
          nodes = {members:?}\n"
     ))
 }

@@ -75,7 +75,7 @@ impl Switches {
     }
 
     /// Disabled by Tidegate.
-    fn is_ours(&self) -> bool {
+    pub(super) fn is_ours(&self) -> bool {
         !self.enabled && self.message.as_deref() == Some(WITHDRAWN)
     }
 

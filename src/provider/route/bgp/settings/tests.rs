@@ -88,6 +88,50 @@ fn observers_get_names_and_only_follow() {
 }
 
 #[test]
+fn an_observer_s_sessions_are_named_and_only_those_may_be_closed() {
+    let observers = r#"observers = [
+        { name = "edge", daemon = "bird", socket = "unix:/run/bird.ctl", sessions = [{ node = "node-02", protocol = "two" }] },
+        { daemon = "frr" }]"#;
+    let (settings, places) = read(&(announcing(BIRD) + observers));
+    assert_eq!(settings.observers[0].sessions, [(NodeName::new("node-02"), "two".to_owned())].into());
+    let shapes = settings.instances(&places);
+    assert_eq!(shapes["edge"].sessions, [NodeName::new("node-02")].into());
+    assert!(shapes["edge"].role == Role::Follower && shapes["local"].sessions.is_empty());
+}
+
+#[test]
+fn all_that_is_wrong_with_sessions_is_told_at_once() {
+    let session = |node: &str, protocol: &str| format!("{{ node = \"{node}\", protocol = \"{protocol}\" }}");
+    let observer = |sessions: &[String]| {
+        let sessions = sessions.join(", ");
+        format!("observers = [{{ daemon = \"bird\", socket = \"unix:/b.ctl\", sessions = [{sessions}] }}]")
+    };
+    let wrong =
+        [session("node-1", "one"), session("node-02", "two"), session("node-02", "three"), session("node-01", "two")];
+    let found = problem(&(announcing(BIRD) + &observer(&wrong)));
+    for said in [
+        "there is no node \"node-1\"",
+        "did you mean \"node-01\"",
+        "the session with \"node-02\" is named twice",
+        "two is the session with \"node-02\" already",
+    ] {
+        assert!(found.contains(said), "{said}: {found}");
+    }
+    for (sessions, said) in [
+        (observer(&[]), "at least"),
+        (observer(&["{ node = \"node-01\" }".to_owned()]), "protocol"),
+        (observer(&[session("node-01", "a'b")]), "expected a name in the daemon's configuration"),
+        (
+            format!("observers = [{{ daemon = \"frr\", sessions = [{}] }}]", session("node-01", "one")),
+            "goes with daemon = \"bird\"",
+        ),
+    ] {
+        let found = problem(&(announcing(BIRD) + &sessions));
+        assert!(found.contains(said), "{said}: {found}");
+    }
+}
+
+#[test]
 fn what_marks_and_how_long_belong_together() {
     let marked = BIRD.replace(" }", ", graceful-protocol = \"gshut\" }");
     let grace = "graceful-shutdown = \"10s\"\n";
