@@ -246,8 +246,10 @@ impl Guard {
         self.watch.look_at(&target.route, &target.instance);
         let Done { node, kind, error } = done;
         metrics::guard_action(*kind, target.route.as_str(), node.as_str());
-        if let Some(error) = error {
-            tracing::warn!("{} ({}), {}: {error}", target.instance, target.route, target.server);
+        let (route, instance, server) = (&target.route, &target.instance, &target.server);
+        match error {
+            Some(error) => tracing::warn!("{instance} ({route}), {server}: {error}"),
+            None => tracing::info!("{instance} ({route}), {server}: {}", kind.word()),
         }
         self.read_withdrawn().await;
     }

@@ -169,7 +169,10 @@ fn play(lab: &Lab, way: Way, fault: Fault, guard: bool) -> Result<Seen> {
     let detection_s = detecting.map(|d| d.finish(began)).transpose()?;
     sleep(fault.observed(way == Way::Haproxy).saturating_sub(started.elapsed()));
     let result = load.finish()?;
-    drop(serving);
+    if let Some(serving) = serving {
+        let log = lab.dir().join("bench-failover.log");
+        std::fs::write(&log, serving.stop()?).with_context(|| format!("could not write {}", log.display()))?;
+    }
     seen(&result, began, detection_s)
 }
 
