@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod bench;
+pub mod cargo;
 pub mod crash;
 pub mod envoy;
 pub mod harness;

@@ -1,7 +1,7 @@
 //! The binaries that the lab runs on this machine's file system, built when they are asked for.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 
@@ -33,7 +33,7 @@ pub(crate) fn target_folder() -> Result<PathBuf> {
 }
 
 fn build(package: &str, binary: &str, profile: &str, target: &Path) -> Result<PathBuf> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = crate::cargo::cargo();
     command
         .args(["build", "--quiet", "--package", package, "--bin", binary, "--manifest-path"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    ffi::OsString,
     fs,
     io::{self, BufRead, BufReader, Write},
     path::Path,
@@ -19,8 +18,7 @@ use super::{Tally, tally::Reader};
 
 /// A `cargo` command in the repository: the same cargo that runs this, and the locked dependencies.
 pub(super) fn cargo(root: &Path, arguments: &[&str]) -> Command {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let mut command = Command::new(cargo);
+    let mut command = crate::cargo::cargo();
     command.current_dir(root).args(arguments).env("CARGO_TERM_PROGRESS_WHEN", "never");
     command
 }

@@ -105,6 +105,9 @@ fn a_lab_breaks_on_command_heals_and_leaves_nothing() -> Result<()> {
 
     // What a test leaves running in a namespace ends with the reset.
     let mut left = lab.command_in("control", "sleep")?.arg("1000").spawn()?;
+    // It has entered the namespace once it is the program itself.
+    let name = format!("/proc/{}/comm", left.id());
+    within(5, "it runs there", || Ok(std::fs::read_to_string(&name)?.trim() == "sleep"))?;
     lab.reset()?;
     ensure!(!left.wait()?.success(), "it was ended");
 

@@ -1,9 +1,6 @@
 //! `cargo xtask bench skew`.
 
-use std::{
-    env,
-    process::{self, ExitCode},
-};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
@@ -19,7 +16,7 @@ pub(crate) struct Skew {
 impl Skew {
     /// The simulation is the product's own code, so it is the product's example that runs.
     pub(super) fn run(&self) -> Result<ExitCode> {
-        let mut command = process::Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut command = xtask::cargo::cargo();
         command.args(["run", "--quiet", "--locked", "--package", "tidegate", "--example", "skew", "--"]);
         let status = command.args(self.json.then_some("--json")).status()?;
         Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
