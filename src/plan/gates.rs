@@ -118,7 +118,7 @@ pub fn all(facts: &Facts<'_>) -> Vec<Gate> {
             gates.push(if drain { node_state(facts, cluster) } else { restorable(facts, cluster) });
             if drain {
                 gates.push(failed_instances(facts, cluster));
-                gates.extend(rehearsed::gates(facts, cluster, Answer::Refuse));
+                gates.extend(rehearsed::gates(facts, cluster, Answer::Refuse, Answer::Refuse));
             }
         }
     }
@@ -141,7 +141,8 @@ pub fn of_cluster(facts: &Facts<'_>) -> Vec<Gate> {
     {
         gates.extend([quorum(cluster), maintenance_mode(cluster), transition(cluster)]);
         gates.extend([node_state(facts, cluster), failed_instances(facts, cluster)]);
-        gates.extend(rehearsed::gates(facts, cluster, Answer::Refuse));
+        // A CIB does not hold the votes: a saved cluster cannot answer that.
+        gates.extend(rehearsed::gates(facts, cluster, Answer::Refuse, Answer::Warn));
     }
     overrides::apply(&facts.request.overrides, &mut gates);
     gates
@@ -188,7 +189,7 @@ pub fn before_standby(facts: &Facts<'_>) -> Vec<Gate> {
             gates.extend([quorum(cluster), maintenance_mode(cluster), transition(cluster)]);
             gates.push(node_state(facts, cluster));
             gates.push(failed_instances(facts, cluster));
-            gates.extend(rehearsed::gates(facts, cluster, Answer::Hold));
+            gates.extend(rehearsed::gates(facts, cluster, Answer::Hold, Answer::Hold));
         }
     }
     gates.extend(last_route(facts));

@@ -10,8 +10,8 @@ use crate::{
     plan::render::count,
 };
 
-/// All of them.
-pub(super) fn gates(facts: &Facts<'_>, cluster: &ClusterView, silence: Answer) -> Vec<Gate> {
+/// All of them. `silence` is the answer where the cluster did not rehearse, `uncounted` where nobody tells the votes.
+pub(super) fn gates(facts: &Facts<'_>, cluster: &ClusterView, silence: Answer, uncounted: Answer) -> Vec<Gate> {
     let node = facts.node();
     let seen = facts.seen.rehearsals.get(node);
     let fresh = seen.map_or(Err("it was not asked".to_owned()), |seen| seen.fresh(facts.now, facts.max_age));
@@ -27,7 +27,7 @@ pub(super) fn gates(facts: &Facts<'_>, cluster: &ClusterView, silence: Answer) -
         rehearsed(rehearsal),
         collateral(facts, rehearsal),
         arrivals(facts, rehearsal),
-        votes(node, rehearsal),
+        votes(node, rehearsal, uncounted),
         fencing(cluster, rehearsal),
         resources(facts, rehearsal),
     ]
@@ -90,10 +90,11 @@ fn arrivals(facts: &Facts<'_>, rehearsal: &Rehearsal) -> Gate {
 }
 
 /// A standby keeps its vote; the reboot or the power cut that follows does not.
-fn votes(node: &NodeName, rehearsal: &Rehearsal) -> Gate {
+fn votes(node: &NodeName, rehearsal: &Rehearsal, uncounted: Answer) -> Gate {
     let Some(votes) = rehearsal.votes else {
         let detail = "the votes are not known: `corosync-quorumtool` did not tell them";
-        return Gate::new("votes", Answer::Warn, detail);
+        return Gate::new("votes", uncounted, detail)
+            .remedy("make `corosync-quorumtool -s` work on the members, as the user that Tidegate connects as");
     };
     let device = if votes.device { ", a quorum device among them" } else { "" };
     let (left, total, needed) = (votes.left(), votes.total, votes.needed);

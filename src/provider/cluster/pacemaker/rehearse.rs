@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 
 use roxmltree::{Document, Node};
 
-use super::cib::{children, flag, unexpected};
+use super::{
+    cib::{children, flag, unexpected},
+    members::last_line,
+};
 use crate::{
     model::{
         NodeName,
@@ -80,8 +83,7 @@ pub(super) fn read(output: &str) -> Result<Rehearsal> {
 
 /// Why the tools did not answer.
 pub(super) fn failure(stderr: &str) -> ProviderError {
-    let last = stderr.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("it gave no reason").trim();
-    unexpected(format!("the standby could not be rehearsed: {last}"))
+    unexpected(format!("the standby could not be rehearsed: {}", last_line(stderr)))
 }
 
 fn child<'a, 'input>(node: Node<'a, 'input>, name: &'static str) -> Result<Node<'a, 'input>> {
