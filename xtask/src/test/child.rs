@@ -85,8 +85,26 @@ fn run_into(command: &mut Command, limit: Duration, out: &mut impl Write) -> Res
 }
 
 /// Ends a child and everything that it started, children first found by their parent.
+///
+/// All of them are stopped before one is killed: a family that is listed while it runs may have a new member by the time
+/// that the list is worked off, and the child of a dead parent can no longer be found.
 fn end_all(child: &mut Child) {
     let Ok(first) = i32::try_from(child.id()) else { return };
+    let mut stopped: Vec<i32> = Vec::new();
+    loop {
+        let new: Vec<i32> = family(first).into_iter().filter(|pid| !stopped.contains(pid)).collect();
+        if new.is_empty() {
+            break;
+        }
+        signal(&new, Signal::STOP);
+        stopped.extend(new);
+    }
+    signal(&stopped, Signal::KILL);
+    let _ = child.wait();
+}
+
+/// A process and all that descend from it.
+fn family(first: i32) -> Vec<i32> {
     let parents = parents();
     let mut family = vec![first];
     let mut next = 0;
@@ -94,11 +112,14 @@ fn end_all(child: &mut Child) {
         family.extend(parents.iter().filter(|(_, p)| **p == parent).map(|(pid, _)| *pid));
         next += 1;
     }
-    for pid in family.into_iter().filter_map(Pid::from_raw) {
+    family
+}
+
+fn signal(pids: &[i32], signal: Signal) {
+    for pid in pids.iter().copied().filter_map(Pid::from_raw) {
         // Gone already is as good.
-        let _ = kill_process(pid, Signal::KILL);
+        let _ = kill_process(pid, signal);
     }
-    let _ = child.wait();
 }
 
 /// Every process with its parent.
@@ -143,10 +164,18 @@ mod tests {
         let ended = run_into(&mut sh(&script), limit, &mut io::sink()).expect("it ran");
         assert_eq!(ended, Ended { how: How::Late(limit), tests: Tally { passed: 1, failed: 0, ignored: 0 } });
         assert!(started.elapsed() < Duration::from_secs(10));
-        let alive = fs::read_dir("/proc").expect("proc").flatten().any(|entry| {
+        // A killed process is seen until the kernel has taken it apart.
+        while started.elapsed() < Duration::from_secs(10) && alive(&marker) {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert!(!alive(&marker), "a grandchild outlived its limit");
+    }
+
+    /// Whether a process other than this one has it in its command line.
+    fn alive(marker: &str) -> bool {
+        fs::read_dir("/proc").expect("proc").flatten().any(|entry| {
             let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            entry.file_name() != *std::process::id().to_string() && String::from_utf8_lossy(&line).contains(&marker)
-        });
-        assert!(!alive, "a grandchild outlived its limit");
+            entry.file_name() != *std::process::id().to_string() && String::from_utf8_lossy(&line).contains(marker)
+        })
     }
 }

@@ -4,6 +4,8 @@
 //! kernel deals out the hashes anew, and connections to other nodes break as well. Routers in front of stateful services
 //! remember a connection's path instead. So does this one: the path that a connection's first packet took is kept as its
 //! mark, and marked packets are routed by it. A withdrawn prefix then gets no new connections and loses no old ones.
+//! A first packet is always routed afresh: answers pass the router by, so it never sees a connection end, and a client
+//! that uses a port again within minutes would follow the older connection's path, to a node that left long ago.
 //! [`Lab::forget_flows`] shows the other kind.
 
 use anyhow::{Context, Result};
@@ -123,15 +125,20 @@ zone "{ZONE}" {{
     )
 }
 
+/// A connection's first packet, and one sent again for want of an answer.
+const FIRST: &str = "tcp flags & (syn | ack) == syn";
+/// Every other.
+const LATER: &str = "tcp flags & (syn | ack) != syn";
+
 /// The packet filter that keeps a connection on its path.
 pub(crate) fn flows() -> String {
     let nodes = lines(hosts(Role::Node), |node| {
-        format!("add rule ip flows out ct state new rt ip nexthop {} ct mark set {}", node.address, mark(node))
+        format!("add rule ip flows out {FIRST} rt ip nexthop {} ct mark set {}", node.address, mark(node))
     });
     format!(
         "add table ip flows\nflush table ip flows\n\
          add chain ip flows in {{ type filter hook prerouting priority mangle; }}\n\
-         add rule ip flows in ip daddr {ANYCAST} ct direction original meta mark set ct mark\n\
+         add rule ip flows in ip daddr {ANYCAST} {LATER} ct direction original meta mark set ct mark\n\
          add chain ip flows out {{ type filter hook postrouting priority mangle; }}\n{nodes}"
     )
 }
