@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use roxmltree::{Document, Node};
 
+use super::element::Element;
 use crate::{
     model::{NodeName, RunId, action::Ownership},
     provider::{ProviderError, Result},
@@ -39,6 +40,14 @@ pub(super) struct Cib {
     pub(super) maintenance_mode: bool,
     /// What is configured of each node.
     pub(super) nodes: BTreeMap<NodeName, Entry>,
+    /// The section of resources, as it is; without children where there is none.
+    pub(super) resources: Element,
+    /// The section of constraints.
+    pub(super) constraints: Element,
+    /// Defaults of resources.
+    pub(super) resource_defaults: Element,
+    /// Defaults of operations.
+    pub(super) operation_defaults: Element,
 }
 
 /// A CIB's version. Rises with every change; two readings with the same version have the same configuration.
@@ -124,6 +133,7 @@ impl Cib {
         let nodes = nodes(child(configuration, "nodes")?, children(root, "status").next())?;
         let dc_id = root.attribute("dc-uuid").filter(|id| !id.is_empty());
         let options = Options::new(child(configuration, "crm_config")?);
+        let section = |name| children(configuration, name).next().map(Element::copy).unwrap_or_default();
         Ok(Self {
             version: version(root)?,
             quorate: flag(required(root, "have-quorum")?)
@@ -132,6 +142,10 @@ impl Cib {
             fencing: options.flag(&["fencing-enabled", "stonith-enabled"], true)?,
             maintenance_mode: options.flag(&["maintenance-mode"], false)?,
             nodes,
+            resources: section("resources"),
+            constraints: section("constraints"),
+            resource_defaults: section("rsc_defaults"),
+            operation_defaults: section("op_defaults"),
         })
     }
 }

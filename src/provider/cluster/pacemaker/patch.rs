@@ -166,13 +166,9 @@ fn render(version: Version, entry: &Entry, edits: &[Edit<'_>]) -> Option<String>
     if edits.is_empty() {
         return None;
     }
-    let Version { admin_epoch, epoch, num_updates } = version;
     let node = format!("/cib/configuration/nodes/node[@id='{}']", escape(&entry.id));
     let in_set = |set: &AttributeSet| format!("{node}/instance_attributes[@id='{}']", escape(&set.id));
-    let mut out = format!(
-        r#"<diff format="2"><version><source admin_epoch="{admin_epoch}" epoch="{epoch}" num_updates="{num_updates}"/><target admin_epoch="{admin_epoch}" epoch="{}" num_updates="0"/></version>"#,
-        epoch + 1
-    );
+    let mut out = opening(version);
     for edit in edits {
         out += &match edit {
             Edit::Change { set, pair, id, value } => format!(
@@ -205,6 +201,15 @@ fn render(version: Version, entry: &Entry, edits: &[Edit<'_>]) -> Option<String>
     Some(out + "</diff>")
 }
 
+/// How a patch of this version begins: what it was made for, and where it leads.
+pub(super) fn opening(version: Version) -> String {
+    let Version { admin_epoch, epoch, num_updates } = version;
+    format!(
+        r#"<diff format="2"><version><source admin_epoch="{admin_epoch}" epoch="{epoch}" num_updates="{num_updates}"/><target admin_epoch="{admin_epoch}" epoch="{}" num_updates="0"/></version>"#,
+        epoch + 1
+    )
+}
+
 /// The id that pcs gives a node's first set, unless a set with a rule has it.
 fn new_set_id(entry: &Entry) -> String {
     let usual = format!("nodes-{}", entry.id);
@@ -215,7 +220,7 @@ fn nvpair(id: &str, name: &str, value: &str) -> String {
     format!(r#"<nvpair id="{}" name="{}" value="{}"/>"#, escape(id), escape(name), escape(value))
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&apos;")
 }
 

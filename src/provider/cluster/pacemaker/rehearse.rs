@@ -30,16 +30,24 @@ cib=$(cibadmin --query) || exit"#;
 /// The CIB on standard input.
 const SAVED: &str = r#"PATH="$PATH:/usr/sbin:/sbin"
 cib=$(cat) || exit"#;
-/// `$1` is the node, `$2` the separator. A folder of its own also keeps the tools from shadow files elsewhere.
-const REHEARSE: &str = r#"
+/// A copy of it, with the scheduler on that. `$2` is the separator. A folder of its own also keeps the tools from shadow
+/// files elsewhere.
+const AS_IT_IS: &str = r#"
 dir=$(mktemp -d) || exit
 trap 'rm -rf "$dir"' EXIT
 copy=$dir/cib.xml
 printf '%s\n' "$cib" > "$copy" || exit
 export CIB_shadow_dir="$dir"
 crm_simulate --simulate --xml-file "$copy" --output-as=xml || exit
-printf '\n%s\n' "$2"
+printf '\n%s\n' "$2""#;
+/// `$1` is the node.
+const REHEARSE: &str = r#"
 CIB_file="$copy" crm_attribute --node "$1" --name standby --update on --lifetime forever >&2 || exit
+crm_simulate --simulate --xml-file "$copy" --output-as=xml || exit
+printf '\n%s\n' "$2""#;
+/// `$1` is a patch of the CIB; where there is none, nothing is changed.
+const PATCHED: &str = r#"
+if [ -n "$1" ]; then CIB_file="$copy" cibadmin --patch --xml-text "$1" >&2 || exit; fi
 crm_simulate --simulate --xml-file "$copy" --output-as=xml || exit
 printf '\n%s\n' "$2""#;
 /// Votes are asked for last, and may be missing: the tool ends with an error where there is no quorum.
@@ -50,17 +58,22 @@ exit 0"#;
 
 /// The arguments that rehearse on a member of the cluster.
 pub(super) fn live(node: &NodeName) -> [String; 6] {
-    arguments(format!("{LIVE}{REHEARSE}{VOTES}"), node)
+    arguments(format!("{LIVE}{AS_IT_IS}{REHEARSE}{VOTES}"), node.as_str())
 }
 
 /// The arguments that rehearse on the CIB that is fed to them.
 pub(super) fn saved(node: &NodeName) -> [String; 6] {
-    arguments(format!("{SAVED}{REHEARSE}"), node)
+    arguments(format!("{SAVED}{AS_IT_IS}{REHEARSE}"), node.as_str())
 }
 
-fn arguments(script: String, node: &NodeName) -> [String; 6] {
+/// The arguments that rehearse a patch of the CIB on a member of the cluster.
+pub(super) fn patched(patch: &str) -> [String; 6] {
+    arguments(format!("{LIVE}{AS_IT_IS}{PATCHED}"), patch)
+}
+
+fn arguments(script: String, first: &str) -> [String; 6] {
     let plain = |text: &str| text.to_owned();
-    [plain("sh"), plain("-c"), script, plain("tidegate"), plain(node.as_str()), plain(SEPARATOR)]
+    [plain("sh"), plain("-c"), script, plain("tidegate"), plain(first), plain(SEPARATOR)]
 }
 
 /// Reads what the script printed.
