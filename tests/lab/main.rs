@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests without a runtime; their sleeps are the lab's time")]
 
 mod alerts;
+mod clones;
 mod deadline;
 mod drain;
 mod edits;

@@ -78,6 +78,7 @@ fn as_found(cib: &Cib, clone: &Element, primitive: &Element) -> FoundClone {
         agent: format!("{}:{provider}{}", text("class"), text("type")),
         settings: places().into_iter().map(|place| setting(cib, clone, primitive, place)).collect(),
         switched_off: [clone, primitive].into_iter().flat_map(switched_off).collect(),
+        misplaced: metas(primitive).filter(|(name, _)| is_the_clones(name)).map(|(n, v)| format!("{n}={v}")).collect(),
     }
 }
 
@@ -155,15 +156,22 @@ fn default(sets: &Element, name: &str) -> Option<String> {
     pairs.next().and_then(|pair| pair.attribute("value")).map(str::to_owned)
 }
 
-fn switched_off(element: &Element) -> Vec<String> {
+/// Meta attributes as they are written, whatever rules say.
+fn metas(element: &Element) -> impl Iterator<Item = (String, String)> {
     let pairs = element.named("meta_attributes").flat_map(|set| set.named("nvpair"));
-    let says = |pair: &Element| Some((pair.attribute("name")?.to_owned(), pair.attribute("value")?.to_owned()));
+    pairs.filter_map(|pair| Some((pair.attribute("name")?.to_owned(), pair.attribute("value")?.to_owned())))
+}
+
+fn is_the_clones(name: &str) -> bool {
+    places().iter().any(|place| matches!(place, Place::Meta { name: ours } if ours == name))
+}
+
+fn switched_off(element: &Element) -> Vec<String> {
     let off = |(name, value): &(String, String)| match name.as_str() {
         "target-role" => value.eq_ignore_ascii_case("stopped"),
         "is-managed" => crate::clone::place::boolean(value) == Some(false),
         "maintenance" => crate::clone::place::boolean(value) == Some(true),
         _ => false,
     };
-    let all = pairs.filter_map(says).filter(off);
-    all.map(|(name, value)| format!("{name}={value} of {}", element.id())).collect()
+    metas(element).filter(off).map(|(name, value)| format!("{name}={value} of {}", element.id())).collect()
 }
