@@ -114,7 +114,7 @@ pub(super) fn done(changes: &[Change], missing: &[String]) -> String {
     let _ = match (changes.is_empty(), missing.is_empty()) {
         (true, true) => writeln!(text, "Everything is as declared, and every instance serves."),
         (true, false) => writeln!(text, "Everything is as declared. What does not serve:"),
-        (false, true) => writeln!(text, "Done; every instance serves. `tidegate clone undo` takes it back."),
+        (false, true) => writeln!(text, "Done; every instance that is expected serves."),
         (false, false) => writeln!(text, "The changes are made, but this is missing:"),
     };
     for line in missing {
