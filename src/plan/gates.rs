@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::steps::{Purpose, Request};
 use crate::{
     model::{
-        ClusterView, Member, NodeName, Observation, Observed, Readiness, RouteTarget, RunId, Topology,
+        ClusterView, Leave, Member, NodeName, Observation, Observed, Readiness, RouteTarget, RunId, Topology,
         topology::ServiceShape,
     },
     run::look::Look,
@@ -286,15 +286,30 @@ fn node_state(facts: &Facts<'_>, cluster: &ClusterView) -> Gate {
         }
         (None, true) => Gate::new("node-state", Answer::Refuse, format!("{node} is in standby, and not by Tidegate"))
             .remedy(format!("whoever put it there takes it back: `pcs node unstandby {node}`")),
-        (None, false) => Gate::new("node-state", Answer::Pass, format!("{node} is online")),
+        (None, false) => {
+            banned(facts, cluster).unwrap_or_else(|| Gate::new("node-state", Answer::Pass, format!("{node} is online")))
+        }
     }
+}
+
+/// A drain of one service that is out already.
+fn banned(facts: &Facts<'_>, cluster: &ClusterView) -> Option<Gate> {
+    let node = facts.node();
+    let (service, run) =
+        facts.topology.services.iter().find_map(|s| Some((&s.name, cluster.ban(&s.resource, node)?)))?;
+    let detail = format!("{node} is already banned for {service}: {run}");
+    Some(
+        Gate::new("node-state", Answer::Refuse, detail)
+            .remedy(format!("`tidegate restore {node}` brings it back, then the whole node can be drained")),
+    )
 }
 
 fn restorable(facts: &Facts<'_>, cluster: &ClusterView) -> Gate {
     let node = facts.node();
     let refuse = |detail: String| Gate::new("ours", Answer::Refuse, detail);
     let Some(member) = cluster.nodes.get(node) else { return refuse(format!("the cluster does not know {node}")) };
-    if let Some(state) = unfit(member) {
+    let ours = facts.request.leave == Leave::Maintenance && member.owner.is_some();
+    if let Some(state) = unfit(member).filter(|_| !(ours && member.online && !member.unclean && !member.pending)) {
         return Gate::new("node-state", Answer::Refuse, format!("{node} is {state}"));
     }
     match (facts.outstanding, &member.owner, member.standby) {
