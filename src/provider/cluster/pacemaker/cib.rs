@@ -12,12 +12,16 @@ use roxmltree::{Document, Node};
 
 use super::element::Element;
 use crate::{
-    model::{NodeName, RunId, action::Ownership},
+    model::{NodeName, RunId, action::Ownership, cluster::Ban},
     provider::{ProviderError, Result},
 };
 
 /// The attribute that takes a node out of the cluster's work.
 pub(super) const STANDBY: &str = "standby";
+/// The attribute that makes the cluster leave alone what runs on a node.
+pub(super) const MAINTENANCE: &str = "maintenance";
+/// How the id of a ban of ours begins; the run's name follows.
+pub(super) const BAN: &str = "tidegate-ban-";
 /// The mark: the run that put the node into standby.
 pub(super) const MARK_RUN: &str = "tidegate-run";
 /// The mark: who asked for it.
@@ -40,9 +44,20 @@ pub(super) struct Cib {
     pub(super) maintenance_mode: bool,
     /// What is configured of each node.
     pub(super) nodes: BTreeMap<NodeName, Entry>,
-    /// The section of resources, as it is; without children where there is none.
+    /// The clone around each cloned primitive, by the primitive's id.
+    pub(super) clones: BTreeMap<String, String>,
+    /// XML elements among the constraints.
+    pub(super) constraints: usize,
+    /// Our bans among them.
+    pub(super) bans: Vec<Ban>,
+    /// The configuration as it is, for whoever changes clones.
+    pub(super) sections: Sections,
+}
+
+/// Parts of the configuration as they are; without children where there is none.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Sections {
     pub(super) resources: Element,
-    /// The section of constraints.
     pub(super) constraints: Element,
     /// Defaults of resources.
     pub(super) resource_defaults: Element,
@@ -133,7 +148,7 @@ impl Cib {
         let nodes = nodes(child(configuration, "nodes")?, children(root, "status").next())?;
         let dc_id = root.attribute("dc-uuid").filter(|id| !id.is_empty());
         let options = Options::new(child(configuration, "crm_config")?);
-        let section = |name| children(configuration, name).next().map(Element::copy).unwrap_or_default();
+        let clones = children(configuration, "resources").next().map(clones).unwrap_or_default();
         Ok(Self {
             version: version(root)?,
             quorate: flag(required(root, "have-quorum")?)
@@ -142,12 +157,52 @@ impl Cib {
             fencing: options.flag(&["fencing-enabled", "stonith-enabled"], true)?,
             maintenance_mode: options.flag(&["maintenance-mode"], false)?,
             nodes,
+            bans: bans(configuration, &clones),
+            constraints: children(configuration, "constraints").map(elements).sum(),
+            clones,
+            sections: Sections::copy(configuration),
+        })
+    }
+}
+
+impl Sections {
+    fn copy(configuration: Node<'_, '_>) -> Self {
+        let section = |name| children(configuration, name).next().map(Element::copy).unwrap_or_default();
+        Self {
             resources: section("resources"),
             constraints: section("constraints"),
             resource_defaults: section("rsc_defaults"),
             operation_defaults: section("op_defaults"),
-        })
+        }
     }
+}
+
+/// The clone around each cloned primitive. In a cloned group every member is one.
+fn clones(resources: Node<'_, '_>) -> BTreeMap<String, String> {
+    let mut clones = BTreeMap::new();
+    for primitive in resources.descendants().filter(|n| n.has_tag_name("primitive")) {
+        let clone = primitive.ancestors().find(|a| a.has_tag_name("clone") || a.has_tag_name("master"));
+        if let (Some(primitive), Some(clone)) = (primitive.attribute("id"), clone.and_then(|c| c.attribute("id"))) {
+            clones.insert(primitive.to_owned(), clone.to_owned());
+        }
+    }
+    clones
+}
+
+/// Location constraints whose id says that a run of ours made them.
+fn bans(configuration: Node<'_, '_>, clones: &BTreeMap<String, String>) -> Vec<Ban> {
+    let locations = children(configuration, "constraints").flat_map(|c| children(c, "rsc_location"));
+    let ban = |location: Node<'_, '_>| {
+        let run = location.attribute("id")?.strip_prefix(BAN)?;
+        let (clone, node) = (location.attribute("rsc")?, location.attribute("node")?);
+        let primitive = clones.iter().find(|(_, c)| *c == clone)?.0;
+        Some(Ban { resource: primitive.clone(), node: NodeName::new(node), run: RunId::new(run) })
+    };
+    locations.filter_map(ban).collect()
+}
+
+fn elements(node: Node<'_, '_>) -> usize {
+    node.children().filter(Node::is_element).count()
 }
 
 fn version(root: Node<'_, '_>) -> Result<Version> {
@@ -165,7 +220,7 @@ fn nodes(section: Node<'_, '_>, status: Option<Node<'_, '_>>) -> Result<BTreeMap
         let name = node.attribute("uname").unwrap_or(id);
         let entry = Entry {
             id: id.to_owned(),
-            children: node.children().filter(Node::is_element).count(),
+            children: elements(node),
             sets: children(node, "instance_attributes").map(attribute_set).collect(),
             transient_standby: status.and_then(|s| transient_standby(s, id)),
         };
@@ -178,7 +233,7 @@ fn attribute_set(set: Node<'_, '_>) -> AttributeSet {
     AttributeSet {
         id: set.attribute("id").unwrap_or_default().to_owned(),
         plain: set.attribute("id").is_some() && children(set, "rule").next().is_none(),
-        children: set.children().filter(Node::is_element).count(),
+        children: elements(set),
         pairs: children(set, "nvpair").map(pair).collect(),
     }
 }

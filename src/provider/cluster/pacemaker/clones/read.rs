@@ -14,7 +14,7 @@ pub(super) fn found(cib: &Cib, resource: &str) -> Found {
         resource: resource.to_owned(),
         ..Found::default()
     };
-    let around = around(&cib.resources, resource);
+    let around = around(&cib.sections.resources, resource);
     match around.as_deref() {
         None => {}
         Some([clone, primitive]) if clone.name == "clone" && primitive.name == "primitive" => {
@@ -39,8 +39,8 @@ pub(super) fn found(cib: &Cib, resource: &str) -> Found {
     if found.clone.is_none() && found.obstacles.is_empty() && is_taken(cib, &clone) {
         found.obstacles.push(format!("the id {clone} is used by something else"));
     }
-    found.constraints = constraints::touching(&cib.constraints, resource, &clone);
-    found.withheld = constraints::withheld(&cib.constraints, resource);
+    found.constraints = constraints::touching(&cib.sections.constraints, resource, &clone);
+    found.withheld = constraints::withheld(&cib.sections.constraints, resource);
     found
 }
 
@@ -51,7 +51,11 @@ fn clone_id(resource: &str) -> String {
 
 /// Whether something of the configuration has this id.
 pub(super) fn is_taken(cib: &Cib, id: &str) -> bool {
-    cib.resources.everything().chain(cib.constraints.everything()).any(|e| e.attribute("id") == Some(id))
+    cib.sections
+        .resources
+        .everything()
+        .chain(cib.sections.constraints.everything())
+        .any(|e| e.attribute("id") == Some(id))
 }
 
 /// The element of this id and those around it below `<resources>`, the outermost first.
@@ -96,8 +100,10 @@ fn setting(cib: &Cib, clone: &Element, primitive: &Element, place: Place) -> Set
         },
     };
     let otherwise = match &place {
-        Place::Meta { name } => default(&cib.resource_defaults, name),
-        Place::Operation { attribute, .. } if attribute == "timeout" => default(&cib.operation_defaults, attribute),
+        Place::Meta { name } => default(&cib.sections.resource_defaults, name),
+        Place::Operation { attribute, .. } if attribute == "timeout" => {
+            default(&cib.sections.operation_defaults, attribute)
+        }
         Place::Operation { .. } => None,
     };
     let otherwise = otherwise.or_else(|| place.built_in().map(str::to_owned));
