@@ -26,6 +26,7 @@ pub mod ready;
 mod ready_reader;
 mod reference;
 pub(crate) mod report;
+pub mod review;
 mod schema;
 mod service;
 pub(crate) mod shape;

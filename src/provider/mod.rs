@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::{
     model::{
-        ClusterView, Desired, InstanceName, InstanceView, NodeName, Readiness, Rehearsal, RouteId, RunId, ServiceName,
+        BalancerView, ClusterView, Desired, InstanceName, InstanceView, NodeName, Readiness, Rehearsal, RouteId, RunId, ServiceName,
         Session, SocketsView, Straggler, Stragglers, UnitName, UnitView, action::Ownership, topology::InstanceShape,
     },
     run::proof::StandbyPermit,
@@ -68,6 +68,12 @@ pub trait RouteProvider: Send + Sync {
     /// What others answer now that nobody waits for, for people: public resolvers that remember.
     async fn elsewhere(&self) -> Vec<(String, Result<Vec<String>>)> {
         Vec::new()
+    }
+
+    /// What one instance's own configuration says of the way to the members, for the review. `None` where this kind of
+    /// route tells nothing of the sort. Changes nothing.
+    async fn configured(&self, _instance: &InstanceName) -> Result<Option<BalancerView>> {
+        Ok(None)
     }
 
     /// What one instance holds now, all members of it.

@@ -59,6 +59,7 @@ pub fn settings() -> Settings {
             backend: "app".into(),
             server: "{node}".into(),
             instances: world::LBS.iter().enumerate().map(instance).collect(),
+            config_file: None,
         }),
     };
     Settings {
