@@ -1,4 +1,5 @@
-//! `tidegate check`: the configuration, then everything that it names, all at once: does it answer, does it fit.
+//! `tidegate check`: the configuration, then everything that it names, all at once: does it answer, does it fit. Then the
+//! review of the checklist (see [`crate::review`]).
 
 use std::collections::BTreeSet;
 
@@ -22,15 +23,19 @@ use crate::{
         topology::{RouteShape, ServiceShape},
     },
     provider::route::BALANCER,
+    provider::{Clock, SystemClock},
+    review::{Review, Severity},
     run::wants::Wants,
 };
+
+mod review;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// Print the JSON Schema of the configuration and do nothing else
     #[arg(long)]
     schema: bool,
-    /// Read the configuration only; connect to nothing
+    /// Read the configuration only; connect to nothing. The review then goes by what it says
     #[arg(long, conflicts_with = "schema")]
     offline: bool,
 }
@@ -66,7 +71,9 @@ pub(super) async fn command(global: &Global, out: Out, args: CheckArgs) -> Resul
     }
     let settings = context::settings(&global.config)?;
     let mut items = vec![configuration(&settings)];
-    if !args.offline {
+    let review = if args.offline {
+        review::offline(&settings, SystemClock.now())
+    } else {
         let context = Context::with(settings).await?;
         let survey = context.survey(Wants::everything).await?;
         items.push(journal(&context, &survey).await);
@@ -74,9 +81,22 @@ pub(super) async fn command(global: &Global, out: Out, args: CheckArgs) -> Resul
         items.extend(nodes(&survey));
         items.extend(endings(&survey).await);
         items.extend(routes(&survey));
-    }
-    let ok = items.iter().all(|i| i.answer != Answer::Problem);
-    out.result(&json!({ "ok": ok, "items": items }), &text(&items));
+        review::online(&context, &survey).await
+    };
+    let ok = problems(&items, &review) == 0;
+    let accepted: Vec<_> = review
+        .accepted
+        .iter()
+        .map(|(f, reason)| json!({ "code": f.code, "about": f.about, "what": f.what, "reason": reason }))
+        .collect();
+    let result = json!({
+        "ok": ok,
+        "items": items,
+        "findings": review.findings,
+        "accepted": accepted,
+        "not_asked": review.not_asked,
+    });
+    out.result(&result, &text(&items, &review));
     Ok(if ok { Code::Done } else { Code::Failed })
 }
 
@@ -237,7 +257,13 @@ fn reason<T>(seen: Option<&Observed<T>>) -> &str {
     }
 }
 
-fn text(items: &[Item]) -> String {
+/// What fails the check.
+fn problems(items: &[Item], review: &Review) -> usize {
+    let bad = items.iter().filter(|i| i.answer == Answer::Problem).count();
+    bad + review.findings.iter().filter(|f| f.severity == Severity::Problem).count()
+}
+
+fn text(items: &[Item], review: &Review) -> String {
     let mut table = Table::new(["answer", "what", "found"]).unbroken(1);
     for item in items {
         let answer = match item.answer {
@@ -247,6 +273,8 @@ fn text(items: &[Item]) -> String {
         };
         table.row([answer, &item.what, &item.detail]);
     }
-    let count = |answer: Answer| items.iter().filter(|i| i.answer == answer).count();
-    format!("{table}\n{} problems, {} warnings\n", count(Answer::Problem), count(Answer::Warn))
+    let problems = problems(items, review);
+    let warned = items.iter().filter(|i| i.answer == Answer::Warn).count();
+    let warnings = warned + review.findings.iter().filter(|f| f.severity == Severity::Warn).count();
+    format!("{table}{}\n{problems} problems, {warnings} warnings\n", review::text(review))
 }

@@ -20,7 +20,7 @@ use crate::{
         topology::{InstanceShape, Role},
     },
     plan::{Plan, Purpose, Request, gates::Gate, ledger, planner},
-    provider::World,
+    provider::{World, unit::files::Files},
     run::{observer::Observer, wants::Wants},
 };
 
@@ -85,6 +85,11 @@ impl Context {
             return Ok(targets);
         }
         Err(Failure::usage(failures.into_iter().collect::<Vec<_>>().join("\n")))
+    }
+
+    /// The members' disks.
+    pub(super) fn files(&self, topology: &Topology) -> Files {
+        self.ways.files(&self.settings, &topology.nodes)
     }
 
     /// Looks at what is wanted of the cluster's members, once.

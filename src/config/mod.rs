@@ -34,6 +34,7 @@ pub(crate) mod texts;
 mod tree;
 mod value;
 
+pub(crate) use duration::show;
 pub use reference::reference;
 pub use report::{Problem, Report};
 pub use schema::schema;

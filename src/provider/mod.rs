@@ -109,6 +109,9 @@ pub trait RouteProvider: Send + Sync {
     }
 }
 
+/// The time-out of each resource's stop operation, or why it is not known.
+pub type StopTimeouts = BTreeMap<String, std::result::Result<Duration, String>>;
+
 /// The cluster manager.
 #[async_trait]
 pub trait ClusterControl: Send + Sync {
@@ -123,6 +126,11 @@ pub trait ClusterControl: Send + Sync {
 
     /// What the cluster would do if this node went into standby, by its own scheduler on a copy of it. Changes nothing.
     async fn rehearse(&self, node: &NodeName) -> Result<Rehearsal>;
+
+    /// For how long it waits for each of these resources to stop; `Err` tells why one is not known. Changes nothing.
+    async fn stop_timeouts(&self, _resources: &[&str]) -> Result<StopTimeouts> {
+        Err(ProviderError::Refused("this cluster does not tell".into()))
+    }
 
     /// Puts a node into standby with our mark. The permit is the proof that its connections are gone (or that
     /// the configured policy ended the wait); only the run's own gate makes one.

@@ -31,7 +31,7 @@ use self::{
 };
 use crate::{
     model::{ClusterView, NodeName, Rehearsal, RunId, action::Ownership},
-    provider::{ClusterControl, ProviderError, Result, access::Access},
+    provider::{ClusterControl, ProviderError, Result, StopTimeouts, access::Access},
     run::proof::StandbyPermit,
 };
 
@@ -42,6 +42,7 @@ mod patch;
 mod rehearse;
 pub mod saved;
 mod status;
+mod timeouts;
 #[cfg(test)]
 mod tests;
 
@@ -141,6 +142,14 @@ impl ClusterControl for Pacemaker {
         let output = self.members.run(&arguments.each_ref().map(String::as_str)).await?;
         match output.code {
             Some(0) => rehearse::read(&output.stdout),
+            _ => Err(rehearse::failure(&output.stderr)),
+        }
+    }
+
+    async fn stop_timeouts(&self, resources: &[&str]) -> Result<StopTimeouts> {
+        let output = self.members.run(&timeouts::QUERY).await?;
+        match output.code {
+            Some(0) => timeouts::read(&output.stdout, resources),
             _ => Err(rehearse::failure(&output.stderr)),
         }
     }
