@@ -31,8 +31,7 @@ pub struct Acceptance {
 pub(super) fn review(r: &Reader<'_>, problems: &mut Problems) -> Option<Review> {
     let mut accept: Vec<Acceptance> = Vec::new();
     for table in r.tables("accept") {
-        let one =
-            Acceptance { code: table.text("code")?, about: table.text("about")?, reason: table.text("reason")? };
+        let one = Acceptance { code: table.text("code")?, about: table.text("about")?, reason: table.text("reason")? };
         if accept.iter().any(|a| a.code == one.code && a.about == one.about) {
             table.here().report(problems, format!("{} of {} is accepted twice", one.code, one.about), "one will do");
         }

@@ -135,7 +135,9 @@ fn demanded(facts: &Facts<'_>, verdict: &mut Verdict) {
         }
         match balancer.tells(|v| v.accepts_proxy) {
             Err(why) => verdict.unknown(&balancer.about, &why),
-            Ok(true) => verdict.found(&balancer.about, "a listener demands the PROXY protocol, and nothing in front sends it"),
+            Ok(true) => {
+                verdict.found(&balancer.about, "a listener demands the PROXY protocol, and nothing in front sends it")
+            }
             Ok(false) => {}
         }
     }

@@ -55,7 +55,11 @@ fn quiet(facts: &Facts<'_>, verdict: &mut Verdict) {
         match balancer.tells(|v| v.quiet) {
             Err(why) => verdict.unknown(&balancer.about, &why),
             Ok(quiet) if quiet >= deadline => {
-                let what = format!("it keeps a quiet connection for {}, and a drain waits for {}", span(quiet), span(deadline));
+                let what = format!(
+                    "it keeps a quiet connection for {}, and a drain waits for {}",
+                    span(quiet),
+                    span(deadline)
+                );
                 verdict.found(&balancer.about, what);
             }
             Ok(_) => {}

@@ -129,8 +129,11 @@ fn resolvers(facts: &Facts<'_>, verdict: &mut Verdict) {
 fn outside(facts: &Facts<'_>, verdict: &mut Verdict) {
     for (entrypoint, _) in facts.entrypoints() {
         let Some(address) = ip(&entrypoint.address) else { continue };
-        let prefixes: Vec<_> =
-            entrypoint.routes.iter().filter_map(|r| if let Via::Bgp(bgp) = &r.via { Some(bgp.prefix) } else { None }).collect();
+        let prefixes: Vec<_> = entrypoint
+            .routes
+            .iter()
+            .filter_map(|r| if let Via::Bgp(bgp) = &r.via { Some(bgp.prefix) } else { None })
+            .collect();
         if !prefixes.is_empty() && !prefixes.iter().any(|p| p.holds(address)) {
             let list: Vec<String> = prefixes.iter().map(ToString::to_string).collect();
             let what = format!("{address} does not lie in {}", list.join(", "));

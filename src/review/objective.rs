@@ -7,10 +7,7 @@ use super::{
     facts::span,
     rule::{Needs, Rule, Severity, Verdict},
 };
-use crate::{
-    config::settings::Via,
-    model::balancer::Check,
-};
+use crate::{config::settings::Via, model::balancer::Check};
 
 pub(super) static RULES: [Rule; 7] = [
     Rule {
@@ -138,7 +135,8 @@ fn check_slow(facts: &Facts<'_>, verdict: &mut Verdict) {
 
 fn of_one(facts: &Facts<'_>, verdict: &mut Verdict) {
     for service in facts.settings.services.iter().filter(|s| s.ready.unhealthy == 1) {
-        verdict.found(format!("service {}", service.name), "one failed probe makes it unhealthy (`ready.unhealthy = 1`)");
+        verdict
+            .found(format!("service {}", service.name), "one failed probe makes it unhealthy (`ready.unhealthy = 1`)");
     }
     if facts.found.is_none() {
         return;
@@ -174,7 +172,8 @@ fn grace_short(facts: &Facts<'_>, verdict: &mut Verdict) {
             match longest(node) {
                 Err(why) => verdict.unknown(about, &why),
                 Ok(Some(took)) if took > patient => {
-                    let what = format!("its last start took {}, and it is unhealthy after {}", span(took), span(patient));
+                    let what =
+                        format!("its last start took {}, and it is unhealthy after {}", span(took), span(patient));
                     verdict.found(about, what);
                 }
                 Ok(_) => {}

@@ -17,7 +17,10 @@ pub fn page() -> String {
             Needs::Systems => "from the real systems",
         };
         // Writing into a String cannot fail.
-        let _ = write!(page, "### `{code}`\n\n{title} · {severity}, {needs}\n\n* **Why it bites**: {why}\n* **Mend**: {mend}\n\n");
+        let _ = write!(
+            page,
+            "### `{code}`\n\n{title} · {severity}, {needs}\n\n* **Why it bites**: {why}\n* **Mend**: {mend}\n\n"
+        );
     }
     page.trim_end().to_owned() + "\n"
 }

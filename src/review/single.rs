@@ -108,7 +108,8 @@ fn address(facts: &Facts<'_>, verdict: &mut Verdict) {
         for route in &entrypoint.routes {
             let Some(shape) = facts.shape(route).filter(|s| s.instances.len() > 1) else { continue };
             if let Some((name, _)) = shape.instances.iter().find(|(_, i)| i.source.contains(&address)) {
-                let what = format!("{address} is {name}'s own address, and {} others serve it too", shape.instances.len() - 1);
+                let what =
+                    format!("{address} is {name}'s own address, and {} others serve it too", shape.instances.len() - 1);
                 verdict.found(format!("entrypoint {}", entrypoint.name), what);
             }
         }

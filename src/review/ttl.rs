@@ -82,7 +82,8 @@ fn past_failover(facts: &Facts<'_>, verdict: &mut Verdict) {
     for (_, service, route) in facts.routes().filter(|(_, _, route)| facts.leads_to_members(route)) {
         let (Some((usual, _)), Some(objective)) = (ttls(facts, route), service.objective.failover) else { continue };
         if usual > objective {
-            let what = format!("it leads to nodes with a TTL of {}, and the objective is {}", span(usual), span(objective));
+            let what =
+                format!("it leads to nodes with a TTL of {}, and the objective is {}", span(usual), span(objective));
             verdict.found(&route.id, what);
         }
     }
@@ -93,7 +94,8 @@ fn without_window(facts: &Facts<'_>, verdict: &mut Verdict) {
         if let Some((usual, None)) = ttls(facts, route)
             && usual > SHORT
         {
-            verdict.found(&route.id, format!("its TTL is {}, and no `ttl-during-maintenance` shortens it", span(usual)));
+            verdict
+                .found(&route.id, format!("its TTL is {}, and no `ttl-during-maintenance` shortens it", span(usual)));
         }
     }
 }

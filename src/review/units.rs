@@ -165,7 +165,8 @@ fn archives(facts: &Facts<'_>, verdict: &mut Verdict) {
         let mut held = Vec::new();
         for (node, machine) in machines(facts) {
             let about = format!("{node}: {}", path.display());
-            let said = machine.and_then(|m| m.files.get(path).cloned().unwrap_or_else(|| Err("it was not asked".into())));
+            let said =
+                machine.and_then(|m| m.files.get(path).cloned().unwrap_or_else(|| Err("it was not asked".into())));
             match said {
                 Err(why) => verdict.unknown(about, &why),
                 Ok(None) => verdict.found(about, "there is no such file"),
@@ -177,7 +178,8 @@ fn archives(facts: &Facts<'_>, verdict: &mut Verdict) {
         for (hash, nodes) in versions.iter().skip(1) {
             for node in nodes {
                 let short: String = hash.chars().take(12).collect();
-                verdict.found(format!("{node}: {}", path.display()), format!("it is another than on {first} ({short}…)"));
+                verdict
+                    .found(format!("{node}: {}", path.display()), format!("it is another than on {first} ({short}…)"));
             }
         }
     }

@@ -54,18 +54,41 @@ const IDENTITY: &str = "client-identity = \"x-forwarded-for\"";
 
 fn faults() -> Vec<Fault> {
     vec![
-        ("entrypoint-missing", 1, &[("[[entrypoint]]\n", "[[service]]\nname = \"b\"\nunit = \"app.service\"\nclone = { resource = \"b\" }\nmin-ready = 1\nobjective = { failover = \"15s\" }\nready = { port = 1 }\n\n[[entrypoint]]\n")], |f| {
-            f.stop_timeouts.insert("b".into(), Ok(seconds(100)));
-        }),
+        (
+            "entrypoint-missing",
+            1,
+            &[(
+                "[[entrypoint]]\n",
+                "[[service]]\nname = \"b\"\nunit = \"app.service\"\nclone = { resource = \"b\" }\nmin-ready = 1\nobjective = { failover = \"15s\" }\nready = { port = 1 }\n\n[[entrypoint]]\n",
+            )],
+            |f| {
+                f.stop_timeouts.insert("b".into(), Ok(seconds(100)));
+            },
+        ),
         ("layer-mismatch", 2, &[], |f| lbs(f, |v| v.layer = Some(Layer::Connections))),
         ("member-single", 1, &[("backend = \"app\"\n", "backend = \"app\"\nnodes = [\"node-01\"]\n")], SAME),
         ("single-balancer", 1, &[(SECOND, "")], SAME),
         ("single-balancer", 1, &[("ssh://lb-02/run/haproxy/admin.sock", "ssh://lb-01/run/haproxy/second.sock")], SAME),
-        ("single-announcer", 1, &[("via = \"dns\"", "NAME"), (REST_OF_NAME, ""), ("NAME\n", BGP_ALONE), ("app.example.com", "192.0.2.80")], |f| f.names.clear()),
+        (
+            "single-announcer",
+            1,
+            &[("via = \"dns\"", "NAME"), (REST_OF_NAME, ""), ("NAME\n", BGP_ALONE), ("app.example.com", "192.0.2.80")],
+            |f| f.names.clear(),
+        ),
         ("single-resolver", 1, &[], |f| {
             f.seen.routes.get_mut(NAME).expect("there").remove("ns2.example.com");
         }),
-        ("single-address", 1, &[("via = \"dns\"", "NAME"), (REST_OF_NAME, ""), ("[[entrypoint.route]]\nNAME\n", ""), ("app.example.com", "10.0.0.21")], |f| f.names.clear()),
+        (
+            "single-address",
+            1,
+            &[
+                ("via = \"dns\"", "NAME"),
+                (REST_OF_NAME, ""),
+                ("[[entrypoint.route]]\nNAME\n", ""),
+                ("app.example.com", "10.0.0.21"),
+            ],
+            |f| f.names.clear(),
+        ),
         ("name-unresolved", 1, &[], |f| f.names.values_mut().for_each(|a| a[0].addresses = Ok([].into()))),
         ("name-elsewhere", 1, &[], |f| {
             f.names.values_mut().for_each(|a| a[0].addresses = Ok(["10.0.0.99".parse().expect("an address")].into()));
@@ -73,18 +96,33 @@ fn faults() -> Vec<Fault> {
         ("resolver-elsewhere", 1, &[], |f| {
             f.resolvers.values_mut().for_each(|said| said[0].1 = Ok(["lb-01".to_owned()].into()));
         }),
-        ("address-outside-prefix", 1, &[("via = \"dns\"", "NAME"), (REST_OF_NAME, ""), ("NAME\n", BGP), ("app.example.com", "192.0.2.81")], |f| f.names.clear()),
+        (
+            "address-outside-prefix",
+            1,
+            &[("via = \"dns\"", "NAME"), (REST_OF_NAME, ""), ("NAME\n", BGP), ("app.example.com", "192.0.2.81")],
+            |f| f.names.clear(),
+        ),
         ("tls-unstated", 1, &[("tls = \"terminate\"\n", "")], SAME),
         ("tls-at-balancer", 2, &[], |f| lbs(f, |v| v.front_tls = Some(false))),
         ("tls-to-service", 1, &[], |f| lb(f, |v| v.back_tls = Some(BackTls::Verified))),
-        ("tls-unverified", 2, &[(TLS, "tls = \"end-to-end\""), ("protocol = \"http\", port", "protocol = \"https\", port")], |f| {
-            lbs(f, |v| v.back_tls = Some(BackTls::Unverified));
-        }),
+        (
+            "tls-unverified",
+            2,
+            &[(TLS, "tls = \"end-to-end\""), ("protocol = \"http\", port", "protocol = \"https\", port")],
+            |f| {
+                lbs(f, |v| v.back_tls = Some(BackTls::Unverified));
+            },
+        ),
         ("tls-probe", 1, &[("protocol = \"http\", port", "protocol = \"https\", port")], SAME),
         ("identity-unstated", 1, &[(IDENTITY, "")], SAME),
-        ("identity-impossible", 1, &[(TLS, "tls = \"passthrough\""), ("protocol = \"http\", port", "protocol = \"https\", port")], |f| {
-            lbs(f, |v| (v.layer, v.front_tls) = (Some(Layer::Connections), Some(false)));
-        }),
+        (
+            "identity-impossible",
+            1,
+            &[(TLS, "tls = \"passthrough\""), ("protocol = \"http\", port", "protocol = \"https\", port")],
+            |f| {
+                lbs(f, |v| (v.layer, v.front_tls) = (Some(Layer::Connections), Some(false)));
+            },
+        ),
         ("identity-lost", 1, &[], |f| lb(f, |v| v.tells = Some([].into()))),
         ("identity-lost", 2, &[(IDENTITY, "client-identity = \"proxy-protocol\"")], SAME),
         ("proxy-protocol-unexpected", 1, &[], |f| {
@@ -103,9 +141,19 @@ fn faults() -> Vec<Fault> {
         ("check-differs", 1, &[], |f| {
             lb(f, |v| v.check = Some(Check::Request { path: None, port: Some(8081), passes: None }));
         }),
-        ("ready-port-only", 1, &[("protocol = \"http\", port = 8080, path = \"/ready\", status = 200", "protocol = \"tcp\", port = 8080")], SAME),
+        (
+            "ready-port-only",
+            1,
+            &[("protocol = \"http\", port = 8080, path = \"/ready\", status = 200", "protocol = \"tcp\", port = 8080")],
+            SAME,
+        ),
         ("objective-missing", 1, &[("failover = \"15s\", ", "")], SAME),
-        ("objective-unmeasured", 1, &[(HAPROXY, ""), (IDENTITY, ""), ("nodes = [\"lb-01\", \"lb-02\"]\n", "nodes = [\"lb-01\", \"lb-02\"]\n")], |f| f.balancers.clear()),
+        (
+            "objective-unmeasured",
+            1,
+            &[(HAPROXY, ""), (IDENTITY, ""), ("nodes = [\"lb-01\", \"lb-02\"]\n", "nodes = [\"lb-01\", \"lb-02\"]\n")],
+            |f| f.balancers.clear(),
+        ),
         ("failover-ready-slow", 1, &[("interval = \"5s\", unhealthy = 2", "interval = \"5s\", unhealthy = 3")], SAME),
         ("failover-check-slow", 1, &[], |f| lb(f, |v| v.pace.as_mut().expect("clean").failures = 4)),
         ("threshold-of-one", 1, &[("unhealthy = 2", "unhealthy = 1")], SAME),
@@ -113,9 +161,14 @@ fn faults() -> Vec<Fault> {
         ("grace-past-objective", 1, &[("grace = \"10s\"", "grace = \"20s\"")], SAME),
         ("grace-short", 1, &[], |f| unit(f, |u| u.started_in = Some(seconds(21)))),
         ("state-without-affinity", 1, &[("state = \"external\"", "state = \"local\"")], SAME),
-        ("state-local", 1, &[("affinity = \"none\", state = \"external\"", "affinity = \"cookie\", state = \"local\"")], |f| {
-            lbs(f, |v| v.sticky = Some(Sticky::Cookie));
-        }),
+        (
+            "state-local",
+            1,
+            &[("affinity = \"none\", state = \"external\"", "affinity = \"cookie\", state = \"local\"")],
+            |f| {
+                lbs(f, |v| v.sticky = Some(Sticky::Cookie));
+            },
+        ),
         ("affinity-differs", 1, &[("affinity = \"none\"", "affinity = \"cookie\"")], |f| {
             lbs(f, |v| v.sticky = Some(Sticky::Cookie));
             lb(f, |v| v.sticky = Some(Sticky::SourceIp));
@@ -138,7 +191,9 @@ fn faults() -> Vec<Fault> {
         }),
         ("unit-differs", 1, &[], |f| unit(f, |u| u.content.values_mut().for_each(|c| *c = Ok(Some("a2".into()))))),
         ("unit-differs", 1, &[], |f| {
-            unit(f, |u| drop(u.content.insert("/etc/systemd/system/app.service.d/x.conf".into(), Ok(Some("a3".into())))));
+            unit(f, |u| {
+                drop(u.content.insert("/etc/systemd/system/app.service.d/x.conf".into(), Ok(Some("a3".into()))))
+            });
         }),
         ("archive-differs", 1, &[], |f| {
             let machine = f.machines.get_mut("node-02").expect("there").as_mut().expect("clean");
@@ -152,8 +207,24 @@ fn faults() -> Vec<Fault> {
         ("stop-fences", 1, &[], |f| drop(f.stop_timeouts.insert("app_service".into(), Ok(seconds(20))))),
         ("drill-planned-old", 1, &[], |f| drop(f.drilled.remove("node-02"))),
         ("drill-planned-old", 3, &[("\"720h\"", "\"1h\"")], SAME),
-        ("acceptance-idle", 1, &[("[review]\n", "[[review.accept]]\ncode = \"single-balancer\"\nabout = \"web/haproxy:app\"\nreason = \"once\"\n[review]\n")], SAME),
-        ("acceptance-idle", 1, &[("[review]\n", "[[review.accept]]\ncode = \"single-balancers\"\nabout = \"x\"\nreason = \"once\"\n[review]\n")], SAME),
+        (
+            "acceptance-idle",
+            1,
+            &[(
+                "[review]\n",
+                "[[review.accept]]\ncode = \"single-balancer\"\nabout = \"web/haproxy:app\"\nreason = \"once\"\n[review]\n",
+            )],
+            SAME,
+        ),
+        (
+            "acceptance-idle",
+            1,
+            &[(
+                "[review]\n",
+                "[[review.accept]]\ncode = \"single-balancers\"\nabout = \"x\"\nreason = \"once\"\n[review]\n",
+            )],
+            SAME,
+        ),
     ]
 }
 
@@ -196,7 +267,9 @@ fn each_fault_is_found_by_its_rule_and_by_nothing_else() {
         assert_eq!(codes, vec![code; times], "{told:#?}");
         assert!(review.findings.iter().all(|f| f.known), "{told:?}");
         let rule = rules().find(|r| r.code == code).expect("a rule");
-        assert!(review.findings.iter().all(|f| f.severity == rule.severity && f.why == rule.why && f.mend == rule.mend));
+        assert!(
+            review.findings.iter().all(|f| f.severity == rule.severity && f.why == rule.why && f.mend == rule.mend)
+        );
     }
 }
 

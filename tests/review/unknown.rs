@@ -14,7 +14,11 @@ fn unknown(change: impl Fn(&mut Found)) -> BTreeSet<&'static str> {
     let mut found = found();
     change(&mut found);
     let review = reviewed(CONFIG, Some(&found));
-    assert!(review.findings.iter().all(|f| !f.known && f.what.starts_with("not known: ")), "{:?}", told(&review.findings));
+    assert!(
+        review.findings.iter().all(|f| !f.known && f.what.starts_with("not known: ")),
+        "{:?}",
+        told(&review.findings)
+    );
     review.findings.iter().map(|f| f.code).collect()
 }
 
@@ -62,8 +66,14 @@ fn a_node_that_does_not_answer() {
 #[test]
 fn everything_else_that_does_not_answer() {
     assert_eq!(unknown(|f| f.stop_timeouts.clear()), ["stop-fences"].into());
-    assert_eq!(unknown(|f| f.names.values_mut().for_each(|a| a[0].addresses = Err("no".into()))), ["name-unresolved"].into());
-    assert_eq!(unknown(|f| f.resolvers.values_mut().for_each(|r| r[0].1 = Err("no".into()))), ["resolver-elsewhere"].into());
+    assert_eq!(
+        unknown(|f| f.names.values_mut().for_each(|a| a[0].addresses = Err("no".into()))),
+        ["name-unresolved"].into()
+    );
+    assert_eq!(
+        unknown(|f| f.resolvers.values_mut().for_each(|r| r[0].1 = Err("no".into()))),
+        ["resolver-elsewhere"].into()
+    );
     let silent = unknown(|f| {
         for seen in f.seen.routes.values_mut().flat_map(|i| i.values_mut()) {
             *seen = Observed::Unknown { reason: "no answer".into() };

@@ -69,7 +69,8 @@ async fn balancers(survey: &Survey) -> Balancers {
 
 /// Whether the address is a host's name. One that has only records of services says nothing of addresses.
 fn is_looked_up(entrypoint: &Entrypoint) -> bool {
-    let mut kinds = entrypoint.routes.iter().filter_map(|r| if let Via::Dns(d) = &r.via { Some(d.kind) } else { None }).peekable();
+    let mut kinds =
+        entrypoint.routes.iter().filter_map(|r| if let Via::Dns(d) = &r.via { Some(d.kind) } else { None }).peekable();
     let of_services = kinds.peek().is_some() && !kinds.any(|kind| kind.is_address());
     let host = host(&entrypoint.address);
     !of_services && host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_err() && !host.contains('/')
@@ -105,7 +106,8 @@ async fn resolvers(survey: &Survey) -> Resolvers {
         // With each member it says for how long it will be answered.
         let member = |word: String| word.rsplit_once(" for ").map_or(word.clone(), |(name, _)| name.to_owned());
         let said = route.elsewhere().await.into_iter();
-        let said = said.map(|(who, m)| (who, m.map(|m| m.into_iter().map(member).collect()).map_err(|e| e.to_string())));
+        let said =
+            said.map(|(who, m)| (who, m.map(|m| m.into_iter().map(member).collect()).map_err(|e| e.to_string())));
         (route.id().clone(), said.collect::<Vec<_>>())
     });
     join_all(asked).await.into_iter().filter(|(_, said)| !said.is_empty()).collect()
@@ -117,9 +119,10 @@ async fn machines(context: &Context, topology: &Topology) -> BTreeMap<NodeName, 
     let archives: BTreeSet<_> = services.iter().flat_map(|s| &s.archives).collect();
     let (units, archives): (Vec<_>, Vec<_>) = (units.into_iter().collect(), archives.into_iter().collect());
     let files = context.files(topology);
-    let read = topology.nodes.iter().map(async |node| {
-        (node.clone(), files.read(node, &units, &archives).await.map_err(|error| error.to_string()))
-    });
+    let read = topology
+        .nodes
+        .iter()
+        .map(async |node| (node.clone(), files.read(node, &units, &archives).await.map_err(|error| error.to_string())));
     join_all(read).await.into_iter().collect()
 }
 
@@ -132,7 +135,9 @@ fn drilled(runs: &[RunSummary]) -> BTreeMap<NodeName, Timestamp> {
         let node = run.plan.node();
         match run.plan.request.purpose {
             Purpose::Drain => drop(out.insert(node)),
-            Purpose::Restore if out.remove(node) => drop(back.insert(node.clone(), run.ended_at.unwrap_or(run.opened_at))),
+            Purpose::Restore if out.remove(node) => {
+                drop(back.insert(node.clone(), run.ended_at.unwrap_or(run.opened_at)))
+            }
             Purpose::Restore | Purpose::Withhold => {}
         }
     }

@@ -21,6 +21,12 @@ pub(super) fn read(text: &str, resources: &[&str]) -> Result<BTreeMap<String, st
     Ok(resources.iter().map(of).collect())
 }
 
+/// Why the cluster did not tell.
+pub(super) fn failure(stderr: &str) -> ProviderError {
+    let why = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
+    ProviderError::Unexpected(format!("cibadmin: {}", why.trim().chars().take(200).collect::<String>()))
+}
+
 fn stop(root: Node<'_, '_>, resource: &str) -> std::result::Result<Duration, String> {
     let named = |n: &Node<'_, '_>| n.has_tag_name("primitive") && n.attribute("id") == Some(resource);
     let primitive = root.descendants().find(named).ok_or_else(|| format!("the cluster has no resource {resource}"))?;
@@ -92,7 +98,9 @@ mod tests {
     #[test]
     fn what_is_not_known_is_said() {
         assert!(of("", "<op id=\"s\" name=\"stop\" timeout=\"soon\"/>").is_err());
-        assert!(of("<op_defaults><meta_attributes id=\"d\"><rule id=\"r\"/></meta_attributes></op_defaults>", "").is_err());
+        assert!(
+            of("<op_defaults><meta_attributes id=\"d\"><rule id=\"r\"/></meta_attributes></op_defaults>", "").is_err()
+        );
         let none = read("<configuration/>", &["app"]).expect("XML");
         assert!(none["app"].as_ref().is_err_and(|why| why.contains("no resource app")));
         assert!(read("nothing", &["app"]).is_err());

@@ -30,7 +30,9 @@ impl Haproxy {
         };
         view.layer = running.layer.or(view.layer);
         // The kind of check that ran says less than the file, and is true.
-        let fits = |check: &Check| !matches!((check, &running.check), (Check::Request { .. }, Some(Check::Port | Check::None)));
+        let fits = |check: &Check| {
+            !matches!((check, &running.check), (Check::Request { .. }, Some(Check::Port | Check::None)))
+        };
         view.check = view.check.filter(fits).or(running.check);
         Ok(view)
     }
@@ -42,19 +44,22 @@ impl Haproxy {
         };
         let place = place.replace("{instance}", instance.name.as_str());
         let local = LocalAccess::default();
-        let (access, host, path): (&dyn crate::provider::access::Access, &str, &str) = match place.strip_prefix("ssh://") {
-            Some(rest) => {
-                let at = rest.find('/').ok_or_else(|| lacking("`config-file` names no path"))?;
-                (&*self.access, &rest[..at], &rest[at..])
-            }
-            None => match &instance.socket {
-                Endpoint::Ssh { host, .. } => (&*self.access, host, &place),
-                Endpoint::Unix { .. } => (&local, "", &place),
-                Endpoint::Tcp { .. } => {
-                    return Err(lacking("behind a TCP socket no file can be read: write `config-file` as ssh://host/path"));
+        let (access, host, path): (&dyn crate::provider::access::Access, &str, &str) =
+            match place.strip_prefix("ssh://") {
+                Some(rest) => {
+                    let at = rest.find('/').ok_or_else(|| lacking("`config-file` names no path"))?;
+                    (&*self.access, &rest[..at], &rest[at..])
                 }
-            },
-        };
+                None => match &instance.socket {
+                    Endpoint::Ssh { host, .. } => (&*self.access, host, &place),
+                    Endpoint::Unix { .. } => (&local, "", &place),
+                    Endpoint::Tcp { .. } => {
+                        return Err(lacking(
+                            "behind a TCP socket no file can be read: write `config-file` as ssh://host/path",
+                        ));
+                    }
+                },
+            };
         let limit = self.limit.max(Duration::from_secs(5));
         let said = access.run(host, &["head", "-c", MAX_FILE, "--", path], limit).await?;
         if said.code != Some(0) {

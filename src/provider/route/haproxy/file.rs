@@ -36,7 +36,9 @@ pub(super) fn read(text: &str, backend: &str) -> Result<BalancerView, String> {
     view.accepts_proxy = Some(binds().any(|bind| bind.iter().any(|w| w == "accept-proxy")));
     // A header may be put in on the way in, by every frontend, or on the way out, by the backend.
     let mut tells = view.tells.take().unwrap_or_default();
-    tells.extend(fronts.iter().map(|p| p.headers()).reduce(|a, b| a.intersection(&b).copied().collect()).unwrap_or_default());
+    tells.extend(
+        fronts.iter().map(|p| p.headers()).reduce(|a, b| a.intersection(&b).copied().collect()).unwrap_or_default(),
+    );
     view.tells = Some(tells);
     Ok(view)
 }
@@ -55,13 +57,17 @@ impl File {
             let line = words(line);
             let Some(first) = line.first() else { continue };
             match first.as_str() {
-                ".if" | ".elif" | ".else" => return Err("the file has conditions (.if), which only HAProxy decides".into()),
+                ".if" | ".elif" | ".else" => {
+                    return Err("the file has conditions (.if), which only HAProxy decides".into());
+                }
                 "frontend" | "backend" | "listen" | "defaults" => {
                     keep(current.take(), &mut defaults, &mut proxies);
                     current = Some(Proxy::begin(&line, &defaults)?);
                 }
-                "global" | "peers" | "resolvers" | "userlist" | "cache" | "mailers" | "program" | "ring" | "http-errors"
-                | "fcgi-app" | "log-forward" | "crt-store" | "traces" => keep(current.take(), &mut defaults, &mut proxies),
+                "global" | "peers" | "resolvers" | "userlist" | "cache" | "mailers" | "program" | "ring"
+                | "http-errors" | "fcgi-app" | "log-forward" | "crt-store" | "traces" => {
+                    keep(current.take(), &mut defaults, &mut proxies)
+                }
                 _ => {
                     if let Some(proxy) = &mut current {
                         proxy.line(&line);

@@ -77,10 +77,11 @@ fn includes(directive: &Directive, path: &str) -> bool {
     let folder = |p: &str| p.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default();
     let same = |p: &str| path == p || !p.starts_with('/') && path.ends_with(&format!("/{p}"));
     // `conf.d/*.conf` and its like: the whole folder.
-    same(named) || named.contains('*') && {
-        let (of_named, of_path) = (folder(named), folder(path));
-        of_path == of_named || !of_named.starts_with('/') && of_path.ends_with(&format!("/{of_named}"))
-    }
+    same(named)
+        || named.contains('*') && {
+            let (of_named, of_path) = (folder(named), folder(path));
+            of_path == of_named || !of_named.starts_with('/') && of_path.ends_with(&format!("/{of_named}"))
+        }
 }
 
 /// A directive with the blocks around it, the outermost first.

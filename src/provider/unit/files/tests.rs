@@ -11,11 +11,17 @@ fn unit(load: &str, stop: &str) -> String {
 
 #[test]
 fn units_and_files() {
-    let said = format!("{}file {HASH} /etc/a\nfiles\nfile missing /opt/x\nfile unreadable /opt/y z\n", unit("loaded", "1min 30s"));
+    let said = format!(
+        "{}file {HASH} /etc/a\nfiles\nfile missing /opt/x\nfile unreadable /opt/y z\n",
+        unit("loaded", "1min 30s")
+    );
     let machine = parse(&said).expect("understood");
     let unit = machine.units[&UnitName::new("app.service")].clone().expect("there");
     assert_eq!(unit.content[&PathBuf::from("/etc/a")], Ok(Some(HASH.into())));
-    assert_eq!((unit.stop_timeout, unit.started_in), (Some(Duration::from_secs(90)), Some(Duration::from_millis(2500))));
+    assert_eq!(
+        (unit.stop_timeout, unit.started_in),
+        (Some(Duration::from_secs(90)), Some(Duration::from_millis(2500)))
+    );
     assert_eq!(unit.file_state, "disabled");
     assert_eq!(machine.files[&PathBuf::from("/opt/x")], Ok(None));
     assert!(machine.files[&PathBuf::from("/opt/y z")].is_err());

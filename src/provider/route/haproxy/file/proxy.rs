@@ -152,11 +152,14 @@ impl Proxy {
                 passes: self.passes(),
             };
         }
-        let other = ["mysql-check", "pgsql-check", "redis-check", "smtpchk", "ldap-check", "spop-check", "external-check"];
+        let other =
+            ["mysql-check", "pgsql-check", "redis-check", "smtpchk", "ldap-check", "spop-check", "external-check"];
         match other.iter().find(|o| self.options.contains_key(**o)) {
             Some(other) => Check::Other((*other).to_owned()),
             None if self.options.contains_key("ssl-hello-chk") => Check::Handshake,
-            None if self.options.contains_key("tcp-check") && self.tcp_check_lines > 0 => Check::Other("tcp-check".into()),
+            None if self.options.contains_key("tcp-check") && self.tcp_check_lines > 0 => {
+                Check::Other("tcp-check".into())
+            }
             None if server.tls || server.check_tls => Check::Handshake,
             None => Check::Port,
         }
@@ -193,7 +196,8 @@ impl Proxy {
             Sticky::Cookie
         } else if by_table("src") || algorithm == "source" && !self.consistent {
             Sticky::SourceIp
-        } else if self.consistent && !matches!(algorithm, "" | "roundrobin" | "static-rr" | "leastconn" | "random" | "first")
+        } else if self.consistent
+            && !matches!(algorithm, "" | "roundrobin" | "static-rr" | "leastconn" | "random" | "first")
         {
             Sticky::ConsistentHash
         } else {

@@ -41,12 +41,14 @@ impl Server {
                 "ca-file" => server.verified = words.next().is_some(),
                 "cookie" => server.cookie = words.next().is_some(),
                 "backup" => server.backup = true,
-                "send-proxy" | "send-proxy-v2" | "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" => server.sends_proxy = true,
+                "send-proxy" | "send-proxy-v2" | "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" => {
+                    server.sends_proxy = true
+                }
                 "no-send-proxy" | "no-send-proxy-v2" => server.sends_proxy = false,
                 // Their value could be one of the words above.
                 "weight" | "maxconn" | "sni" | "crt" | "id" | "addr" | "alpn" | "proto" | "rise" | "downinter"
-                | "init-addr" | "resolvers" | "on-marked-down" | "on-marked-up" | "observe" | "verifyhost" | "check-sni"
-                | "slowstart" | "maxqueue" | "source" => drop(words.next()),
+                | "init-addr" | "resolvers" | "on-marked-down" | "on-marked-up" | "observe" | "verifyhost"
+                | "check-sni" | "slowstart" | "maxqueue" | "source" => drop(words.next()),
                 _ => {}
             }
         }
