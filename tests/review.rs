@@ -6,5 +6,7 @@ mod clean;
 mod faults;
 #[path = "review/page.rs"]
 mod page;
+#[path = "review/shipped.rs"]
+mod shipped;
 #[path = "review/unknown.rs"]
 mod unknown;

@@ -150,7 +150,8 @@ fn cluster(context: &Context, survey: &Survey) -> Vec<Item> {
 
 fn nodes(survey: &Survey) -> Vec<Item> {
     let mut items = Vec::new();
-    for (node, view) in &survey.seen.nodes {
+    // Hosts outside the cluster run none of its services.
+    for (node, view) in survey.seen.nodes.iter().filter(|(node, _)| survey.topology.nodes.contains(node)) {
         for service in &survey.topology.services {
             let what = |thing: &str| format!("{node}: {thing}");
             items.push(match view.sockets.get(&service.port) {
@@ -229,7 +230,10 @@ fn routes(survey: &Survey) -> Vec<Item> {
                 items.push(Item::new(&what, Answer::Warn, found));
             }
             for server in route.servers.values() {
-                items.extend(server_item(&what, server, view.members.get(server).map(|m| &m.health)));
+                let health = view.members.get(server).map(|m| &m.health);
+                // Names and prefixes check nothing, ever.
+                let checks = route.tier >= BALANCER || health != Some(&Health::Unchecked);
+                items.extend(server_item(&what, server, health).filter(|_| checks));
             }
         }
     }

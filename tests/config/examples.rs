@@ -83,7 +83,7 @@ fn three_nodes() -> Settings {
                     backend: "app".into(),
                     server: "{node}".into(),
                     instances: vec![lb(1), lb(2)],
-                    config_file: None,
+                    config_file: Some("/etc/haproxy/haproxy.cfg".into()),
                 }),
             }],
         }],

@@ -91,11 +91,12 @@ pub fn settings(text: &str) -> Settings {
     config::load_fragments(vec![("test.toml".into(), text.to_owned())]).expect("it loads")
 }
 
-/// What the servers of the zone add to the configuration: a secondary that was found.
-pub fn topology(settings: &Settings) -> Topology {
+/// What the servers of the zone add to the configuration: a secondary, where one was found.
+pub fn topology(settings: &Settings, found: Option<&Found>) -> Topology {
     let members: Vec<_> = NODES.iter().map(|n| (*n).into()).collect();
     let mut topology = settings.topology(&members);
-    for route in topology.routes.iter_mut().filter(|r| r.id.as_str() == NAME) {
+    let secondary = found.and_then(|f| f.seen.routes.get(NAME)).is_some_and(|i| i.contains_key("ns2.example.com"));
+    for route in topology.routes.iter_mut().filter(|r| secondary && r.id.as_str() == NAME) {
         let mut follower = route.instances.values().next().cloned().unwrap_or_default();
         follower.role = tidegate::model::topology::Role::Follower;
         route.instances.insert("ns2.example.com".into(), follower);
@@ -165,7 +166,7 @@ pub fn found() -> Found {
 
 pub fn reviewed(text: &str, found: Option<&Found>) -> Review {
     let settings = settings(text);
-    let topology = topology(&settings);
+    let topology = topology(&settings, found);
     review(&Facts { settings: &settings, topology: &topology, found, now: now() })
 }
 

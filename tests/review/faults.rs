@@ -7,7 +7,7 @@ use tidegate::{
         BalancerView, Observed,
         balancer::{BackTls, Check, Identity, Layer, Sticky},
     },
-    review::{Found, Severity, Unit, rules},
+    review::{Finding, Found, Severity, Unit, rules},
 };
 
 use super::clean::*;
@@ -253,6 +253,7 @@ instances = [
 
 #[test]
 fn each_fault_is_found_by_its_rule_and_by_nothing_else() {
+    let mut wrong = Vec::new();
     for (code, times, edits, change) in faults() {
         let mut text = CONFIG.to_owned();
         for (from, to) in edits {
@@ -263,14 +264,15 @@ fn each_fault_is_found_by_its_rule_and_by_nothing_else() {
         change(&mut found);
         let review = reviewed(&text, Some(&found));
         let told = told(&review.findings);
-        let codes: Vec<&str> = review.findings.iter().map(|f| f.code).collect();
-        assert_eq!(codes, vec![code; times], "{told:#?}");
-        assert!(review.findings.iter().all(|f| f.known), "{told:?}");
         let rule = rules().find(|r| r.code == code).expect("a rule");
-        assert!(
-            review.findings.iter().all(|f| f.severity == rule.severity && f.why == rule.why && f.mend == rule.mend)
-        );
+        let fits = |f: &Finding| {
+            f.code == code && f.known && f.severity == rule.severity && f.why == rule.why && f.mend == rule.mend
+        };
+        if told.len() != times || !review.findings.iter().all(fits) {
+            wrong.push((code, told));
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// No rule is without a fault that it finds. Of failures that were played no journal tells yet.

@@ -136,7 +136,7 @@ fn drilled(runs: &[RunSummary]) -> BTreeMap<NodeName, Timestamp> {
         match run.plan.request.purpose {
             Purpose::Drain => drop(out.insert(node)),
             Purpose::Restore if out.remove(node) => {
-                drop(back.insert(node.clone(), run.ended_at.unwrap_or(run.opened_at)))
+                back.insert(node.clone(), run.ended_at.unwrap_or(run.opened_at));
             }
             Purpose::Restore | Purpose::Withhold => {}
         }
