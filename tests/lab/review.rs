@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 use xtask::{
     harness::Tidegate,
-    lab::{Entrance, Haproxy, Lab, Proxy, RouteText, TidegateConfig},
+    lab::{Entrance, Lab, Proxy, RouteText, TidegateConfig},
 };
 
 use super::stage::{NODE, Routes, restore, run, text, within};
@@ -63,7 +63,7 @@ fn on_node(lab: &Lab, script: &str) -> Result<()> {
 #[test]
 #[ignore = "needs the lab"]
 fn planted_faults_are_found_and_a_clean_set_up_has_none() -> Result<()> {
-    Routes::clean(&[])?.play(|lab| {
+    Routes::clean(&[Proxy::Haproxy])?.play(|lab| {
         let clean = tidegate(lab, "review.toml", &config(RouteText::HaproxyOutside), &[])?;
         only(&clean, 0, &[])?;
         on_disks_and_in_systemd(lab, &clean)?;
@@ -112,25 +112,26 @@ fn on_disks_and_in_systemd(lab: &Lab, clean: &Tidegate<'_>) -> Result<()> {
     only(clean, 0, &[])
 }
 
-/// HAProxy on both load balancers: a bare port check, then no header; slow, bound and blind.
+/// HAProxy on both load balancers: a bare port check; no header, and slow; clients that are bound.
 fn in_load_balancers(lab: &Lab, clean: &Tidegate<'_>) -> Result<()> {
-    let plain = Haproxy::default();
-    let of_both = |code: &str| ["lb-1", "lb-2"].map(|lb| format!("{code} {lb} (web/haproxy:app)"));
-    let mut faults = vec![
-        (Haproxy { app_extra: "    no option httpchk\n".into(), ..plain.clone() }, 1, "check-port-only"),
-        (Haproxy { forwardfor: false, ..plain.clone() }, 1, "identity-lost"),
-        (Haproxy { inter: "8s".into(), ..plain.clone() }, 1, "failover-check-slow"),
-        (Haproxy { sticky: true, ..plain.clone() }, 1, "affinity-undeclared"),
+    let faults: [(&str, &[&str]); 3] = [
+        ("/httpchk/d; /http-check/d", &["check-port-only"]),
+        ("/forwardfor/d; s/inter 5s/inter 8s/", &["failover-check-slow", "identity-lost"]),
+        ("s/balance roundrobin/balance source/", &["affinity-undeclared"]),
     ];
-    faults.push((plain, 0, ""));
-    for (haproxy, code, rule) in faults {
-        lab.balance(&haproxy)?;
-        let expected = of_both(rule);
-        let expected: Vec<&str> = expected.iter().filter(|_| !rule.is_empty()).map(String::as_str).collect();
-        // Right after a reload checks have not ended yet, and the process says nothing of their kind.
-        within(30, rule, || Ok(only(clean, code, &expected).is_ok())).or_else(|_| only(clean, code, &expected))?;
+    let both = |script: &str| ["lb-1", "lb-2"].iter().try_for_each(|lb| lab.shell(lb, script).map(drop));
+    let file = "/etc/haproxy/haproxy.cfg";
+    both(&format!("cp {file} /root/haproxy.cfg"))?;
+    for (edit, rules) in faults {
+        both(&format!("sed '{edit}' /root/haproxy.cfg > {file} && systemctl reload haproxy.service"))?;
+        let expected: Vec<String> =
+            rules.iter().flat_map(|rule| ["lb-1", "lb-2"].map(|lb| format!("{rule} {lb} (web/haproxy:app)"))).collect();
+        let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+        // Right after a reload the servers are not checked yet.
+        within(30, edit, || Ok(only(clean, 1, &expected).is_ok())).or_else(|_| only(clean, 1, &expected))?;
     }
-    Ok(())
+    both(&format!("cp /root/haproxy.cfg {file} && systemctl reload haproxy.service"))?;
+    within(30, "the load balancers as they were", || Ok(only(clean, 0, &[]).is_ok())).or_else(|_| only(clean, 0, &[]))
 }
 
 /// What the configuration says against what is there, and against itself.

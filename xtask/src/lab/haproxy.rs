@@ -23,8 +23,6 @@ pub struct Haproxy {
     pub state_file: bool,
     /// Clients stay with the server that they got first, by a cookie.
     pub sticky: bool,
-    /// Tell the application who the client is.
-    pub forwardfor: bool,
     /// Further lines of the `app` backend.
     pub app_extra: String,
     /// Further keywords of every `server` line of the `app` backend.
@@ -40,7 +38,6 @@ impl Default for Haproxy {
             weight: 100,
             state_file: false,
             sticky: false,
-            forwardfor: true,
             app_extra: String::new(),
             server_extra: String::new(),
         }
@@ -68,7 +65,6 @@ impl Haproxy {
         });
         let jetty = if jetty { second_service(&servers(JETTY_PORT, &|_| String::new())) } else { String::new() };
         let cookie = if self.sticky { "    cookie NODE insert indirect nocache\n" } else { "" };
-        let forwardfor = if self.forwardfor { "    option forwardfor\n" } else { "" };
         let extra = &self.app_extra;
         format!(
             r#"# Made by `cargo xtask lab`; see xtask/src/lab/haproxy.rs.
@@ -108,7 +104,8 @@ backend app
     balance roundrobin
     option httpchk GET /ready
     http-check expect status 200
-{forwardfor}{cookie}{extra}{app}
+    option forwardfor
+{cookie}{extra}{app}
 {jetty}"#
         )
     }

@@ -18,6 +18,20 @@ use crate::model::{
 /// What passes an HTTP check to which nothing else is said.
 const USUAL: RangeInclusive<u16> = 200..=399;
 
+/// Options that say of what kind a check is.
+const CHECKS: [&str; 10] = [
+    "httpchk",
+    "tcp-check",
+    "ssl-hello-chk",
+    "mysql-check",
+    "pgsql-check",
+    "redis-check",
+    "smtpchk",
+    "ldap-check",
+    "spop-check",
+    "external-check",
+];
+
 /// A section.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Proxy {
@@ -61,7 +75,13 @@ impl Proxy {
         match (word(0), word(1)) {
             ("mode", mode) => self.mode = Some(mode.to_owned()),
             ("bind", _) => self.binds.push(rest(1)),
-            ("option", name) => drop(self.options.insert(name.to_owned(), rest(2))),
+            ("option", name) => {
+                // Of checks the last one counts.
+                if CHECKS.contains(&name) {
+                    self.options.retain(|other, _| !CHECKS.contains(&other.as_str()));
+                }
+                self.options.insert(name.to_owned(), rest(2));
+            }
             ("no", "option") => drop(self.options.remove(word(2))),
             ("timeout", name) => drop(self.timeouts.insert(name.to_owned(), span(word(2)))),
             ("balance", _) => self.balance = rest(1),

@@ -27,6 +27,7 @@ backend app
     server node-2 10.0.0.2:8080 inter 5s fastinter 1s fall 4
     server sorry 127.0.0.1:1 backup no-check
 frontend other
+    mode tcp
     bind :90 accept-proxy
     default_backend raw
 backend raw
@@ -82,7 +83,7 @@ fn checks_of_every_kind() {
     let send = "option httpchk\nhttp-check connect port 7\nhttp-check send meth GET uri /x\nhttp-check expect status 200,204-206";
     assert_eq!(check(send, "check"), request("/x", Some(7), Some(vec![200..=200, 204..=206])));
     assert_eq!(check("option httpchk\nhttp-check expect ! rstatus ^5", "check"), request("/", None, None));
-    assert_eq!(check("option httpchk\nno option httpchk", "check"), Check::Port);
+    assert_eq!(check("option httpchk\nhttp-check expect status 200\noption tcp-check", "check"), Check::Port);
 }
 
 #[test]
