@@ -20,6 +20,9 @@ use crate::{
 /// A fact, or why it could not be had.
 pub type Known<T> = Result<T, String>;
 
+/// For each route by name, whom every resolver leads to: the resolver, and the members by the route's names.
+pub type Resolvers = BTreeMap<RouteId, Vec<(String, Known<BTreeSet<String>>)>>;
+
 /// Everything that a review looks at.
 #[derive(Debug)]
 pub struct Facts<'a> {
@@ -42,8 +45,8 @@ pub struct Found {
     pub balancers: BTreeMap<(RouteId, InstanceName), Known<Option<BalancerView>>>,
     /// Whom the stable names lead to, by everybody who was asked.
     pub names: BTreeMap<EntrypointName, Vec<Answer>>,
-    /// What members that a route by name holds are answered by resolvers: the resolver, and the members.
-    pub resolvers: BTreeMap<RouteId, Vec<(String, Known<BTreeSet<String>>)>>,
+    /// What resolvers answer for routes by name.
+    pub resolvers: Resolvers,
     /// Units and files on each member.
     pub machines: BTreeMap<NodeName, Known<Machine>>,
     /// The time-out of each resource's stop operation in the cluster.

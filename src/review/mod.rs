@@ -25,7 +25,7 @@ mod tls;
 mod ttl;
 mod units;
 
-pub use facts::{Answer, Facts, Found, Known, Machine, Unit};
+pub use facts::{Answer, Facts, Found, Known, Machine, Resolvers, Unit};
 pub use page::page;
 pub use rule::{Finding, Needs, Rule, Severity};
 

@@ -18,7 +18,7 @@ use crate::{
     journal::{Ending, RunSummary},
     model::{BalancerView, EntrypointName, InstanceName, NodeName, RouteId, Topology},
     plan::Purpose,
-    review::{Answer, Facts, Finding, Found, Known, Machine, Review, Severity, review},
+    review::{Answer, Facts, Finding, Found, Known, Machine, Resolvers, Review, Severity, review},
 };
 
 /// The review of the configuration alone.
@@ -98,8 +98,6 @@ async fn named(entrypoint: &Entrypoint, limit: Duration) -> (EntrypointName, Vec
     };
     (entrypoint.name.clone(), vec![Answer { who: "this machine".to_owned(), addresses }])
 }
-
-type Resolvers = BTreeMap<RouteId, Vec<(String, Known<BTreeSet<String>>)>>;
 
 async fn resolvers(survey: &Survey) -> Resolvers {
     let asked = survey.world.routes.iter().map(async |route| {

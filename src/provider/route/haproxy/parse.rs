@@ -249,7 +249,7 @@ pub(super) fn running(answer: &str, backend: &str) -> Result<Running, String> {
         _ => None,
     };
     let mut checks = Vec::new();
-    for row in rows.values().filter(|row| !row.0.get("bck").is_some_and(|b| b == "1")) {
+    for row in rows.values().filter(|row| row.0.get("bck").is_none_or(|b| b != "1")) {
         let status = row.text("check_status")?;
         let follows = !row.text("tracked")?.is_empty();
         checks.push(if row.text("status")? == "no check" && !follows {
