@@ -16,5 +16,6 @@ pub mod model;
 pub mod observe;
 pub mod plan;
 pub mod provider;
+pub mod review;
 pub mod run;
 pub mod traffic;

@@ -96,8 +96,15 @@ fn help(of: &[&str]) -> Option<String> {
 #[test]
 fn every_command_in_the_documents_exists_with_its_flags() {
     let mut tried = 0;
-    let pages =
-        ["README.md", "ARCHITECTURE.md", "docs/guide.md", "docs/configuration.md", "docs/lab.md", "docs/skew.md"];
+    let pages = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "docs/guide.md",
+        "docs/configuration.md",
+        "docs/lab.md",
+        "docs/skew.md",
+        "docs/review.md",
+    ];
     let runbooks = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbooks")).expect("the runbooks");
     let runbooks = runbooks.map(|entry| format!("docs/runbooks/{}", entry.expect("a page").file_name().display()));
     for path in pages.map(str::to_owned).into_iter().chain(runbooks) {

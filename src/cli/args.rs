@@ -55,7 +55,10 @@ With --json the last line of stdout is one JSON object; everything for people is
   serve
       {result}; stopped, once it is told to
   check
-      {ok, items: [{what, answer, detail}]}; answer is ok, warn or problem
+      {ok, items: [{what, answer, detail}], findings: [{code, about, what, why, mend, severity, known}],
+      accepted: [{code, about, what, reason}], not_asked: [code]}; answer is ok, warn or problem, severity is
+      problem or warn; ok is false (and the exit code 1) where either of the two has a problem; known is false
+      where a rule could not look, and what says why; not_asked are rules that --offline leaves out
   any error
       {result, error, next}; result is failed, usage, refused or held; a refusal adds
       {purpose, node, refusals: [gate]}, a wrong configuration {problems}";
@@ -182,7 +185,7 @@ pub(super) enum Planned {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Check the configuration, and that everything it names answers
+    /// Check the configuration, that everything it names answers, and review the distribution checklist
     Check(CheckArgs),
     /// Show who serves what share, through which routes, and the open run
     Status(StatusArgs),

@@ -20,7 +20,7 @@ use crate::{
         topology::{InstanceShape, Role},
     },
     plan::{Plan, Purpose, Request, gates::Gate, ledger, planner},
-    provider::World,
+    provider::{World, unit::files::Files},
     run::{observer::Observer, wants::Wants},
 };
 
@@ -90,6 +90,11 @@ impl Context {
     /// The providers of the clone manager, for these members.
     pub(super) fn clones(&self, members: &[NodeName]) -> ClonesWorld {
         self.ways.clones(&self.settings, members)
+    }
+
+    /// The members' disks.
+    pub(super) fn files(&self, topology: &Topology) -> Files {
+        self.ways.files(&self.settings, &topology.nodes)
     }
 
     /// Looks at what is wanted of the cluster's members, once.

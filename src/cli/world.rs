@@ -19,7 +19,7 @@ use crate::{
         access::{Access, Following, Output, Stream, local::LocalAccess, ssh::SshAccess},
         cluster::pacemaker::Pacemaker,
         route::Tools,
-        unit::systemd::Systemd,
+        unit::{files::Files, systemd::Systemd},
     },
     traffic::sockets::Sockets,
 };
@@ -111,6 +111,12 @@ impl Ways {
             clones: Arc::new(Pacemaker::new(self.nodes.clone(), self.asked(&hosts), limit)),
             files: Arc::new(Systemd::new(self.nodes.clone(), hosts, limit)),
         }
+    }
+
+    /// The members' disks.
+    pub(super) fn files(&self, settings: &Settings, members: &[NodeName]) -> Files {
+        let hosts = members.iter().map(|node| (node.clone(), self.host(settings, node)));
+        Files::new(self.nodes.clone(), hosts.collect())
     }
 
     /// What the probe engine probes: every service on every member. A target that cannot be made, since a file that its

@@ -41,6 +41,7 @@ fn service(r: &Reader<'_>, context: &Context, problems: &mut Problems) -> Option
             max_skew: t.number("max-skew"),
         })
     });
+    let archives = r.texts("archives").map(|files| files.into_iter().map(|(_, file)| file.into()).collect());
     let extra_units = extra_units(r, unit.as_deref(), problems);
     let min_ready = r.integer("min-ready");
     if let Some(min_ready) = min_ready {
@@ -56,6 +57,7 @@ fn service(r: &Reader<'_>, context: &Context, problems: &mut Problems) -> Option
         sessions: sessions?,
         connections: connections?,
         objective: objective?,
+        archives: archives?,
     })
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::guard::Guard;
 pub use super::ready::{Http, Probe, Ready};
+pub use super::review::{Acceptance, Review};
 use crate::model::{EntrypointName, NodeName, RouteId, ServiceName, Topology, UnitName, topology};
 pub use crate::provider::route::Via;
 
@@ -22,6 +23,9 @@ pub struct Settings {
     /// What the coordinator may do by itself.
     #[serde(default)]
     pub guard: Guard,
+    /// What the review is told.
+    #[serde(default)]
+    pub review: Review,
     /// Nodes that need more than their name.
     pub nodes: BTreeMap<NodeName, Node>,
     /// The services, in order.
@@ -122,6 +126,9 @@ pub struct Service {
     pub connections: Connections,
     /// What the service promises.
     pub objective: Objective,
+    /// Files that must be the same on every member.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub archives: Vec<PathBuf>,
 }
 
 /// `service.clone`

@@ -33,6 +33,7 @@ pub(super) fn settings(options: &Options, units: &BTreeMap<NodeName, Unit>, edge
             ..settings::Run::default()
         },
         guard: settings::Guard::default(),
+        review: settings::Review::default(),
         nodes: units
             .iter()
             .map(|(name, unit)| (name.clone(), Node { address: Some(unit.address().ip()), ssh: None, outside: false }))
@@ -58,6 +59,7 @@ fn service(options: &Options, port: u16) -> Service {
         sessions: Sessions::default(),
         connections: options.connections,
         objective: Objective { failover: None, max_error_ratio: 0.001, max_skew: Some(1.25) },
+        archives: Vec::new(),
     }
 }
 
@@ -89,6 +91,7 @@ fn entrypoint(options: &Options, edges: &[Edge]) -> Entrypoint {
                 backend: SERVICE.to_owned(),
                 server: "{node}".to_owned(),
                 instances: instances.collect(),
+                config_file: None,
             }),
         }],
     }

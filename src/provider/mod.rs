@@ -16,8 +16,8 @@ use tokio::sync::Notify;
 use crate::{
     clone::{Change, Enablement, Found, UnitFile},
     model::{
-        ClusterView, Desired, InstanceName, InstanceView, Leave, NodeName, Readiness, Rehearsal, RouteId, RunId,
-        ServiceName, Session, SocketsView, Straggler, Stragglers, UnitName, UnitView, action::Ownership,
+        BalancerView, ClusterView, Desired, InstanceName, InstanceView, Leave, NodeName, Readiness, Rehearsal, RouteId,
+        RunId, ServiceName, Session, SocketsView, Straggler, Stragglers, UnitName, UnitView, action::Ownership,
         topology::InstanceShape,
     },
     run::proof::StandbyPermit,
@@ -72,6 +72,12 @@ pub trait RouteProvider: Send + Sync {
         Vec::new()
     }
 
+    /// What one instance's own configuration says of the way to the members, for the review. `None` where this kind of
+    /// route tells nothing of the sort. Changes nothing.
+    async fn configured(&self, _instance: &InstanceName) -> Result<Option<BalancerView>> {
+        Ok(None)
+    }
+
     /// What one instance holds now, all members of it.
     async fn observe(&self, instance: &InstanceName) -> Result<InstanceView>;
 
@@ -105,6 +111,9 @@ pub trait RouteProvider: Send + Sync {
     }
 }
 
+/// The time-out of each resource's stop operation, or why it is not known.
+pub type StopTimeouts = BTreeMap<String, std::result::Result<Duration, String>>;
+
 /// The cluster manager.
 #[async_trait]
 pub trait ClusterControl: Send + Sync {
@@ -119,6 +128,11 @@ pub trait ClusterControl: Send + Sync {
 
     /// What the cluster would do if this node left so, by its own scheduler on a copy of it. Changes nothing.
     async fn rehearse(&self, node: &NodeName, leave: &Leave) -> Result<Rehearsal>;
+
+    /// For how long it waits for each of these resources to stop; `Err` tells why one is not known. Changes nothing.
+    async fn stop_timeouts(&self, _resources: &[&str]) -> Result<StopTimeouts> {
+        Err(ProviderError::Refused("this cluster does not tell".into()))
+    }
 
     /// Takes a node out of the cluster's work with our mark: standby, unless `leave` says otherwise. The permit is the
     /// proof that its connections are gone (or that the configured policy ended the wait); only the run's own gate makes

@@ -40,6 +40,7 @@ fn three_nodes() -> Settings {
         journal: Journal { path: config::DEFAULT_JOURNAL.into() },
         run: Run::default(),
         guard: config::settings::Guard::default(),
+        review: config::settings::Review::default(),
         nodes: BTreeMap::from([node(1), node(2), node(3)]),
         services: vec![Service {
             name: "app".into(),
@@ -56,6 +57,7 @@ fn three_nodes() -> Settings {
                 max_age: None,
             },
             objective: Objective { failover: Some(secs(15)), max_error_ratio: 0.001, max_skew: Some(1.25) },
+            archives: Vec::new(),
         }],
         entrypoints: vec![Entrypoint {
             name: "web".into(),
@@ -76,6 +78,7 @@ fn three_nodes() -> Settings {
                     backend: "app".into(),
                     server: "{node}".into(),
                     instances: vec![lb(1), lb(2)],
+                    config_file: Some("/etc/haproxy/haproxy.cfg".into()),
                 }),
             }],
         }],

@@ -15,6 +15,7 @@ mod killed;
 mod last;
 mod lingering;
 mod longlived;
+mod review;
 mod scope;
 mod secondary;
 mod serve;

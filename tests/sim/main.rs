@@ -59,6 +59,7 @@ pub fn settings() -> Settings {
             backend: "app".into(),
             server: "{node}".into(),
             instances: world::LBS.iter().enumerate().map(instance).collect(),
+            config_file: None,
         }),
     };
     Settings {
@@ -66,6 +67,7 @@ pub fn settings() -> Settings {
         journal: cfg::Journal { path: "memory".into() },
         run: cfg::Run { patience: Duration::from_secs(60), ..cfg::Run::default() },
         guard: cfg::Guard::default(),
+        review: cfg::Review::default(),
         nodes: BTreeMap::new(),
         services: vec![cfg::Service {
             name: "app".into(),
@@ -82,6 +84,7 @@ pub fn settings() -> Settings {
                 max_age: None,
             },
             objective: cfg::Objective { failover: None, max_error_ratio: 0.001, max_skew: None },
+            archives: Vec::new(),
         }],
         entrypoints: vec![cfg::Entrypoint {
             name: "web".into(),

@@ -33,6 +33,12 @@ pub(super) static SERVICE: Shape = shape(
             Need::Optional("its defaults"),
             "When connections count as drained.",
         ),
+        key(
+            "archives",
+            Kind::List(&Kind::Text(&texts::FILE), 0),
+            Need::Default(Literal::Texts(&[])),
+            "Files that must be the same on every member, for the review: what is deployed.",
+        ),
         key("objective", Kind::Table(&OBJECTIVE), Need::Optional("its defaults"), "What the service promises."),
     ],
 );

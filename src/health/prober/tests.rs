@@ -52,6 +52,7 @@ fn prober(port: u16, probe: Probe) -> HttpProber {
         sessions: Sessions::default(),
         connections,
         objective: Objective { failover: None, max_error_ratio: 0.001, max_skew: None },
+        archives: Vec::new(),
     };
     let node = settings::Node { address: Some([127, 0, 0, 1].into()), ..settings::Node::default() };
     HttpProber::new(&[service], &BTreeMap::from([("node-01".into(), node)]), Programs::default())
