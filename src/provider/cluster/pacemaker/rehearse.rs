@@ -1,9 +1,13 @@
 //! The rehearsal of a standby: Pacemaker's own scheduler on a copy of the CIB with the attribute in it.
 //!
 //! One process does all of it on one CIB: the scheduler on the copy as it is (what the cluster would do anyway), then with
-//! the standby; and what the membership layer says of votes, which no CIB holds. Nothing of it touches the cluster: the
-//! tools work on a file (`CIB_file`) in a folder of their own. Resource ids of clone instances carry a number there
-//! (`app:2`), which is taken off.
+//! the standby, and then on what came of that, until it would do nothing more: a resource may move once others have made
+//! room or taken it (*measured*: a fencing device followed the balance of resources in a second transition). Last comes
+//! what the membership layer says of votes, which no CIB holds. Nothing of it touches the cluster: the tools work on a
+//! file (`CIB_file`) in a folder of their own. Resource ids of clone instances carry a number there (`app:2`), which is
+//! taken off.
+//!
+//! What it cannot show is what agents do: the promotion score that an instance gives itself once it runs elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -40,8 +44,15 @@ export CIB_shadow_dir="$dir"
 crm_simulate --simulate --xml-file "$copy" --output-as=xml || exit
 printf '\n%s\n' "$2"
 CIB_file="$copy" crm_attribute --node "$1" --name standby --update on --lifetime forever >&2 || exit
-crm_simulate --simulate --xml-file "$copy" --output-as=xml || exit
-printf '\n%s\n' "$2""#;
+now=$copy pass=0
+while [ $pass -lt 4 ]; do
+    pass=$((pass + 1))
+    crm_simulate --simulate --xml-file "$now" --save-output "$dir/next-$pass.xml" --output-as=xml > "$dir/said" || exit
+    cat "$dir/said" || exit
+    printf '\n%s\n' "$2"
+    now=$dir/next-$pass.xml
+    grep -q -e '<rsc_action action=' -e '<node_action ' "$dir/said" || break
+done"#;
 /// Votes are asked for last, and may be missing: the tool ends with an error where there is no quorum.
 const VOTES: &str = r#"
 sed -n "s/.*<node [^>]*id=\"\([0-9]*\)\"[^>]*uname=\"$1\".*/own \1/p" "$copy" | head -n 1
@@ -66,18 +77,29 @@ fn arguments(script: String, node: &NodeName) -> [String; 6] {
 /// Reads what the script printed.
 pub(super) fn read(output: &str) -> Result<Rehearsal> {
     let separator = format!("\n{SEPARATOR}\n");
-    let mut parts = output.splitn(3, &separator);
-    let mut part = |what: &str| parts.next().ok_or_else(|| unexpected(format!("the rehearsal ends before {what}")));
-    let (as_it_is, changed) = (part("the cluster as it is")?, part("the cluster with the standby")?);
-    let votes = part("the votes")?;
-    let parse = |text| Document::parse(text).map_err(|e| unexpected(format!("crm_simulate: not XML: {e}")));
-    let (as_it_is, changed) = (parse(as_it_is)?, parse(changed)?);
+    let parts: Vec<&str> = output.split(&separator).collect();
+    let [as_it_is, passes @ .., votes] = parts.as_slice() else {
+        return Err(unexpected("the rehearsal ends before the cluster as it is".into()));
+    };
+    fn parse(text: &str) -> Result<Document<'_>> {
+        Document::parse(text).map_err(|e| unexpected(format!("crm_simulate: not XML: {e}")))
+    }
+    let as_it_is = parse(as_it_is)?;
+    let passes = passes.iter().map(|text| parse(text)).collect::<Result<Vec<_>>>()?;
+    let Some(last) = passes.last() else {
+        return Err(unexpected("the rehearsal ends before the cluster with the standby".into()));
+    };
     let resources = resources(child(as_it_is.root_element(), "cluster_status")?)?;
-    let after = self::resources(child(changed.root_element(), "revised_cluster_status")?)?;
+    let after = self::resources(child(last.root_element(), "revised_cluster_status")?)?;
     let kinds: BTreeMap<&str, Kind> = resources.iter().map(|r| (r.id.as_str(), r.kind)).collect();
     let anyway = moves(as_it_is.root_element(), &kinds)?;
-    let mut caused = moves(changed.root_element(), &kinds)?;
-    caused.retain(|m| !anyway.contains(m));
+    let mut caused: Vec<Move> = Vec::new();
+    for pass in &passes {
+        // What cannot be done is listed again in each.
+        let known = |m: &Move| anyway.contains(m) || caused.contains(m);
+        let fresh: Vec<Move> = moves(pass.root_element(), &kinds)?.into_iter().filter(|m| !known(m)).collect();
+        caused.extend(fresh);
+    }
     Ok(Rehearsal { moves: caused, anyway, votes: self::votes(votes), resources, after })
 }
 
@@ -140,7 +162,7 @@ fn moves(root: Node<'_, '_>, kinds: &BTreeMap<&str, Kind>) -> Result<Vec<Move>> 
             Verb::Start => (None, node("node").or_else(|| node("dest"))),
             _ => (node("source").or_else(|| node("node")), node("dest")),
         };
-        moves.push(Move {
+        let one = |verb, from, to| Move {
             verb,
             resource: resource.to_owned(),
             // What the status does not list is taken for the kind that must not be touched unasked.
@@ -148,9 +170,25 @@ fn moves(root: Node<'_, '_>, kinds: &BTreeMap<&str, Kind>) -> Result<Vec<Move>> 
             from,
             to,
             why: text("reason").map(str::to_owned),
-        });
+        };
+        let goes = matches!(verb, Verb::Stop | Verb::Move | Verb::Restart);
+        let comes = matches!(verb, Verb::Start | Verb::Move | Verb::Restart);
+        if goes && is_primary(text("role")) {
+            moves.push(one(Verb::Demote, from.clone(), None));
+        }
+        moves.push(one(verb, from.clone(), to.clone()));
+        if comes && is_primary(text("next-role").or_else(|| text("role"))) {
+            moves.push(one(Verb::Promote, to.or(from), None));
+        }
     }
     Ok(moves)
+}
+
+/// A primary that stops, moves or restarts is demoted first, and what starts as one is promoted: the scheduler lists one
+/// action with the roles beside it, and does each.
+fn is_primary(role: Option<&str>) -> bool {
+    // The first is the word of Pacemaker before 2.1.
+    matches!(role, Some("Master" | "Promoted"))
 }
 
 /// The words of `crm_simulate`; a new one is no reason to overlook what it does.
@@ -247,6 +285,61 @@ mod tests {
         assert_eq!(read.moves[0].kind, Kind::Instance);
         assert_eq!(read.moves[1].kind, Kind::Single);
         assert!(read.resources.iter().any(|r| r.kind == Kind::Fencing) && read.votes.is_none());
+    }
+
+    #[test]
+    fn a_primary_is_demoted_before_it_goes_and_promoted_where_it_comes() {
+        let status = r#"<clone id="c"><resource id="db" resource_agent="ocf:x" active="true"><node name="n1"/></resource></clone>"#;
+        let actions = r#"<rsc_action action="stop" resource="db:0" role="Promoted" node="n1" reason="node availability"/>
+            <rsc_action action="promote" resource="db:1" role="Unpromoted" next-role="Promoted" source="n2"/>
+            <rsc_action action="move" resource="one" role="Master" source="n1" dest="n3"/>
+            <rsc_action action="move" resource="two" role="Promoted" next-role="Unpromoted" source="n1" dest="n3"/>
+            <rsc_action action="start" resource="new" role="Stopped" next-role="Promoted" dest="n2"/>
+            <rsc_action action="restart" resource="same" role="Promoted" source="n2"/>
+            <rsc_action action="stop" resource="db:2" role="Unpromoted" node="n3"/>"#;
+        let read = read(&format!("{}\n{SEPARATOR}\n{}\n{SEPARATOR}\n", part(status, ""), part(status, actions)));
+        let said: Vec<String> = read.expect("a rehearsal").moves.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "demote db on n1 (node availability)",
+                "stop db on n1 (node availability)",
+                "promote db on n2",
+                "demote one on n1",
+                "move one from n1 to n3",
+                "promote one on n3",
+                "demote two on n1",
+                "move two from n1 to n3",
+                "start new on n2",
+                "promote new on n2",
+                "demote same on n2",
+                "restart same on n2",
+                "promote same on n2",
+                "stop db on n3"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_follows_from_it_is_told_and_what_cannot_be_done_is_told_once() {
+        let at = |node: &str| {
+            format!(r#"<resource id="vip" resource_agent="ocf:x" active="true"><node name="{node}"/></resource>"#)
+        };
+        let stuck = r#"<rsc_action action="stop" resource="old" node="n3" reason="x" blocked="true"/>"#;
+        let moves =
+            |from, to| format!(r#"<rsc_action action="move" resource="vip" source="{from}" dest="{to}"/>{stuck}"#);
+        let parts = [
+            part(&at("n1"), ""),
+            part(&at("n2"), &moves("n1", "n2")),
+            part(&at("n3"), &moves("n2", "n3")),
+            part(&at("n3"), stuck),
+        ];
+        let text: String = parts.iter().map(|part| format!("{part}\n{SEPARATOR}\n")).collect();
+        let read = read(&text).expect("a rehearsal");
+        let said: Vec<String> = read.moves.iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["move vip from n1 to n2", "stop old on n3 (x)", "move vip from n2 to n3"]);
+        assert_eq!(read.resources[0].node, Some(NodeName::new("n1")));
+        assert_eq!(read.after[0].node, Some(NodeName::new("n3")));
     }
 
     #[test]
