@@ -19,7 +19,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use tidegate::{
-    model::{NodeName, Rehearsal, rehearsal::Move},
+    model::{Leave, NodeName, Rehearsal, rehearsal::Move},
     provider::{
         self, ClusterControl, ProviderError,
         access::{Access, Output, Stream},
@@ -87,7 +87,7 @@ impl<'a> Cluster<'a> {
     }
 
     fn rehearse(&self, node: &str) -> Result<Rehearsal> {
-        Ok(self.runtime.block_on(self.pacemaker.rehearse(&NodeName::new(node)))?)
+        Ok(self.runtime.block_on(self.pacemaker.rehearse(&NodeName::new(node), &Leave::Standby))?)
     }
 
     /// The rehearsal on a copy of the CIB, by the program.

@@ -15,6 +15,7 @@ mod last;
 mod layouts;
 mod lingering;
 mod longlived;
+mod scope;
 mod secondary;
 mod serve;
 mod stage;

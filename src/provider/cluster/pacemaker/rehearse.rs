@@ -1,7 +1,7 @@
-//! The rehearsal of a standby: Pacemaker's own scheduler on a copy of the CIB with the attribute in it.
+//! The rehearsal of a standby (or a ban, or maintenance): Pacemaker's own scheduler on a copy of the CIB with it in.
 //!
 //! One process does all of it on one CIB: the scheduler on the copy as it is (what the cluster would do anyway), then with
-//! the standby, and then on what came of that, until it would do nothing more: a resource may move once others have made
+//! the change, and then on what came of that, until it would do nothing more: a resource may move once others have made
 //! room or taken it (*measured*: a fencing device followed the balance of resources in a second transition). Last comes
 //! what the membership layer says of votes, which no CIB holds. Nothing of it touches the cluster: the tools work on a
 //! file (`CIB_file`) in a folder of their own. Resource ids of clone instances carry a number there (`app:2`), which is
@@ -14,12 +14,12 @@ use std::collections::BTreeMap;
 use roxmltree::{Document, Node};
 
 use super::{
-    cib::{children, flag, unexpected},
+    cib::{MAINTENANCE, STANDBY, children, flag, unexpected},
     members::last_line,
 };
 use crate::{
     model::{
-        NodeName,
+        Leave, NodeName,
         rehearsal::{Kind, Move, Rehearsal, Resource, Verb, Votes},
     },
     provider::{ProviderError, Result},
@@ -34,7 +34,8 @@ cib=$(cibadmin --query) || exit"#;
 /// The CIB on standard input.
 const SAVED: &str = r#"PATH="$PATH:/usr/sbin:/sbin"
 cib=$(cat) || exit"#;
-/// `$1` is the node, `$2` the separator. A folder of its own also keeps the tools from shadow files elsewhere.
+/// `$1` is the node, `$2` the separator, `$3` the attribute that is set, or `ban` for the resource `$4`. A folder of its own
+/// also keeps the tools from shadow files elsewhere.
 const REHEARSE: &str = r#"
 dir=$(mktemp -d) || exit
 trap 'rm -rf "$dir"' EXIT
@@ -43,7 +44,12 @@ printf '%s\n' "$cib" > "$copy" || exit
 export CIB_shadow_dir="$dir"
 crm_simulate --simulate --xml-file "$copy" --output-as=xml || exit
 printf '\n%s\n' "$2"
-CIB_file="$copy" crm_attribute --node "$1" --name standby --update on --lifetime forever >&2 || exit
+export CIB_file="$copy"
+case $3 in
+ban) crm_resource --ban --resource "$4" --node "$1" >&2 || exit ;;
+*) crm_attribute --node "$1" --name "$3" --update true --lifetime forever >&2 || exit ;;
+esac
+unset CIB_file
 now=$copy pass=0
 while [ $pass -lt 4 ]; do
     pass=$((pass + 1))
@@ -60,18 +66,24 @@ corosync-quorumtool -s -i 2> /dev/null
 exit 0"#;
 
 /// The arguments that rehearse on a member of the cluster.
-pub(super) fn live(node: &NodeName) -> [String; 6] {
-    arguments(format!("{LIVE}{REHEARSE}{VOTES}"), node)
+pub(super) fn live(node: &NodeName, leave: &Leave) -> [String; 8] {
+    arguments(format!("{LIVE}{REHEARSE}{VOTES}"), node, leave)
 }
 
 /// The arguments that rehearse on the CIB that is fed to them.
-pub(super) fn saved(node: &NodeName) -> [String; 6] {
-    arguments(format!("{SAVED}{REHEARSE}"), node)
+pub(super) fn saved(node: &NodeName, leave: &Leave) -> [String; 8] {
+    arguments(format!("{SAVED}{REHEARSE}"), node, leave)
 }
 
-fn arguments(script: String, node: &NodeName) -> [String; 6] {
+fn arguments(script: String, node: &NodeName, leave: &Leave) -> [String; 8] {
     let plain = |text: &str| text.to_owned();
-    [plain("sh"), plain("-c"), script, plain("tidegate"), plain(node.as_str()), plain(SEPARATOR)]
+    let (change, resource) = match leave {
+        Leave::Standby | Leave::StandbyUntilRestart => (STANDBY, ""),
+        Leave::Maintenance => (MAINTENANCE, ""),
+        Leave::Ban { resource, .. } => ("ban", resource.as_str()),
+    };
+    let (node, change, resource) = (plain(node.as_str()), plain(change), plain(resource));
+    [plain("sh"), plain("-c"), script, plain("tidegate"), node, plain(SEPARATOR), change, resource]
 }
 
 /// Reads what the script printed.
