@@ -30,8 +30,8 @@ pub fn primitive(id: &str, agent: &str, meta: Pairs<'_>, parameters: Pairs<'_>, 
     let parameters = pairs("instance_attributes", id, parameters);
     let needs = pairs("utilization", id, needs);
     let monitors = match kind {
-        "Stateful" => vec![("20s", r#" role="Promoted""#), ("21s", r#" role="Unpromoted""#)],
-        _ => vec![("20s", "")],
+        "Stateful" => vec![("300s", r#" role="Promoted""#), ("301s", r#" role="Unpromoted""#)],
+        _ => vec![("300s", "")],
     };
     let op = |(interval, role): &(&str, &str)| {
         format!(r#"<op id="{id}-monitor-{interval}" name="monitor" interval="{interval}"{role}/>"#)
