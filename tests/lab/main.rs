@@ -13,6 +13,7 @@ mod faults;
 mod guard;
 mod killed;
 mod last;
+mod layouts;
 mod lingering;
 mod longlived;
 mod review;
