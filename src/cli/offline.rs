@@ -47,6 +47,7 @@ pub(super) async fn command(config: &Path, out: Out, request: &Request, cib: &Pa
     }
     let facts = Facts {
         request,
+        settings: &settings,
         topology: &topology,
         seen: &seen,
         min_ready: &[],

@@ -39,6 +39,8 @@ pub(super) fn settings(options: &Options, units: &BTreeMap<NodeName, Unit>, edge
             .collect(),
         services: vec![service(options, port)],
         entrypoints: vec![entrypoint(options, edges)],
+        calendar: Vec::new(),
+        prometheus: None,
     }
 }
 
@@ -54,6 +56,7 @@ fn service(options: &Options, port: u16) -> Service {
             clone_node_max: 1,
         },
         min_ready: u32::from(options.nodes.clamp(2, 9)) - 1,
+        max_connections: None,
         ready: Ready {
             timeout: Duration::from_secs(1),
             interval: Duration::from_millis(250),

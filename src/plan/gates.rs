@@ -1,12 +1,18 @@
 //! Gates: conditions that must hold before a step. The same functions answer `can-drain`, planning, and the run's
 //! last look before standby. What is unknown passes none of them.
 
+mod ages;
+mod alerts;
+mod calendar;
 mod capacity;
 mod cluster;
+mod drift;
+mod headroom;
 mod node;
 mod overrides;
 mod rehearsed;
 mod routes;
+mod titles;
 
 use std::time::Duration;
 
@@ -14,18 +20,26 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::{
+    ages::observations,
+    alerts::alerts,
+    calendar::calendar,
     capacity::capacity,
     cluster::{failed_instances, maintenance_mode, node_state, quorum, restorable, transition},
+    drift::drift,
+    headroom::headroom,
     node::{node_known, node_observed, other_run},
     routes::{fails_open, last_route, routes_answer},
 };
 use super::steps::{Purpose, Request};
 use crate::{
+    config::Settings,
     model::{NodeName, Observation, RunId, Topology},
     run::look::Look,
 };
 
+pub use headroom::by_sockets;
 pub use overrides::{OVERRIDABLE, Override};
+pub use titles::{KNOWN, Known};
 
 /// The answer of a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,6 +60,9 @@ pub enum Answer {
 pub struct Gate {
     /// Stable, for machines and overrides.
     pub code: String,
+    /// For people: what it is about, in a few words.
+    #[serde(default)]
+    pub title: String,
     /// The answer.
     pub answer: Answer,
     /// What was found, in numbers.
@@ -58,11 +75,15 @@ pub struct Gate {
 }
 
 impl Gate {
-    fn new(code: &str, answer: Answer, detail: impl Into<String>) -> Self {
-        Self { code: code.into(), answer, detail: detail.into(), remedy: None, unknown: false }
+    /// A gate of the table, answered.
+    pub fn new(code: &str, answer: Answer, detail: impl Into<String>) -> Self {
+        let title = titles::title(code);
+        debug_assert!(!title.is_empty(), "{code} is not in the table of gates");
+        Self { code: code.into(), title: title.into(), answer, detail: detail.into(), remedy: None, unknown: false }
     }
 
-    fn remedy(mut self, words: impl Into<String>) -> Self {
+    /// With what would change the answer.
+    pub fn remedy(mut self, words: impl Into<String>) -> Self {
         self.remedy = Some(words.into());
         self
     }
@@ -78,6 +99,8 @@ impl Gate {
 pub struct Facts<'a> {
     /// What is asked.
     pub request: &'a Request,
+    /// What is configured: limits, windows, whose alerts count.
+    pub settings: &'a Settings,
     /// The fixed world.
     pub topology: &'a Topology,
     /// What was seen.
@@ -94,12 +117,12 @@ pub struct Facts<'a> {
     pub max_age: Duration,
 }
 
-impl Facts<'_> {
-    fn node(&self) -> &NodeName {
+impl<'a> Facts<'a> {
+    fn node(&self) -> &'a NodeName {
         &self.request.node
     }
 
-    fn look(&self) -> Look<'_> {
+    fn look(&self) -> Look<'a> {
         Look { seen: self.seen, now: self.now, max_age: self.max_age }
     }
 }
@@ -108,8 +131,10 @@ impl Facts<'_> {
 pub fn all(facts: &Facts<'_>) -> Vec<Gate> {
     let mut gates = vec![node_known(facts), other_run(facts)];
     let drain = facts.request.purpose == Purpose::Drain;
+    gates.extend(calendar(facts).filter(|_| drain));
     if facts.topology.outside.contains(facts.node()) {
         gates.extend(outside(facts, drain));
+        overrides::apply(&facts.request.overrides, &mut gates);
         return gates;
     }
     if !facts.topology.nodes.contains(facts.node()) {
@@ -133,9 +158,13 @@ pub fn all(facts: &Facts<'_>) -> Vec<Gate> {
     if drain {
         gates.extend(last_route(facts));
         gates.extend(fails_open(facts));
+        gates.push(drift(facts));
         gates.extend(facts.topology.services.iter().zip(facts.min_ready).map(|(s, min)| capacity(facts, s, *min)));
+        gates.extend(headroom(facts));
         gates.extend(node_observed(facts));
+        gates.extend(alerts(facts, Answer::Refuse, Answer::Refuse));
     }
+    gates.push(observations(facts));
     overrides::apply(&facts.request.overrides, &mut gates);
     gates
 }
@@ -169,12 +198,16 @@ fn outside(facts: &Facts<'_>, drain: bool) -> Vec<Gate> {
     if drain {
         gates.extend(last_route(facts));
         gates.extend(fails_open(facts));
+        gates.push(drift(facts));
         gates.extend(node_observed(facts));
+        gates.extend(alerts(facts, Answer::Refuse, Answer::Refuse));
     }
+    gates.push(observations(facts));
     gates
 }
 
-/// The gates that are asked again right before standby: the world may have changed since the plan.
+/// The gates that are asked again right before standby: the world may have changed since the plan. The calendar is not: the
+/// clock stops no run halfway. Nor is headroom: the connections have moved by then, and a standby moves none.
 pub fn before_standby(facts: &Facts<'_>) -> Vec<Gate> {
     let mut gates = Vec::new();
     match facts.seen.cluster.fresh(facts.now, facts.max_age) {
@@ -191,6 +224,7 @@ pub fn before_standby(facts: &Facts<'_>) -> Vec<Gate> {
     gates.extend(last_route(facts));
     gates.extend(fails_open(facts));
     gates.extend(facts.topology.services.iter().zip(facts.min_ready).map(|(s, min)| capacity(facts, s, *min)));
+    gates.extend(alerts(facts, Answer::Hold, Answer::Hold));
     overrides::apply(&facts.request.overrides, &mut gates);
     gates
 }

@@ -41,6 +41,7 @@ pub fn verdict(request: &Request, basis: &Basis<'_>) -> Vec<Gate> {
     let min_ready: Vec<u32> = basis.settings.services.iter().map(|s| s.min_ready).collect();
     gates::all(&Facts {
         request,
+        settings: basis.settings,
         topology: basis.topology,
         seen: basis.seen,
         min_ready: &min_ready,

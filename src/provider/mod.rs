@@ -22,6 +22,7 @@ use crate::{
 };
 
 pub mod access;
+pub mod alerts;
 pub mod cluster;
 pub mod null;
 pub mod route;
@@ -209,6 +210,8 @@ pub struct World {
     pub traffic: Arc<dyn NodeTraffic>,
     /// Readiness.
     pub prober: Arc<dyn Prober>,
+    /// Alerts, where somebody is to be asked for them.
+    pub alerts: Option<Arc<dyn alerts::Alerts>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }

@@ -72,6 +72,7 @@ fn cluster_gates(plan: &Plan, look: &Look<'_>, settings: &Settings, topology: &T
     let min_ready: Vec<u32> = settings.services.iter().map(|s| s.min_ready).collect();
     let facts = Facts {
         request: &plan.request,
+        settings,
         topology,
         seen: look.seen,
         min_ready: &min_ready,

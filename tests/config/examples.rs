@@ -52,6 +52,7 @@ fn three_nodes() -> Settings {
                 clone_node_max: 1,
             },
             min_ready: 2,
+            max_connections: None,
             ready: Ready::new(8080, Probe::Http(Http::default())),
             sessions: Sessions { affinity: Affinity::None, state: SessionState::External },
             connections: Connections {
