@@ -33,7 +33,7 @@ use self::{
 use super::steps::{Purpose, Request};
 use crate::{
     config::Settings,
-    model::{NodeName, Observation, RunId, Topology},
+    model::{ClusterView, NodeName, Observation, RunId, Topology},
     run::look::Look,
 };
 
@@ -146,6 +146,7 @@ pub fn all(facts: &Facts<'_>) -> Vec<Gate> {
                 .remedy("make `crm_mon` work on at least one member, as the user that Tidegate connects as"),
         ),
         Ok(cluster) => {
+            gates.push(Gate::new("cluster-answers", Answer::Pass, answers(cluster)));
             gates.extend([quorum(cluster), maintenance_mode(cluster), transition(cluster)]);
             gates.push(if drain { node_state(facts, cluster) } else { restorable(facts, cluster) });
             if drain {
@@ -167,6 +168,11 @@ pub fn all(facts: &Facts<'_>) -> Vec<Gate> {
     gates.push(observations(facts));
     overrides::apply(&facts.request.overrides, &mut gates);
     gates
+}
+
+fn answers(cluster: &ClusterView) -> String {
+    let online = cluster.nodes.values().filter(|m| m.online).count();
+    format!("the cluster answers: {online} of {} nodes are online", cluster.nodes.len())
 }
 
 /// The gates that the cluster alone can answer: for a cluster that is only remembered.
@@ -192,7 +198,8 @@ fn outside(facts: &Facts<'_>, drain: bool) -> Vec<Gate> {
         (true, Some(run)) => Gate::new("node-state", Answer::Refuse, format!("{node} is already out: {run}"))
             .remedy(format!("`tidegate restore {node}` brings it back")),
         (false, Some(run)) => Gate::new("ours", Answer::Pass, format!("{node} was drained by {run}")),
-        (false, None) => Gate::new("ours", Answer::Refuse, format!("no drain of {node} is in the journal")),
+        (false, None) => Gate::new("ours", Answer::Refuse, format!("no drain of {node} is in the journal"))
+            .remedy("`tidegate status` shows who is out; whoever drained it brings it back"),
     }];
     gates.extend(routes_answer(facts));
     if drain {
@@ -212,7 +219,8 @@ pub fn before_standby(facts: &Facts<'_>) -> Vec<Gate> {
     let mut gates = Vec::new();
     match facts.seen.cluster.fresh(facts.now, facts.max_age) {
         Err(reason) => {
-            gates.push(Gate::new("cluster-answers", Answer::Hold, format!("the cluster does not answer: {reason}")));
+            let gate = Gate::new("cluster-answers", Answer::Hold, format!("the cluster does not answer: {reason}"));
+            gates.push(gate.remedy("make `crm_mon` work on at least one member"));
         }
         Ok(cluster) => {
             gates.extend([quorum(cluster), maintenance_mode(cluster), transition(cluster)]);

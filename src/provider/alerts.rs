@@ -5,7 +5,6 @@ use std::{
     path::Path,
     pin::pin,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 use async_trait::async_trait;

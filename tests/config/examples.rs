@@ -85,6 +85,8 @@ fn three_nodes() -> Settings {
                 }),
             }],
         }],
+        calendar: Vec::new(),
+        prometheus: None,
     }
 }
 

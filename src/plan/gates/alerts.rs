@@ -34,8 +34,8 @@ pub(super) fn alerts(facts: &Facts<'_>, fires: Answer, silence: Answer) -> Optio
     let (own, others): (Vec<&Alert>, Vec<&Alert>) = firing.iter().filter(counts).partition(|a| is_about(facts, a));
     Some(match (own.is_empty(), others.is_empty()) {
         (_, false) => {
-            let remedy =
-                "see to them, or silence what is known by `match`; or say why it may be: `--override alerts=REASON`";
+            let remedy = "see to what they say, or leave out by `match` what does not count; or say why it may be: \
+                          `--override alerts=REASON`";
             Gate::new("alerts", fires, named(facts, &others)).remedy(remedy)
         }
         (false, true) => {

@@ -7,7 +7,8 @@ use crate::model::{ClusterView, NodeName, Readiness, topology::ServiceShape};
 pub(super) fn capacity(facts: &Facts<'_>, service: &ServiceShape, min_ready: u32) -> Gate {
     let look = facts.look();
     let Ok(cluster) = look.cluster() else {
-        return Gate::new("capacity", Answer::Hold, format!("{}: the cluster does not answer", service.name));
+        return Gate::new("capacity", Answer::Hold, format!("{}: the cluster does not answer", service.name))
+            .remedy("make `crm_mon` work on at least one member");
     };
     let (mut ready, mut missing, mut unknown) = (0_u32, Vec::new(), false);
     for node in facts.topology.nodes.iter().filter(|n| *n != facts.node()) {

@@ -1,7 +1,7 @@
 //! Gates over what the cluster says of itself: quorum, its mode, and the state of the node and of our instances.
 
 use super::{Answer, Facts, Gate};
-use crate::model::{ClusterView, Member};
+use crate::model::{ClusterView, Member, NodeName};
 
 pub(super) fn quorum(cluster: &ClusterView) -> Gate {
     if cluster.quorate {
@@ -48,13 +48,22 @@ pub(super) fn unfit(member: &Member) -> Option<&'static str> {
     }
 }
 
+/// What brings such a member back.
+fn back(node: &NodeName, member: &Member) -> String {
+    match member.maintenance && member.online && !member.unclean && !member.pending {
+        true => format!("`pcs node unmaintenance {node}`"),
+        false => "bring it back into the cluster first; `crm_mon -1` shows what it waits for".to_owned(),
+    }
+}
+
 pub(super) fn node_state(facts: &Facts<'_>, cluster: &ClusterView) -> Gate {
     let node = facts.node();
     let Some(member) = cluster.nodes.get(node) else {
-        return Gate::new("node-state", Answer::Refuse, format!("the cluster does not know {node}"));
+        return Gate::new("node-state", Answer::Refuse, format!("the cluster does not know {node}"))
+            .remedy("`crm_node -l` lists the members that it knows");
     };
     if let Some(state) = unfit(member) {
-        return Gate::new("node-state", Answer::Refuse, format!("{node} is {state}"));
+        return Gate::new("node-state", Answer::Refuse, format!("{node} is {state}")).remedy(back(node, member));
     }
     match (&member.owner, member.standby) {
         (Some(owner), _) => {
@@ -70,18 +79,23 @@ pub(super) fn node_state(facts: &Facts<'_>, cluster: &ClusterView) -> Gate {
 pub(super) fn restorable(facts: &Facts<'_>, cluster: &ClusterView) -> Gate {
     let node = facts.node();
     let refuse = |detail: String| Gate::new("ours", Answer::Refuse, detail);
-    let Some(member) = cluster.nodes.get(node) else { return refuse(format!("the cluster does not know {node}")) };
+    let Some(member) = cluster.nodes.get(node) else {
+        return refuse(format!("the cluster does not know {node}"))
+            .remedy("`crm_node -l` lists the members that it knows");
+    };
     if let Some(state) = unfit(member) {
-        return Gate::new("node-state", Answer::Refuse, format!("{node} is {state}"));
+        return Gate::new("node-state", Answer::Refuse, format!("{node} is {state}")).remedy(back(node, member));
     }
     match (facts.outstanding, &member.owner, member.standby) {
         (None, Some(owner), _) => refuse(format!("{node} is held by {}, which is not in this journal", owner.run))
             .remedy("restore it from the coordinator whose journal has that run"),
         (None, None, true) => refuse(format!("{node} is in standby, and not by Tidegate: it is not ours to restore"))
             .remedy(format!("whoever put it there takes it back: `pcs node unstandby {node}`")),
-        (None, None, false) => refuse(format!("{node} is not drained: there is nothing to restore")),
+        (None, None, false) => refuse(format!("{node} is not drained: there is nothing to restore"))
+            .remedy("`tidegate status` shows who is out"),
         (Some(run), Some(owner), _) if &owner.run != run => {
             refuse(format!("{node} is held by {}, and our drain is {run}", owner.run))
+                .remedy("restore it from the coordinator whose journal has that run")
         }
         (Some(run), None, true) => refuse(format!("{node} is in standby without the mark of our drain {run}")).remedy(
             format!("find out who did it; after `pcs node unstandby {node}` the restore brings its traffic back"),

@@ -45,5 +45,9 @@ pub(super) fn fails_open(facts: &Facts<'_>) -> Vec<Gate> {
         let remedy = "bring other members of that route into service, or change its threshold";
         Some(Gate::new("fails-open", Answer::Refuse, detail).remedy(remedy))
     };
-    targets(facts).filter_map(refusal).collect()
+    let refused: Vec<Gate> = targets(facts).filter_map(refusal).collect();
+    match refused.is_empty() && targets(facts).next().is_some() {
+        true => vec![Gate::new("fails-open", Answer::Pass, "each route that answers would leave it alone")],
+        false => refused,
+    }
 }

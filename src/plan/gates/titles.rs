@@ -17,7 +17,7 @@ const fn known(code: &'static str, title: &'static str, asks: &'static str) -> K
 }
 
 /// All of them, in the order in which a verdict has them.
-pub const KNOWN: [Known; 26] = [
+pub const KNOWN: [Known; 25] = [
     known("node-known", "Known node", "Is the node a member of the cluster, or a host that routes lead to?"),
     known("other-run", "No other run", "Is no other run open? There is one at a time."),
     known(
@@ -55,7 +55,6 @@ pub const KNOWN: [Known; 26] = [
     known("node-answers", "Node shows itself", "Can the node's sockets and units be read?"),
     known("alerts", "No alert fires", "Does no alert fire in `[prometheus]` that counts?"),
     known("observations", "Age of what was seen", "Is everything that the verdict stands on young enough?"),
-    known("standby-lost", "Standby kept", "Only of a run: is the node still in our standby?"),
 ];
 
 /// The title of a code; empty where nobody gave it one.

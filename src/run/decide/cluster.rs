@@ -135,7 +135,7 @@ fn compared(s: &Situation<'_>, cluster: &ClusterView) -> Option<Progress> {
 fn standby_lost(s: &Situation<'_>) -> Gate {
     let node = s.plan.node();
     Gate::new(
-        "standby-lost",
+        "node-state",
         Answer::Hold,
         format!("{node} was taken out of standby by another hand; its routes stay drained"),
     )
