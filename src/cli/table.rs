@@ -14,7 +14,8 @@ pub(super) struct Table(comfy_table::Table);
 
 /// Columns that there are: those of the terminal, where there is one.
 pub(super) fn width() -> u16 {
-    comfy_table::Table::new().width().unwrap_or(WIDTH).max(60)
+    let window = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    window.map(|window| window.ws_col).filter(|columns| *columns > 0).unwrap_or(WIDTH).max(60)
 }
 
 impl Table {

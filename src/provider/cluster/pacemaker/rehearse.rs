@@ -24,38 +24,51 @@ use crate::{
 /// The line between the parts. No line of what the tools print looks so.
 const SEPARATOR: &str = "==tidegate==";
 
-/// The CIB of the cluster that this member is in.
-const LIVE: &str = r#"PATH="$PATH:/usr/sbin:/sbin"
-cib=$(cibadmin --query) || exit"#;
-/// The CIB on standard input.
-const SAVED: &str = r#"PATH="$PATH:/usr/sbin:/sbin"
-cib=$(cat) || exit"#;
-/// `$1` is the node, `$2` the separator. A folder of its own also keeps the tools from shadow files elsewhere.
-const REHEARSE: &str = r#"
+/// A folder of its own, for the CIB and what is made of it; it also keeps the tools from shadow files elsewhere.
+const FOLDER: &str = r#"PATH="$PATH:/usr/sbin:/sbin"
 dir=$(mktemp -d) || exit
 trap 'rm -rf "$dir"' EXIT
-copy=$dir/cib.xml
-printf '%s\n' "$cib" > "$copy" || exit
-export CIB_shadow_dir="$dir"
-crm_simulate --simulate --xml-file "$copy" --output-as=xml || exit
+mkdir "$dir/is" "$dir/then" || exit
+"#;
+/// The CIB of the cluster that this member is in, and beside it the votes: they may be missing, since the tool ends with an
+/// error where there is no quorum.
+const LIVE: &str = r#"corosync-quorumtool -s -i > "$dir/votes" 2> /dev/null &
+cibadmin --query > "$dir/is/cib.xml" || exit"#;
+/// The CIB on standard input.
+const SAVED: &str = r#"cat > "$dir/is/cib.xml" || exit"#;
+/// `$1` is the node, `$2` the separator. What the cluster would do anyway is asked beside what the standby would make it do:
+/// each has a copy of its own, and most of the time is the tools' own start.
+const REHEARSE: &str = r#"
+cp "$dir/is/cib.xml" "$dir/then/cib.xml" || exit
+CIB_shadow_dir="$dir/is" crm_simulate --simulate --xml-file "$dir/is/cib.xml" --output-as=xml > "$dir/is/said" &
+is=$!
+export CIB_shadow_dir="$dir/then"
+CIB_file="$dir/then/cib.xml" crm_attribute --node "$1" --name standby --update on --lifetime forever >&2
+changed=$?
+[ "$changed" -eq 0 ] && crm_simulate --simulate --xml-file "$dir/then/cib.xml" --output-as=xml > "$dir/then/said"
+then=$?
+wait "$is" || exit
+[ "$changed" -eq 0 ] || exit "$changed"
+[ "$then" -eq 0 ] || exit "$then"
+cat "$dir/is/said" || exit
 printf '\n%s\n' "$2"
-CIB_file="$copy" crm_attribute --node "$1" --name standby --update on --lifetime forever >&2 || exit
-crm_simulate --simulate --xml-file "$copy" --output-as=xml || exit
+cat "$dir/then/said" || exit
 printf '\n%s\n' "$2""#;
-/// Votes are asked for last, and may be missing: the tool ends with an error where there is no quorum.
+/// The node's number, by which the votes know it.
 const VOTES: &str = r#"
-sed -n "s/.*<node [^>]*id=\"\([0-9]*\)\"[^>]*uname=\"$1\".*/own \1/p" "$copy" | head -n 1
-corosync-quorumtool -s -i 2> /dev/null
+wait
+sed -n "s/.*<node [^>]*id=\"\([0-9]*\)\"[^>]*uname=\"$1\".*/own \1/p" "$dir/is/cib.xml" | head -n 1
+cat "$dir/votes"
 exit 0"#;
 
 /// The arguments that rehearse on a member of the cluster.
 pub(super) fn live(node: &NodeName) -> [String; 6] {
-    arguments(format!("{LIVE}{REHEARSE}{VOTES}"), node)
+    arguments(format!("{FOLDER}{LIVE}{REHEARSE}{VOTES}"), node)
 }
 
 /// The arguments that rehearse on the CIB that is fed to them.
 pub(super) fn saved(node: &NodeName) -> [String; 6] {
-    arguments(format!("{SAVED}{REHEARSE}"), node)
+    arguments(format!("{FOLDER}{SAVED}{REHEARSE}"), node)
 }
 
 fn arguments(script: String, node: &NodeName) -> [String; 6] {
