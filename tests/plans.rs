@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tidegate::{
     config::{self, Settings},
-    model::{Before, NodeName, Observation, Receipt, RunId},
+    model::{Before, Leave, NodeName, Observation, Receipt, RunId},
     plan::{
         Purpose, Request,
         gates::{Answer, Gate, KNOWN},
@@ -37,6 +37,9 @@ struct Case {
     /// TOML that is laid over the base's configuration.
     #[serde(default)]
     configuration: String,
+    /// How the node leaves, or had left.
+    #[serde(default)]
+    leave: Leave,
     /// Gates that a person answers for.
     #[serde(default)]
     overrides: Vec<String>,
@@ -149,6 +152,7 @@ impl Case {
             operator: "ann".into(),
             reason: "kernel update".into(),
             overrides: self.overrides.iter().map(|text| text.parse().expect("an override")).collect(),
+            leave: self.leave.clone(),
         };
         let (open_run, outstanding) =
             (self.open_run.as_deref().map(RunId::new), self.outstanding.as_deref().map(RunId::new));

@@ -7,6 +7,7 @@ use super::{
     context::{Context, Survey, wants},
     execute::Desk,
     exit::{Code, Failure, Result},
+    leaving::Leaving,
     out::Out,
 };
 use crate::plan::{Plan, Purpose, Request, render};
@@ -21,6 +22,7 @@ pub(super) async fn command(
     purpose: Purpose,
     act: Act,
     overrides: Overrides,
+    leaving: &Leaving,
 ) -> Result<Code> {
     may_ask(&act.acting)?;
     let context = Context::open(&global.config).await?;
@@ -30,6 +32,7 @@ pub(super) async fn command(
         operator: act.acting.operator(),
         reason: act.acting.reason.clone(),
         overrides: overrides.list,
+        leave: leaving.leave(&context.settings)?,
     };
     let (survey, plan) = agreed(&context, out, &request, act.acting.yes).await?;
     let desk = Desk::new(global, &context, &survey);
@@ -42,7 +45,7 @@ pub(super) async fn command(
 /// The plan that a person said yes to, and the world that it is for. Both are made anew after the answer: what was
 /// seen before the question is old by then.
 async fn agreed(context: &Context, out: Out, request: &Request, yes: bool) -> Result<(Survey, Plan)> {
-    let look = || context.survey(|topology| wants(request.purpose, &request.node, topology));
+    let look = || context.survey(|topology| wants(request, topology));
     let mut survey = look().await?;
     let mut plan = context.plan(request, &survey).await?;
     for _ in 0..ASKED_AGAIN {

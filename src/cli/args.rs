@@ -126,6 +126,8 @@ pub(super) struct Asked {
     pub(super) node: NodeArg,
     #[command(flatten)]
     pub(super) overrides: Overrides,
+    #[command(flatten)]
+    pub(super) leaving: super::leaving::Leaving,
     /// Ask only the cluster that was saved in this file (`cibadmin --query`), and touch no system
     #[arg(long, value_name = "FILE")]
     pub(super) cib: Option<PathBuf>,
@@ -135,6 +137,8 @@ pub(super) struct Asked {
 pub(super) struct DrainArgs {
     #[command(flatten)]
     pub(super) act: Act,
+    #[command(flatten)]
+    pub(super) leaving: super::leaving::Leaving,
     #[command(flatten)]
     pub(super) overrides: Overrides,
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{
     args::{Asked, Global},
-    context::{Context, wants},
+    context::{self, Context, wants},
     exit::{Code, Result},
     offline,
     out::Out,
@@ -20,18 +20,20 @@ use crate::{
 
 /// Answers all gates of a drain.
 pub(super) async fn command(global: &Global, out: Out, asked: Asked) -> Result<Code> {
+    let settings = context::settings(&global.config)?;
     let request = Request {
         purpose: Purpose::Drain,
         node: asked.node.node,
         operator: "nobody yet".into(),
         reason: "only asked".into(),
         overrides: asked.overrides.list,
+        leave: asked.leaving.leave(&settings)?,
     };
     if let Some(cib) = &asked.cib {
-        return offline::command(&global.config, out, &request, cib).await;
+        return offline::command(&settings, out, &request, cib).await;
     }
-    let context = Context::open(&global.config).await?;
-    let survey = context.survey(|topology| wants(Purpose::Drain, &request.node, topology)).await?;
+    let context = Context::with(settings).await?;
+    let survey = context.survey(|topology| wants(&request, topology)).await?;
     let (gates, _) = context.decide(&request, &survey).await?;
     let passes = gates.iter().all(Gate::passes);
     let verdict = if passes { "yes" } else { "no" };

@@ -16,7 +16,7 @@ use crate::{
     health::Target,
     journal::{Journal, JournalError, Notebook, RunSummary, sqlite::SqliteJournal},
     model::{
-        NodeName, Observation, Receipt, RunId, Topology,
+        Leave, NodeName, Observation, Receipt, RunId, Topology,
         topology::{InstanceShape, Role},
     },
     plan::{
@@ -126,8 +126,8 @@ impl Context {
         (world, topology, observer.seen().clone())
     }
 
-    /// The drain that holds the node out, with what it changed, where there is one.
-    pub(super) async fn outstanding(&self, survey: &Survey, node: &NodeName) -> Result<Option<(RunId, Vec<Receipt>)>> {
+    /// The drain that holds the node out, where there is one.
+    async fn outstanding(&self, survey: &Survey, node: &NodeName) -> Result<Option<Outstanding>> {
         let run = match ledger::outstanding(&survey.runs, node) {
             Some(run) => run,
             None => match self.marked(survey, node).await? {
@@ -136,7 +136,8 @@ impl Context {
             },
         };
         let reading = Reading::of(&*self.journal, &run).await?;
-        Ok(Some((run, reading.state.receipts)))
+        let leave = reading.plan().request.leave.clone();
+        Ok(Some(Outstanding { run, receipts: reading.state.receipts, leave }))
     }
 
     /// The drain whose mark the node carries in the cluster, where this journal has it.
@@ -153,12 +154,17 @@ impl Context {
     /// Every gate of a request, answered, and the plan where all of them pass.
     pub(super) async fn decide(&self, request: &Request, survey: &Survey) -> Result<(Vec<Gate>, Option<Plan>)> {
         let outstanding = self.outstanding(survey, &request.node).await?;
+        let request = &match &outstanding {
+            // A node comes back in the way in which it left.
+            Some(out) if request.purpose == Purpose::Restore => Request { leave: out.leave.clone(), ..request.clone() },
+            _ => request.clone(),
+        };
         let basis = planner::Basis {
             settings: &self.settings,
             topology: &survey.topology,
             seen: &survey.seen,
             open_run: ledger::open(&survey.runs).map(|r| &r.run),
-            outstanding: outstanding.as_ref().map(|(run, receipts)| (run, receipts.as_slice())),
+            outstanding: outstanding.as_ref().map(|out| (&out.run, out.receipts.as_slice())),
             now: survey.world.clock.now(),
         };
         Ok((planner::verdict(request, &basis), planner::plan(request, &basis).ok()))
@@ -170,6 +176,13 @@ impl Context {
         let refused = || verdict.iter().filter(|g| !g.passes()).cloned().collect::<Vec<_>>();
         plan.ok_or_else(|| Failure::refused(request.purpose, &request.node, &refused()))
     }
+}
+
+/// A drain that nobody has restored yet.
+struct Outstanding {
+    run: RunId,
+    receipts: Vec<Receipt>,
+    leave: Leave,
 }
 
 /// Adds the instances that only the real systems know. What cannot be asked for them is one that will not answer.
@@ -195,7 +208,8 @@ async fn discover(world: &World, topology: &mut Topology) {
 const UNDISCOVERED: &str = "undiscovered";
 
 /// What the gates and the plan of a request read: the node's own facts, and everybody's readiness.
-pub(super) fn wants(purpose: Purpose, node: &NodeName, topology: &Topology) -> Wants {
+pub(super) fn wants(request: &Request, topology: &Topology) -> Wants {
+    let (purpose, node) = (request.purpose, &request.node);
     let everything = Wants::everything(topology);
     let only = |nodes: &std::collections::BTreeSet<NodeName>| nodes.iter().filter(|n| *n == node).cloned().collect();
     Wants {
@@ -204,5 +218,5 @@ pub(super) fn wants(purpose: Purpose, node: &NodeName, topology: &Topology) -> W
         ready: if purpose == Purpose::Drain { everything.ready } else { only(&everything.ready) },
         ..everything
     }
-    .rehearsing(purpose, node, topology)
+    .rehearsing(request, topology)
 }

@@ -18,6 +18,7 @@ mod execute;
 pub mod exit;
 mod guard;
 mod history;
+mod leaving;
 pub mod load;
 mod man;
 pub mod offline;
@@ -36,6 +37,7 @@ pub use args::Cli;
 
 use args::{Command, Overrides};
 use exit::{Code, Failure, Result};
+use leaving::Leaving;
 use out::Out;
 
 use crate::plan::Purpose;
@@ -71,8 +73,12 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Status(args) => status::command(&global, out, args).await,
         Command::CanDrain(asked) => can_drain::command(&global, out, asked).await,
         Command::Plan(planned) => plan::command(&global, out, planned).await,
-        Command::Drain(args) => act::command(&global, out, Purpose::Drain, args.act, args.overrides).await,
-        Command::Restore(act) => act::command(&global, out, Purpose::Restore, act, Overrides::default()).await,
+        Command::Drain(args) => {
+            act::command(&global, out, Purpose::Drain, args.act, args.overrides, &args.leaving).await
+        }
+        Command::Restore(act) => {
+            act::command(&global, out, Purpose::Restore, act, Overrides::default(), &Leaving::default()).await
+        }
         Command::Resume(args) => resume::command(&global, out, args).await,
         Command::Abort(args) => abort::command(&global, out, args).await,
         Command::History(args) => history::command(&global, out, args).await,

@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::{
     can_drain::table,
-    context,
     exit::{Code, Failure, Result},
     out::Out,
 };
 use crate::{
+    config::Settings,
     model::{Observation, Observed},
     plan::{
         Request,
@@ -25,17 +25,16 @@ use crate::{
 };
 
 /// The gates of the cluster and its rehearsal, on the CIB in a file.
-pub(super) async fn command(config: &Path, out: Out, request: &Request, cib: &Path) -> Result<Code> {
-    let settings = context::settings(config)?;
+pub(super) async fn command(settings: &Settings, out: Out, request: &Request, cib: &Path) -> Result<Code> {
     let wrong = |error: ProviderError| Failure::usage(format!("{}: {error}; nothing was touched", cib.display()));
     let saved = SavedCib::read(cib, Arc::new(LocalAccess::new()), settings.run.call_timeout).map_err(wrong)?;
     let view = saved.observe().await.map_err(wrong)?;
     let members: Vec<_> = view.nodes.keys().cloned().collect();
-    let topology = settings.topology(&members);
+    let topology = request.leave.concerns(&settings.topology(&members));
     let now = SystemClock.now();
     let mut seen = Observation { cluster: Observed::known(view, now), ..Observation::default() };
     let rehearsed = match topology.nodes.contains(&request.node) {
-        true => Some(saved.rehearse(&request.node).await),
+        true => Some(saved.rehearse(&request.node, &request.leave).await),
         false => None,
     };
     if let Some(rehearsed) = rehearsed {
@@ -62,7 +61,7 @@ pub(super) async fn command(config: &Path, out: Out, request: &Request, cib: &Pa
     let verdict = if passes { "yes" } else { "no" };
     let object =
         json!({ "node": request.node, "cib": cib, "verdict": verdict, "gates": gates, "rehearsal": rehearsal });
-    let said = rehearsal.map(render::rehearsal).unwrap_or_default();
+    let said = rehearsal.map(|r| render::rehearsal(r, &request.leave)).unwrap_or_default();
     let ending = match passes {
         true => "As far as the cluster goes, it could be drained.",
         false => "As it was saved, the cluster is against it.",

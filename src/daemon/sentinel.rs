@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{metrics, watch::Sight};
 use crate::{
     journal::{Drift, Event, JournalError, RunSummary},
-    model::{NodeName, Observation, RunId},
+    model::{Leave, NodeName, Observation, RunId},
     plan::{
         Purpose, Request, ledger,
         planner::{self, Basis},
@@ -44,6 +44,8 @@ struct Out {
     /// When it had done what it did.
     since: Timestamp,
     kept: Kept,
+    /// How it left.
+    leave: Leave,
     /// Whether the drain has ended; otherwise it is held, or waits for an executor.
     ended: bool,
 }
@@ -148,7 +150,8 @@ impl Sentinel {
         // Of the drain, and not of what was written down since: that came from looks.
         let drained = records.iter().filter(|r| !matches!(r.event, Event::Drifted { .. })).map(|r| r.at).max();
         let since = drained.unwrap_or(summary.opened_at);
-        Ok(Some(Out { node: node.clone(), run, since, kept, ended: summary.ending.is_some() }))
+        let leave = summary.plan.request.leave.clone();
+        Ok(Some(Out { node: node.clone(), run, since, kept, leave, ended: summary.ending.is_some() }))
     }
 
     async fn handle(&mut self, out: &Out, finding: Finding) -> bool {
@@ -214,6 +217,7 @@ impl Sentinel {
                 finding.target.server, finding.target.instance, finding.saw
             ),
             overrides: Vec::new(),
+            leave: out.leave.clone(),
         };
         let basis = Basis {
             settings: &self.engine.settings,

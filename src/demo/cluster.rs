@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backend::Unit;
 use crate::{
-    model::{CloneInstance, ClusterView, Member, NodeName, Ownership, Rehearsal, Role, RunId},
+    model::{CloneInstance, ClusterView, Leave, Member, NodeName, Ownership, Rehearsal, Role, RunId},
     provider::{ClusterControl, ProviderError, Result},
     run::proof::StandbyPermit,
 };
@@ -160,6 +160,7 @@ impl Cluster {
             nodes: nodes.iter().map(|(name, node)| (name.clone(), member(node))).collect(),
             instances: nodes.iter().map(|(name, node)| instance(&self.0.resource, name, node)).collect(),
             resources: Vec::new(),
+            bans: Vec::new(),
         }
     }
 }
@@ -199,11 +200,14 @@ impl ClusterControl for Cluster {
         Ok(self.view())
     }
 
-    async fn rehearse(&self, node: &NodeName) -> Result<Rehearsal> {
+    async fn rehearse(&self, node: &NodeName, _leave: &Leave) -> Result<Rehearsal> {
         Ok(Rehearsal::of_stops(&self.view(), node))
     }
 
-    async fn standby(&self, permit: StandbyPermit, owner: &Ownership) -> Result<()> {
+    async fn standby(&self, permit: StandbyPermit, owner: &Ownership, leave: &Leave) -> Result<()> {
+        if !leave.is_usual() {
+            return Err(ProviderError::Refused("the demonstration knows standby only".to_owned()));
+        }
         self.with(permit.node(), |n| match &n.owner {
             Some(other) if other.run != owner.run => {
                 Err(ProviderError::Refused(format!("it is in standby for run {}", other.run)))
@@ -218,7 +222,7 @@ impl ClusterControl for Cluster {
         Ok(())
     }
 
-    async fn unstandby(&self, node: &NodeName, owner: &RunId, attribute: Option<&str>) -> Result<()> {
+    async fn unstandby(&self, node: &NodeName, owner: &RunId, _: &Leave, attribute: Option<&str>) -> Result<()> {
         self.with(node, |n| match &n.owner {
             Some(other) if &other.run != owner => {
                 Err(ProviderError::Refused(format!("its standby belongs to run {}", other.run)))

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::Settings,
     journal::{Event, Record, memory::MemoryJournal},
-    model::{NodeName, Observation, Receipt, RunId, Topology},
+    model::{Leave, NodeName, Observation, Receipt, RunId, Topology},
     plan::{
         Plan, Purpose, Request, ledger,
         planner::{self, Basis},
@@ -56,8 +56,16 @@ impl Runs {
 
     /// Plans and executes. Anything but a proven end is an error.
     pub(super) async fn request(&self, purpose: Purpose, node: &NodeName) -> Result<()> {
-        let seen = self.look(purpose, node).await;
-        let plan = self.plan(purpose, node, &seen).await?;
+        let request = Request {
+            purpose,
+            node: node.clone(),
+            operator: "you".to_owned(),
+            reason: "to see what a drain does".to_owned(),
+            overrides: Vec::new(),
+            leave: Leave::default(),
+        };
+        let seen = self.look(&request).await;
+        let plan = self.plan(&request, &seen).await?;
         let (run, lease) = self.engine.open(&plan).await?;
         let finished = self.engine.execute(&run, lease, seen, &CancellationToken::new()).await?;
         match finished.into_iter().next() {
@@ -72,23 +80,16 @@ impl Runs {
         (idle != u64::MAX).then_some(idle)
     }
 
-    async fn look(&self, purpose: Purpose, node: &NodeName) -> Observation {
+    async fn look(&self, request: &Request) -> Observation {
         let (settings, topology): (&Arc<Settings>, &Topology) = (&self.engine.settings, &self.engine.topology);
         let mut observer = Observer::new(self.engine.world.clone(), settings.clone());
-        observer.refresh(topology, &Wants::everything(topology).rehearsing(purpose, node, topology)).await;
+        observer.refresh(topology, &Wants::everything(topology).rehearsing(request, topology)).await;
         observer.seen().clone()
     }
 
-    async fn plan(&self, purpose: Purpose, node: &NodeName, seen: &Observation) -> Result<Plan> {
-        let request = Request {
-            purpose,
-            node: node.clone(),
-            operator: "you".to_owned(),
-            reason: "to see what a drain does".to_owned(),
-            overrides: Vec::new(),
-        };
+    async fn plan(&self, request: &Request, seen: &Observation) -> Result<Plan> {
         let runs = self.engine.journal.runs(MAX_RUNS).await?;
-        let held = match ledger::outstanding(&runs, node) {
+        let held = match ledger::outstanding(&runs, &request.node) {
             Some(run) => Some((self.receipts(&run).await?, run)),
             None => None,
         };
@@ -100,7 +101,7 @@ impl Runs {
             outstanding: held.as_ref().map(|(receipts, run)| (run, receipts.as_slice())),
             now: self.engine.world.clock.now(),
         };
-        planner::plan(&request, &basis).map_err(|gates| DemoError::Refused { purpose, gates })
+        planner::plan(request, &basis).map_err(|gates| DemoError::Refused { purpose: request.purpose, gates })
     }
 
     async fn receipts(&self, run: &RunId) -> Result<Vec<Receipt>> {

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     drill::load::{self, FailureKind, Live, LoadPlan, LoadReport, Lookup, Slow},
-    model::{Admission, ClusterView, Desired, Exact, MemberView, NodeName, Ownership, Readiness, RunId},
+    model::{Admission, ClusterView, Desired, Exact, Leave, MemberView, NodeName, Ownership, Readiness, RunId},
     provider::ProviderError,
     run::proof::StandbyPermit,
 };
@@ -193,7 +193,12 @@ async fn a_fresh_check_admits_nobody_until_it_has_passed() {
 async fn standby_stops_the_unit_and_the_record_follows() {
     let world = world().await;
     let run = RunId::new("run-1");
-    world.world.cluster.standby(StandbyPermit::for_tests(node(2)), &owner("run-1")).await.expect("accepted");
+    world
+        .world
+        .cluster
+        .standby(StandbyPermit::for_tests(node(2)), &owner("run-1"), &Leave::Standby)
+        .await
+        .expect("accepted");
     assert!(started(&world, &node(2)).await || cluster(&world).await.transition, "nothing stops at once");
     assert_eq!(cluster(&world).await.nodes[&node(2)].owner, Some(owner("run-1")));
     until("the unit is stopped", || async { unit(&world, &node(2)).await == "inactive" }).await;
@@ -204,9 +209,9 @@ async fn standby_stops_the_unit_and_the_record_follows() {
     })
     .await;
 
-    let other = world.world.cluster.unstandby(&node(2), &"run-2".into(), None).await;
+    let other = world.world.cluster.unstandby(&node(2), &"run-2".into(), &Leave::Standby, None).await;
     assert!(matches!(other, Err(ProviderError::Refused(_))), "{other:?}");
-    world.world.cluster.unstandby(&node(2), &run, None).await.expect("accepted");
+    world.world.cluster.unstandby(&node(2), &run, &Leave::Standby, None).await.expect("accepted");
     until("its start is pending", || async {
         cluster(&world).await.instances_on("app_service", &node(2)).any(|i| i.active && i.pending.is_some())
     })

@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Exact, InstanceName, NodeName, RouteId, RunId, Straggler, UnitName, receipt::Before};
+use super::{Exact, InstanceName, Leave, NodeName, RouteId, RunId, Straggler, UnitName, receipt::Before};
 
 /// The state that one member should have on one instance of a route.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,14 +83,17 @@ pub enum Effect {
         /// Their far ends.
         peers: Vec<SocketAddr>,
     },
-    /// Put a node into standby, with our mark, in one change.
+    /// Take a node out of the cluster's work, with our mark: by standby, or otherwise where the request says so.
     Standby {
         /// The node.
         node: NodeName,
         /// The mark.
         owner: Ownership,
+        /// How.
+        #[serde(default, skip_serializing_if = "Leave::is_usual")]
+        leave: Leave,
     },
-    /// Take our standby and our mark away again.
+    /// Take our standby (or what was done instead) and our mark away again.
     Unstandby {
         /// The node.
         node: NodeName,
@@ -98,6 +101,9 @@ pub enum Effect {
         owner: RunId,
         /// The attribute as it was before.
         attribute: Option<String>,
+        /// How the node had left.
+        #[serde(default, skip_serializing_if = "Leave::is_usual")]
+        leave: Leave,
     },
     /// Stop a unit outside the cluster.
     StopUnit {
@@ -153,8 +159,17 @@ impl fmt::Display for Effect {
                 write!(f, "{node}: cut {} to port {port}: ", counted(peers.len()))?;
                 list(f, peers.iter())
             }
-            Self::Standby { node, .. } => write!(f, "{node} into standby"),
-            Self::Unstandby { node, .. } => write!(f, "{node} out of standby"),
+            Self::Standby { node, leave, .. } => match leave {
+                Leave::Standby => write!(f, "{node} into standby"),
+                Leave::StandbyUntilRestart => write!(f, "{node} into standby until it restarts"),
+                Leave::Maintenance => write!(f, "{node} into maintenance"),
+                Leave::Ban { resource, .. } => write!(f, "{node} banned for {resource}"),
+            },
+            Self::Unstandby { node, leave, .. } => match leave {
+                Leave::Standby | Leave::StandbyUntilRestart => write!(f, "{node} out of standby"),
+                Leave::Maintenance => write!(f, "{node} out of maintenance"),
+                Leave::Ban { resource, .. } => write!(f, "{node} allowed for {resource} again"),
+            },
             Self::StopUnit { node, unit } => write!(f, "stop {unit} on {node}"),
             Self::StartUnit { node, unit } => write!(f, "start {unit} on {node}"),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{NodeName, action::Ownership, rehearsal::Resource};
+use super::{NodeName, RunId, action::Ownership, rehearsal::Resource};
 
 /// One reading of the cluster, all of it from the same moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,20 @@ pub struct ClusterView {
     /// Every resource of the cluster, where the manager lists them: what a rehearsal is compared with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Resource>,
+    /// Nodes that a run of ours has banned for a clone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bans: Vec<Ban>,
+}
+
+/// A node that is banned for a clone, by a run's own location constraint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ban {
+    /// The cloned primitive.
+    pub resource: String,
+    /// The node.
+    pub node: NodeName,
+    /// The run whose ban it is.
+    pub run: RunId,
 }
 
 /// One cluster member.
@@ -39,6 +53,9 @@ pub struct Member {
     pub standby_attribute: Option<String>,
     /// In node maintenance.
     pub maintenance: bool,
+    /// The `maintenance` node attribute exactly as it is stored; `None` where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance_attribute: Option<String>,
     /// Joining, not yet usable.
     pub pending: bool,
     /// To be fenced.
@@ -96,6 +113,11 @@ impl CloneInstance {
 }
 
 impl ClusterView {
+    /// The run that has banned the node for a cloned primitive.
+    pub fn ban<'a>(&'a self, resource: &str, node: &NodeName) -> Option<&'a RunId> {
+        self.bans.iter().find(|ban| ban.resource == resource && ban.node == *node).map(|ban| &ban.run)
+    }
+
     /// The instances of `resource` on `node`.
     pub fn instances_on<'a>(
         &'a self,

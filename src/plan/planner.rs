@@ -11,7 +11,10 @@ use super::{
     },
 };
 use crate::{
-    config::{Settings, settings::Affinity},
+    config::{
+        Settings,
+        settings::{Affinity, Service},
+    },
     model::{
         Before, NodeName, Observation, Receipt, Rehearsal, RouteTarget, RunId, Topology,
         topology::{Listener, RouteShape, ServiceShape},
@@ -38,13 +41,13 @@ pub struct Basis<'a> {
 
 /// All gates of a request: `can-drain`'s answer.
 pub fn verdict(request: &Request, basis: &Basis<'_>) -> Vec<Gate> {
-    let min_ready: Vec<u32> = basis.settings.services.iter().map(|s| s.min_ready).collect();
+    let topology = request.leave.concerns(basis.topology);
     gates::all(&Facts {
         request,
         settings: basis.settings,
-        topology: basis.topology,
+        topology: &topology,
         seen: basis.seen,
-        min_ready: &min_ready,
+        min_ready: &min_ready(basis.settings, &topology),
         open_run: basis.open_run,
         outstanding: basis.outstanding.map(|(run, _)| run),
         now: basis.now,
@@ -52,19 +55,26 @@ pub fn verdict(request: &Request, basis: &Basis<'_>) -> Vec<Gate> {
     })
 }
 
+/// The capacity floor of each service, in the topology's order.
+pub fn min_ready(settings: &Settings, topology: &Topology) -> Vec<u32> {
+    topology.services.iter().map(|s| settings.service(&s.name).map_or(u32::MAX, |s| s.min_ready)).collect()
+}
+
 /// Makes the plan of a request, or gives back every gate that does not pass.
 pub fn plan(request: &Request, basis: &Basis<'_>) -> Result<Plan, Vec<Gate>> {
     let verdict = verdict(request, basis);
+    let topology = request.leave.concerns(basis.topology);
+    let basis = &Basis { topology: &topology, ..*basis };
     if verdict.iter().any(|g| !g.passes()) {
         return Err(verdict.into_iter().filter(|g| !g.passes()).collect());
     }
     let warned = verdict.into_iter().filter(|g| g.answer == Answer::Warn).map(|g| g.detail);
     let (steps, origin) = match (request.purpose, basis.outstanding) {
         (Purpose::Restore, Some((origin, receipts))) => {
-            (restore_steps(basis.settings, basis.topology, &request.node, receipts), Some(origin.clone()))
+            (restore_steps(basis.settings, basis.topology, request, receipts), Some(origin.clone()))
         }
         (Purpose::Withhold, _) => (drain_routes(basis.topology, &request.node), None),
-        _ => (drain_steps(basis, &request.node), None),
+        _ => (drain_steps(basis, request), None),
     };
     Ok(Plan {
         fingerprint: fingerprint(request, basis),
@@ -90,9 +100,10 @@ pub fn undo(
     why: &str,
     now: Timestamp,
 ) -> Option<Plan> {
+    let topology = &plan.request.leave.concerns(topology);
     let (purpose, origin, steps) = match plan.request.purpose {
         Purpose::Drain if receipts.is_empty() => return None,
-        Purpose::Drain => (Purpose::Restore, run.clone(), restore_steps(settings, topology, plan.node(), receipts)),
+        Purpose::Drain => (Purpose::Restore, run.clone(), restore_steps(settings, topology, &plan.request, receipts)),
         Purpose::Restore => (Purpose::Withhold, plan.origin.clone()?, drain_routes(topology, plan.node())),
         // Giving up to withhold would put clients onto a node that nobody vouches for.
         Purpose::Withhold => return None,
@@ -131,8 +142,8 @@ fn found(basis: &Basis<'_>, steps: &[Action]) -> Vec<Found> {
 
 /// Everything that a drain is made of. The tiers go from the client inwards. Where a load balancer runs on the node,
 /// its clients must have left before what it forwards to goes.
-fn drain_steps(basis: &Basis<'_>, node: &NodeName) -> Vec<Action> {
-    let (settings, topology) = (basis.settings, basis.topology);
+fn drain_steps(basis: &Basis<'_>, request: &Request) -> Vec<Action> {
+    let (settings, topology, node) = (basis.settings, basis.topology, &request.node);
     let mut frontends = frontend_waits(basis, node);
     let mut steps = Vec::new();
     for (tier, targets) in topology.targets(node) {
@@ -141,7 +152,7 @@ fn drain_steps(basis: &Basis<'_>, node: &NodeName) -> Vec<Action> {
         steps.extend(await_connections(now));
         steps.push(Action::DrainRoutes { tier, targets });
     }
-    let own = settings.services.iter().filter(|_| topology.nodes.contains(node));
+    let own = concerned(settings, topology).filter(|_| topology.nodes.contains(node));
     let own = own.map(|service| (u16::MAX, connection_wait(basis, node, service)));
     steps.extend(await_connections(frontends.into_iter().chain(own).collect()));
     let bound = bound_targets(settings, topology, node);
@@ -151,13 +162,21 @@ fn drain_steps(basis: &Basis<'_>, node: &NodeName) -> Vec<Action> {
     if !topology.nodes.contains(node) {
         return steps;
     }
-    steps.push(Action::Standby);
+    steps.push(Action::Standby { leave: request.leave.clone() });
+    if !request.leave.stops_units() {
+        return steps;
+    }
     steps.push(Action::VerifyStopped { units: cluster_units(topology) });
     let extra = extra_units(topology);
     if !extra.is_empty() {
         steps.push(Action::StopUnits { units: extra });
     }
     steps
+}
+
+/// The services that leave.
+fn concerned<'a>(settings: &'a Settings, topology: &'a Topology) -> impl Iterator<Item = &'a Service> {
+    settings.services.iter().filter(|s| topology.services.iter().any(|shape| shape.name == s.name))
 }
 
 fn await_connections(waits: Vec<(u16, ConnectionWait)>) -> Option<Action> {
@@ -188,7 +207,7 @@ fn frontend_waits(basis: &Basis<'_>, node: &NodeName) -> Vec<(u16, ConnectionWai
     basis.topology.frontends(node).into_iter().filter_map(wait).collect()
 }
 
-fn connection_wait(basis: &Basis<'_>, node: &NodeName, service: &crate::config::settings::Service) -> ConnectionWait {
+fn connection_wait(basis: &Basis<'_>, node: &NodeName, service: &Service) -> ConnectionWait {
     let routes = basis.topology.routes.iter().filter(|r| r.service == service.name);
     ConnectionWait {
         node: node.clone(),
@@ -223,7 +242,8 @@ fn extra_units(topology: &Topology) -> Vec<crate::model::UnitName> {
 }
 
 /// The way back, from what was touched: receipts in reverse.
-fn restore_steps(settings: &Settings, topology: &Topology, node: &NodeName, receipts: &[Receipt]) -> Vec<Action> {
+fn restore_steps(settings: &Settings, topology: &Topology, request: &Request, receipts: &[Receipt]) -> Vec<Action> {
+    let (node, leave) = (&request.node, &request.leave);
     let stopped_units: Vec<_> = receipts
         .iter()
         .rev()
@@ -236,24 +256,25 @@ fn restore_steps(settings: &Settings, topology: &Topology, node: &NodeName, rece
         Before::Standby { attribute } => Some(attribute.clone()),
         _ => None,
     });
-    let mut tiers = readmissions(settings, topology, node, receipts, standby.is_some());
+    let stopped = standby.is_some() && leave.stops_units();
+    let mut tiers = readmissions(settings, topology, node, receipts, stopped);
     let mut steps = Vec::new();
     let fresh: Vec<RouteTarget> =
         tiers.iter().flat_map(|(_, r, _)| r).filter(|r| r.serving).map(|r| r.target.clone()).collect();
     // Where bound clients were sent elsewhere no check ran, so what it said then is void as well.
     let closed = !bound_targets(settings, topology, node).is_empty();
-    if (standby.is_some() || closed) && !fresh.is_empty() {
+    if (stopped || closed) && !fresh.is_empty() {
         steps.push(Action::RequireFreshChecks { targets: fresh });
     }
     if !stopped_units.is_empty() {
         steps.push(Action::StartUnits { units: stopped_units });
     }
     if let Some(attribute) = standby {
-        steps.push(Action::Unstandby { attribute });
+        steps.push(Action::Unstandby { attribute, leave: leave.clone() });
         steps.push(Action::VerifyStarted { units: cluster_units(topology) });
     }
     if !tiers.is_empty() && topology.nodes.contains(node) {
-        steps.push(Action::AwaitReady { services: settings.services.iter().map(ready_wait).collect() });
+        steps.push(Action::AwaitReady { services: concerned(settings, topology).map(ready_wait).collect() });
     }
     tiers.reverse();
     steps.extend(tiers.into_iter().map(|(tier, readmissions, followers)| Action::ReadmitRoutes {
@@ -264,7 +285,7 @@ fn restore_steps(settings: &Settings, topology: &Topology, node: &NodeName, rece
     steps
 }
 
-fn ready_wait(service: &crate::config::settings::Service) -> ReadyWait {
+fn ready_wait(service: &Service) -> ReadyWait {
     ReadyWait { service: service.name.clone(), healthy: service.ready.healthy, interval: service.ready.interval }
 }
 
@@ -315,7 +336,7 @@ fn readmissions(
 
 fn warnings(request: &Request, basis: &Basis<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
-    let drained = basis.settings.services.iter().filter(|_| request.purpose == Purpose::Drain);
+    let drained = concerned(basis.settings, basis.topology).filter(|_| request.purpose == Purpose::Drain);
     for service in drained.filter(|s| s.sessions.affinity != Affinity::None && s.connections.max_age.is_some()) {
         warnings.push(format!(
             "{}: clients are bound to a node, so no load balancer that lets them in is told to cut one for its age; \
@@ -360,6 +381,9 @@ fn fingerprint(request: &Request, basis: &Basis<'_>) -> String {
         hash.update(part.as_bytes());
     };
     add(&serde_json::to_string(&(request.purpose, &request.node, basis.topology)).unwrap_or_default());
+    if !request.leave.is_usual() {
+        add(&serde_json::to_string(&request.leave).unwrap_or_default());
+    }
     if let Some((run, receipts)) = basis.outstanding {
         add(&serde_json::to_string(&(run, receipts)).unwrap_or_default());
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::settings::OnDeadline,
-    model::{InstanceName, NodeName, Rehearsal, RouteId, RouteTarget, UnitName, rehearsal::Kind},
+    model::{InstanceName, Leave, NodeName, Rehearsal, RouteId, RouteTarget, UnitName, rehearsal::Kind},
     run::waiting::Short,
 };
 
@@ -30,7 +30,7 @@ pub fn plan(plan: &Plan, patience: Duration) -> String {
     if plan.steps.is_empty() {
         text.push_str("\n  nothing to do\n");
     }
-    text.push_str(&plan.rehearsal.as_ref().map(rehearsal).unwrap_or_default());
+    text.push_str(&plan.rehearsal.as_ref().map(|r| rehearsal(r, &plan.request.leave)).unwrap_or_default());
     let then = if plan.parent.is_some() { "stuck" } else { "held" };
     let _ =
         writeln!(text, "\nA step that says no other time is proven within {}, or the run is {then}.", Short(patience));
@@ -45,8 +45,8 @@ pub fn plan(plan: &Plan, patience: Duration) -> String {
 }
 
 /// What the cluster itself says it would do, one line each.
-pub fn rehearsal(rehearsal: &Rehearsal) -> String {
-    let mut text = "\nThe cluster, rehearsing the standby, would\n".to_owned();
+pub fn rehearsal(rehearsal: &Rehearsal, leave: &Leave) -> String {
+    let mut text = format!("\nThe cluster, rehearsing {}, would\n", leave.noun());
     for one in &rehearsal.moves {
         let fencing = if one.kind == Kind::Fencing { "; a fencing device" } else { "" };
         wrap(&mut text, "  - ", &format!("{one}{fencing}"));
@@ -61,7 +61,13 @@ pub fn rehearsal(rehearsal: &Rehearsal) -> String {
 pub fn headline(plan: &Plan) -> String {
     let node = plan.node();
     match (plan.request.purpose, &plan.parent, &plan.origin) {
-        (Purpose::Drain, ..) => format!("Drain {node}: out of traffic, then out of the cluster"),
+        (Purpose::Drain, ..) => match &plan.request.leave {
+            Leave::Standby | Leave::StandbyUntilRestart => {
+                format!("Drain {node}: out of traffic, then out of the cluster")
+            }
+            Leave::Maintenance => format!("Drain {node}: out of traffic, then out of the cluster's hands"),
+            Leave::Ban { service, .. } => format!("Drain {node} of {service}: out of traffic, then stopped there"),
+        },
         (Purpose::Restore, Some(parent), _) => format!("Undo {parent}: put back what it changed on {node}"),
         (Purpose::Restore, None, Some(origin)) => format!("Restore {node}: put back what {origin} changed"),
         (Purpose::Restore, None, None) => format!("Restore {node}"),
@@ -92,12 +98,12 @@ fn step_lines(plan: &Plan, action: &Action) -> Lines {
         Action::DrainRoutes { targets, .. } => drained(targets),
         Action::AwaitConnections { services } => services.iter().flat_map(|wait| connections(plan, wait)).collect(),
         Action::CloseRoutes { targets } => closed(targets),
-        Action::Standby => standby(node),
+        Action::Standby { leave } => standby(node, leave),
         Action::VerifyStopped { units } => units.iter().map(|u| stopped(u, node)).collect(),
         Action::StopUnits { units } => units_changed("stop", units, node, "inactive, one after the other"),
         Action::RequireFreshChecks { targets } => fresh_checks(targets),
         Action::StartUnits { units } => units_changed("start", units, node, "active, one after the other"),
-        Action::Unstandby { attribute } => unstandby(node, attribute.as_deref()),
+        Action::Unstandby { attribute, leave } => unstandby(node, leave, attribute.as_deref()),
         Action::VerifyStarted { units } => units.iter().map(|u| started(u, node)).collect(),
         Action::AwaitReady { services } => services.iter().map(|s| ready(s, node)).collect(),
         Action::ReadmitRoutes { readmissions, followers, .. } => readmitted(readmissions, followers),
@@ -205,20 +211,37 @@ fn remembered(wait: &ConnectionWait) -> Lines {
         .collect()
 }
 
-fn standby(node: &NodeName) -> Lines {
+fn standby(node: &NodeName, leave: &Leave) -> Lines {
+    let (change, shown) = match leave {
+        Leave::Standby => (format!("{node} into standby, with this run's mark on it"), "the standby and the mark"),
+        Leave::StandbyUntilRestart => {
+            (format!("{node} into standby until it restarts, with this run's mark on it"), "the standby and the mark")
+        }
+        Leave::Maintenance => (
+            format!("{node} into maintenance, with this run's mark on it; its units go on and nobody watches them"),
+            "the maintenance and the mark",
+        ),
+        Leave::Ban { resource, .. } => {
+            (format!("{node} is banned for {resource}, by a constraint with this run's name"), "the ban")
+        }
+    };
     vec![
-        ("changes", format!("{node} into standby, with this run's mark on it")),
+        ("changes", change),
         ("gates", "quorum, capacity, last route and the node's state are asked again right before".to_owned()),
-        ("until", "the cluster shows the standby and the mark".to_owned()),
+        ("until", format!("the cluster shows {shown}")),
     ]
 }
 
-fn unstandby(node: &NodeName, before: Option<&str>) -> Lines {
-    let value = before.map_or("no attribute, as before".to_owned(), |v| format!("`standby={v}`, as before"));
-    vec![
-        ("changes", format!("{node} out of standby ({value}), and our mark away")),
-        ("until", "the cluster shows it so".to_owned()),
-    ]
+fn unstandby(node: &NodeName, leave: &Leave, before: Option<&str>) -> Lines {
+    let value =
+        |name: &str| before.map_or("no attribute, as before".to_owned(), |v| format!("`{name}={v}`, as before"));
+    let change = match leave {
+        Leave::Standby => format!("{node} out of standby ({}), and our mark away", value("standby")),
+        Leave::StandbyUntilRestart => format!("{node} out of standby where it still is, and our mark away"),
+        Leave::Maintenance => format!("{node} out of maintenance ({}), and our mark away", value("maintenance")),
+        Leave::Ban { resource, .. } => format!("our ban of {node} for {resource} away"),
+    };
+    vec![("changes", change), ("until", "the cluster shows it so".to_owned())]
 }
 
 fn stopped(unit: &ClusterUnit, node: &NodeName) -> (&'static str, String) {

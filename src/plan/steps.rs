@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::gates::Override;
 use crate::{
     config::settings::{Connections, OnDeadline},
-    model::{Exact, Holder, NodeName, Rehearsal, RouteTarget, RunId, ServiceName, UnitName, topology::Listener},
+    model::{Exact, Holder, Leave, NodeName, Rehearsal, RouteTarget, RunId, ServiceName, UnitName, topology::Listener},
 };
 
 /// What a person asks for.
@@ -25,6 +25,9 @@ pub struct Request {
     /// Gates that the operator answers for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Override>,
+    /// How the node leaves the cluster's work; on the way back, how it had left.
+    #[serde(default, skip_serializing_if = "Leave::is_usual")]
+    pub leave: Leave,
 }
 
 /// What a plan is for.
@@ -114,8 +117,12 @@ pub enum Action {
         /// The members.
         targets: Vec<RouteTarget>,
     },
-    /// Put the node into standby, with our mark.
-    Standby,
+    /// Take the node out of the cluster's work, with our mark: standby, unless the request says otherwise.
+    Standby {
+        /// How.
+        #[serde(default, skip_serializing_if = "Leave::is_usual")]
+        leave: Leave,
+    },
     /// Verify that the cluster stopped the units.
     VerifyStopped {
         /// The units.
@@ -138,8 +145,11 @@ pub enum Action {
     },
     /// Take our standby away.
     Unstandby {
-        /// The standby attribute as it was before.
+        /// The standby attribute (or the one that was set instead) as it was before.
         attribute: Option<String>,
+        /// How the node had left.
+        #[serde(default, skip_serializing_if = "Leave::is_usual")]
+        leave: Leave,
     },
     /// Verify that the cluster started the units.
     VerifyStarted {
@@ -321,12 +331,12 @@ impl Action {
             Self::DrainRoutes { .. } => "routing drained",
             Self::AwaitConnections { .. } => "connections drained",
             Self::CloseRoutes { .. } => "bound clients sent elsewhere",
-            Self::Standby => "standby",
+            Self::Standby { leave } => leave.title(),
             Self::VerifyStopped { .. } => "units stopped",
             Self::StopUnits { .. } => "other units stopped",
             Self::RequireFreshChecks { .. } => "fresh checks required",
             Self::StartUnits { .. } => "other units started",
-            Self::Unstandby { .. } => "out of standby",
+            Self::Unstandby { leave, .. } => leave.end_title(),
             Self::VerifyStarted { .. } => "units started",
             Self::AwaitReady { .. } => "ready",
             Self::ReadmitRoutes { .. } => "routing restored",

@@ -15,8 +15,9 @@ use tokio::sync::Notify;
 
 use crate::{
     model::{
-        ClusterView, Desired, InstanceName, InstanceView, NodeName, Readiness, Rehearsal, RouteId, RunId, ServiceName,
-        Session, SocketsView, Straggler, Stragglers, UnitName, UnitView, action::Ownership, topology::InstanceShape,
+        ClusterView, Desired, InstanceName, InstanceView, Leave, NodeName, Readiness, Rehearsal, RouteId, RunId,
+        ServiceName, Session, SocketsView, Straggler, Stragglers, UnitName, UnitView, action::Ownership,
+        topology::InstanceShape,
     },
     run::proof::StandbyPermit,
 };
@@ -116,15 +117,16 @@ pub trait ClusterControl: Send + Sync {
         std::future::pending().await
     }
 
-    /// What the cluster would do if this node went into standby, by its own scheduler on a copy of it. Changes nothing.
-    async fn rehearse(&self, node: &NodeName) -> Result<Rehearsal>;
+    /// What the cluster would do if this node left so, by its own scheduler on a copy of it. Changes nothing.
+    async fn rehearse(&self, node: &NodeName, leave: &Leave) -> Result<Rehearsal>;
 
-    /// Puts a node into standby with our mark. The permit is the proof that its connections are gone (or that
-    /// the configured policy ended the wait); only the run's own gate makes one.
-    async fn standby(&self, permit: StandbyPermit, owner: &Ownership) -> Result<()>;
+    /// Takes a node out of the cluster's work with our mark: standby, unless `leave` says otherwise. The permit is the
+    /// proof that its connections are gone (or that the configured policy ended the wait); only the run's own gate makes
+    /// one.
+    async fn standby(&self, permit: StandbyPermit, owner: &Ownership, leave: &Leave) -> Result<()>;
 
-    /// Puts the standby attribute back to `attribute` and removes our mark. Refused where the mark is not `owner`'s.
-    async fn unstandby(&self, node: &NodeName, owner: &RunId, attribute: Option<&str>) -> Result<()>;
+    /// Takes that back: the attribute is as it was before, and our mark is gone. Refused where the mark is not `owner`'s.
+    async fn unstandby(&self, node: &NodeName, owner: &RunId, leave: &Leave, attribute: Option<&str>) -> Result<()>;
 }
 
 /// systemd on the nodes.

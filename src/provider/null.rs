@@ -16,8 +16,9 @@ use serde_json::json;
 use super::{ClusterControl, NodeTraffic, Prober, ProviderError, Result, RouteProvider, UnitControl};
 use crate::{
     model::{
-        Admission, ClusterView, Desired, Exact, Health, InstanceName, InstanceView, MemberView, NodeName, Ownership,
-        Readiness, Rehearsal, Role, RouteId, RunId, ServiceName, SocketsView, UnitName, UnitView,
+        Admission, ClusterView, Desired, Exact, Health, InstanceName, InstanceView, Leave, MemberView, NodeName,
+        Ownership, Readiness, Rehearsal, Role, RouteId, RunId, ServiceName, SocketsView, UnitName, UnitView,
+        cluster::Ban,
     },
     run::proof::StandbyPermit,
 };
@@ -156,8 +157,10 @@ impl NullCluster {
     }
 }
 
-fn run_instances(view: &mut ClusterView, node: &NodeName, started: bool) {
-    for instance in view.instances.iter_mut().filter(|i| i.node.as_ref() == Some(node)) {
+/// All instances on the node, or those of one resource.
+fn run_instances(view: &mut ClusterView, node: &NodeName, only: Option<&String>, started: bool) {
+    let there = view.instances.iter_mut().filter(|i| i.node.as_ref() == Some(node));
+    for instance in there.filter(|i| only.is_none_or(|resource| i.resource == *resource)) {
         instance.role = if started { Role::Started } else { Role::Stopped };
         instance.active = started;
     }
@@ -169,30 +172,64 @@ impl ClusterControl for NullCluster {
         Ok(lock(&self.view).clone())
     }
 
-    async fn rehearse(&self, node: &NodeName) -> Result<Rehearsal> {
-        Ok(Rehearsal::of_stops(&lock(&self.view), node))
+    async fn rehearse(&self, node: &NodeName, leave: &Leave) -> Result<Rehearsal> {
+        let rehearsal = Rehearsal::of_stops(&lock(&self.view), node);
+        Ok(match leave {
+            Leave::Standby | Leave::StandbyUntilRestart => rehearsal,
+            Leave::Maintenance => Rehearsal { moves: Vec::new(), ..rehearsal },
+            Leave::Ban { resource, .. } => {
+                let moves = rehearsal.moves.into_iter().filter(|m| m.resource == *resource).collect();
+                Rehearsal { moves, ..rehearsal }
+            }
+        })
     }
 
-    async fn standby(&self, permit: StandbyPermit, owner: &Ownership) -> Result<()> {
+    async fn standby(&self, permit: StandbyPermit, owner: &Ownership, leave: &Leave) -> Result<()> {
         let mut view = lock(&self.view);
         let Some(member) = view.nodes.get_mut(permit.node()) else {
             return refused(format!("the cluster has no node {}", permit.node()));
         };
+        if let Leave::Ban { resource, .. } = leave {
+            let ban = Ban { resource: resource.clone(), node: permit.node().clone(), run: owner.run.clone() };
+            if !view.bans.contains(&ban) {
+                view.bans.push(ban);
+            }
+            run_instances(&mut view, permit.node(), Some(resource), false);
+            return Ok(());
+        }
         if let Some(other) = member.owner.as_ref().filter(|other| other.run != owner.run) {
             return refused(format!("{} is held by run {}", permit.node(), other.run));
         }
-        member.standby = true;
-        member.standby_attribute = Some("on".into());
         member.owner = Some(owner.clone());
-        run_instances(&mut view, permit.node(), false);
+        if *leave == Leave::Maintenance {
+            member.maintenance = true;
+            member.maintenance_attribute = Some("true".into());
+            return Ok(());
+        }
+        member.standby = true;
+        member.standby_attribute = (*leave == Leave::Standby).then(|| "on".into());
+        run_instances(&mut view, permit.node(), None, false);
         Ok(())
     }
 
-    async fn unstandby(&self, node: &NodeName, owner: &RunId, attribute: Option<&str>) -> Result<()> {
+    async fn unstandby(&self, node: &NodeName, owner: &RunId, leave: &Leave, attribute: Option<&str>) -> Result<()> {
         let mut view = lock(&self.view);
         let Some(member) = view.nodes.get_mut(node) else {
             return refused(format!("the cluster has no node {node}"));
         };
+        if let Leave::Ban { resource, .. } = leave {
+            view.bans.retain(|ban| ban.run != *owner);
+            run_instances(&mut view, node, Some(resource), true);
+            return Ok(());
+        }
+        if let Some(mark) = member.owner.as_ref().filter(|mark| mark.run != *owner) {
+            return refused(format!("{node} is held by run {}", mark.run));
+        }
+        if *leave == Leave::Maintenance {
+            (member.maintenance, member.owner) = (attribute == Some("true"), None);
+            member.maintenance_attribute = attribute.map(str::to_owned);
+            return Ok(());
+        }
         let as_asked = member.standby_attribute.as_deref() == attribute;
         match &member.owner {
             None if as_asked => return Ok(()),
@@ -204,7 +241,7 @@ impl ClusterControl for NullCluster {
         member.standby_attribute = attribute.map(str::to_owned);
         member.owner = None;
         let standby = member.standby;
-        run_instances(&mut view, node, !standby);
+        run_instances(&mut view, node, None, !standby);
         Ok(())
     }
 }

@@ -36,15 +36,15 @@ async fn one(world: &World, s: &Situation<'_>, effect: &Effect) -> Result<()> {
             within(limit, cuts.fold(Ok(()), |all: Result<()>, one| async { all.and(one) })).await
         }
         Effect::CloseSockets { node, port, peers } => within(limit, world.traffic.close(node, *port, peers)).await,
-        Effect::Standby { owner, .. } => {
+        Effect::Standby { owner, leave, .. } => {
             let permit = standby_permit(s.plan, s.state, &s.look, s.settings, s.topology).map_err(|missing| {
                 let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
                 ProviderError::Refused(missing.join("; "))
             })?;
-            within(limit, world.cluster.standby(permit, owner)).await
+            within(limit, world.cluster.standby(permit, owner, leave)).await
         }
-        Effect::Unstandby { node, owner, attribute } => {
-            within(limit, world.cluster.unstandby(node, owner, attribute.as_deref())).await
+        Effect::Unstandby { node, owner, attribute, leave } => {
+            within(limit, world.cluster.unstandby(node, owner, leave, attribute.as_deref())).await
         }
         Effect::StopUnit { node, unit } => unit_job(world, s, node, unit, false).await,
         Effect::StartUnit { node, unit } => unit_job(world, s, node, unit, true).await,

@@ -13,6 +13,7 @@ use crate::{
     plan::{
         Action, Plan,
         gates::{self, Facts},
+        planner,
     },
 };
 
@@ -69,13 +70,13 @@ pub fn standby_permit(
 }
 
 fn cluster_gates(plan: &Plan, look: &Look<'_>, settings: &Settings, topology: &Topology) -> Vec<Waiting> {
-    let min_ready: Vec<u32> = settings.services.iter().map(|s| s.min_ready).collect();
+    let topology = plan.request.leave.concerns(topology);
     let facts = Facts {
         request: &plan.request,
         settings,
-        topology,
+        topology: &topology,
         seen: look.seen,
-        min_ready: &min_ready,
+        min_ready: &planner::min_ready(settings, &topology),
         open_run: None,
         outstanding: None,
         now: look.now,

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use super::waiting::Waiting;
 use crate::{
     model::{
-        Admission, ClusterView, Desired, Effect, Health, Holder, InstanceName, InstanceView, MemberView, NodeName,
-        Observation, Observed, Readiness, RouteId, RouteTarget, ServiceName, SocketsView, Stragglers, UnitName,
-        UnitView, observed::age, topology::Role,
+        Admission, ClusterView, Desired, Effect, Health, Holder, InstanceName, InstanceView, Leave, MemberView,
+        NodeName, Observation, Observed, Readiness, RouteId, RouteTarget, RunId, ServiceName, SocketsView, Stragglers,
+        UnitName, UnitView, observed::age, topology::Role,
     },
     plan::steps::{ConnectionWait, Through},
     traffic::residual::{LbShare, Residual, owned, residual},
@@ -173,20 +173,35 @@ impl<'a> Look<'a> {
             Effect::CloseConnections { .. } | Effect::CloseOld { .. } | Effect::CloseSockets { .. } => {
                 attempted.is_some()
             }
-            Effect::Standby { node, owner } => {
-                let cluster = self.cluster()?;
-                cluster
-                    .nodes
-                    .get(node)
-                    .is_some_and(|m| m.standby && m.owner.as_ref().is_some_and(|o| o.run == owner.run))
-            }
-            Effect::Unstandby { node, attribute, .. } => {
-                let cluster = self.cluster()?;
-                cluster.nodes.get(node).is_some_and(|m| m.owner.is_none() && &m.standby_attribute == attribute)
+            Effect::Standby { node, owner, leave } => has_left(self.cluster()?, node, &owner.run, leave),
+            Effect::Unstandby { node, attribute, leave, owner } => {
+                is_back(self.cluster()?, node, owner, leave, attribute.as_deref())
             }
             Effect::StopUnit { node, unit } => !is_running(self.unit(node, unit)?),
             Effect::StartUnit { node, unit } => self.unit(node, unit)?.is_active(),
         })
+    }
+}
+
+/// Whether the node is out of the cluster's work as asked, by this run's own doing.
+fn has_left(cluster: &ClusterView, node: &NodeName, run: &RunId, leave: &Leave) -> bool {
+    let Some(member) = cluster.nodes.get(node) else { return false };
+    let ours = member.owner.as_ref().is_some_and(|owner| owner.run == *run);
+    match leave {
+        Leave::Standby | Leave::StandbyUntilRestart => ours && member.standby,
+        Leave::Maintenance => ours && member.maintenance,
+        Leave::Ban { resource, .. } => cluster.ban(resource, node) == Some(run),
+    }
+}
+
+/// Whether nothing of ours keeps the node out any more, and what was set is as it was before.
+fn is_back(cluster: &ClusterView, node: &NodeName, run: &RunId, leave: &Leave, before: Option<&str>) -> bool {
+    let Some(member) = cluster.nodes.get(node) else { return false };
+    match leave {
+        Leave::Standby => member.owner.is_none() && member.standby_attribute.as_deref() == before,
+        Leave::StandbyUntilRestart => member.owner.is_none() && !member.standby,
+        Leave::Maintenance => member.owner.is_none() && member.maintenance_attribute.as_deref() == before,
+        Leave::Ban { resource, .. } => cluster.ban(resource, node) != Some(run),
     }
 }
 

@@ -81,11 +81,11 @@ impl Observer {
         if wants.cluster.is_some_and(|staleness| self.older(self.seen.cluster.at(), staleness)) {
             questions.push(ask(clock, limit, world.cluster.observe(), Answer::Cluster));
         }
-        if let Some((node, staleness)) = &wants.rehearsal
+        if let Some((node, leave, staleness)) = &wants.rehearsal
             && self.older(self.seen.rehearsals.get(node).and_then(Observed::at), *staleness)
         {
-            let (cluster, node, name) = (world.cluster.clone(), node.clone(), node.clone());
-            let look = async move { cluster.rehearse(&node).await };
+            let (cluster, node, name, leave) = (world.cluster.clone(), node.clone(), node.clone(), leave.clone());
+            let look = async move { cluster.rehearse(&node, &leave).await };
             questions.push(ask(clock, limit, look, |r| Answer::Rehearsal(name, r)));
         }
         if let (Some(alerts), Some(staleness)) = (&world.alerts, wants.alerts)

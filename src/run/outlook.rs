@@ -73,23 +73,27 @@ fn cluster(plan: &Plan, state: &RunState) -> String {
     let stopped = |wanted: fn(&Action) -> bool| {
         plan.steps.iter().position(|s| wanted(&s.action)).is_some_and(|step| state.is_done(step))
     };
+    let leave = &plan.request.leave;
+    let (out, units) = (leave.state(), leave.service().map_or("its units".to_owned(), |s| format!("{s} there")));
     match (plan.request.purpose, standby, unstandby) {
-        (Purpose::Drain, None, _) => "it is not in standby and runs its units".into(),
+        (Purpose::Drain, None, _) => format!("it is not {out} and runs {units}"),
+        (Purpose::Drain, Some(Outcome::Acknowledged), _) if !leave.stops_units() => format!("it is {out}"),
         (Purpose::Drain, Some(Outcome::Acknowledged), _) if stopped(|a| matches!(a, Action::VerifyStopped { .. })) => {
-            "it is in standby and its units are stopped".into()
+            let verb = if leave.service().is_some() { "is" } else { "are" };
+            format!("it is {out} and {units} {verb} stopped")
         }
-        (Purpose::Drain, Some(Outcome::Acknowledged), _) => "it is in standby; its units may still be stopping".into(),
-        (Purpose::Drain, Some(_), _) => "whether it is in standby is not known".into(),
+        (Purpose::Drain, Some(Outcome::Acknowledged), _) => format!("it is {out}; {units} may still be stopping"),
+        (Purpose::Drain, Some(_), _) => format!("whether it is {out} is not known"),
         (Purpose::Restore, _, None) if plan.steps.iter().any(|s| matches!(s.action, Action::Unstandby { .. })) => {
-            "it is still in standby".into()
+            format!("it is still {out}")
         }
         (Purpose::Restore, _, Some(Outcome::Acknowledged)) if stopped(|a| matches!(a, Action::AwaitReady { .. })) => {
-            "it runs its units and is ready".into()
+            format!("it runs {units} and is ready")
         }
         (Purpose::Restore, _, Some(Outcome::Acknowledged)) => {
-            "it is out of standby; its units may still be starting".into()
+            format!("it is not {out} any more; {units} may still be starting")
         }
-        (Purpose::Restore, _, Some(_)) => "whether it is still in standby is not known".into(),
+        (Purpose::Restore, _, Some(_)) => format!("whether it is still {out} is not known"),
         (Purpose::Restore | Purpose::Withhold, ..) => "the cluster was not touched by this run".into(),
     }
 }
@@ -156,6 +160,7 @@ mod tests {
                 operator: "ann".into(),
                 reason: "test".into(),
                 overrides: Vec::new(),
+                leave: Default::default(),
             },
             found: Vec::new(),
             rehearsal: None,

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use super::{state::RunState, streaks::Streaks};
 use crate::{
-    model::{Holder, NodeName, Topology, observed::age},
-    plan::{Action, Plan, Purpose, steps::ConnectionWait},
+    model::{Holder, Leave, NodeName, Topology, observed::age},
+    plan::{Action, Plan, Purpose, Request, steps::ConnectionWait},
 };
 
 /// What is to be looked at; everything else keeps the age that it has.
@@ -15,8 +15,8 @@ use crate::{
 pub struct Wants {
     /// The cluster, where it was last seen longer ago than this.
     pub cluster: Option<Duration>,
-    /// What the cluster would do if this node went into standby, where that was asked longer ago than this.
-    pub rehearsal: Option<(NodeName, Duration)>,
+    /// What the cluster would do if this node left so, where that was asked longer ago than this.
+    pub rehearsal: Option<(NodeName, Leave, Duration)>,
     /// Alerts, where they were asked for longer ago than this.
     pub alerts: Option<Duration>,
     /// All instances of all routes.
@@ -61,11 +61,11 @@ impl Wants {
         }
     }
 
-    /// With a rehearsal of this node's standby, where a drain of it has one, and the alerts that may stand in its way.
-    pub fn rehearsing(mut self, purpose: Purpose, node: &NodeName, topology: &Topology) -> Self {
-        let has_one = purpose == Purpose::Drain && topology.nodes.contains(node);
-        self.rehearsal = has_one.then(|| (node.clone(), Duration::ZERO));
-        self.alerts = (purpose == Purpose::Drain).then_some(Duration::ZERO);
+    /// With a rehearsal of what a drain asks of the cluster, and the alerts that may stand in its way.
+    pub fn rehearsing(mut self, request: &Request, topology: &Topology) -> Self {
+        let has_one = request.purpose == Purpose::Drain && topology.nodes.contains(&request.node);
+        self.rehearsal = has_one.then(|| (request.node.clone(), request.leave.clone(), Duration::ZERO));
+        self.alerts = (request.purpose == Purpose::Drain).then_some(Duration::ZERO);
         self
     }
 }
@@ -74,7 +74,8 @@ impl Wants {
 pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
     let node = || BTreeSet::from([plan.node().clone()]);
     let others = || topology.nodes.iter().filter(|n| *n != plan.node()).cloned().collect::<BTreeSet<NodeName>>();
-    let rehearsal = || topology.nodes.contains(plan.node()).then(|| (plan.node().clone(), REHEARSED));
+    let leave = &plan.request.leave;
+    let rehearsal = || topology.nodes.contains(plan.node()).then(|| (plan.node().clone(), leave.clone(), REHEARSED));
     let action = state.current().and_then(|step| plan.action(step));
     let mut wants = Wants { routes: true, ..Wants::default() };
     match action {
@@ -92,7 +93,7 @@ pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
             wants.rehearsal = rehearsal();
             wants.alerts = Some(REHEARSED);
         }
-        Some(Action::Standby) => {
+        Some(Action::Standby { .. }) => {
             wants.rehearsal = rehearsal();
             wants.alerts = Some(REHEARSED);
             wants.sockets = node();

@@ -7,9 +7,10 @@ use tidegate::config;
 use super::repository;
 
 /// Folders with fragments; each has mistakes of one kind.
-const CASES: [&str; 10] = [
+const CASES: [&str; 11] = [
     "five-mistakes",
     "fragments",
+    "conditions",
     "meaning",
     "near-names",
     "nothing",

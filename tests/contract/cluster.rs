@@ -1,7 +1,7 @@
 //! What every cluster manager and every unit manager promises.
 
 use tidegate::{
-    model::{CloneInstance, ClusterView, Member, NodeName, Ownership, Role, RunId, UnitName},
+    model::{CloneInstance, ClusterView, Leave, Member, NodeName, Ownership, Role, RunId, UnitName},
     provider::{
         ClusterControl, ProviderError, UnitControl,
         null::{NullCluster, NullUnits},
@@ -26,25 +26,65 @@ pub async fn keeps_the_contract(cluster: &dyn ClusterControl, node: &NodeName) {
     let attribute = before.standby_attribute.as_deref();
 
     for round in ["once", "twice"] {
-        cluster.standby(StandbyPermit::for_tests(node.clone()), &ours).await.expect(round);
+        cluster.standby(StandbyPermit::for_tests(node.clone()), &ours, &Leave::Standby).await.expect(round);
         let held = member(cluster, node).await;
         assert!(held.standby && !held.usable(), "{round}: {held:?}");
         assert_eq!(held.owner.as_ref(), Some(&ours), "{round}: the mark is written with the standby");
     }
 
-    let refused = cluster.unstandby(node, &theirs.run, attribute).await;
+    let refused = cluster.unstandby(node, &theirs.run, &Leave::Standby, attribute).await;
     assert!(matches!(refused, Err(ProviderError::Refused(_))), "somebody else's standby was undone: {refused:?}");
     assert_eq!(member(cluster, node).await.owner, Some(ours.clone()));
 
     for round in ["once", "twice"] {
-        cluster.unstandby(node, &ours.run, attribute).await.expect(round);
+        cluster.unstandby(node, &ours.run, &Leave::Standby, attribute).await.expect(round);
         let back = member(cluster, node).await;
         assert_eq!((back.standby, back.standby_attribute.as_deref(), back.owner), (false, attribute, None), "{round}");
     }
 
     let nowhere = NodeName::new("node-99");
-    assert!(cluster.standby(StandbyPermit::for_tests(nowhere.clone()), &ours).await.is_err());
-    assert!(cluster.unstandby(&nowhere, &ours.run, None).await.is_err());
+    assert!(cluster.standby(StandbyPermit::for_tests(nowhere.clone()), &ours, &Leave::Standby).await.is_err());
+    assert!(cluster.unstandby(&nowhere, &ours.run, &Leave::Standby, None).await.is_err());
+    maintenance_keeps_the_contract(cluster, node).await;
+    bans_keep_the_contract(cluster, node).await;
+}
+
+async fn maintenance_keeps_the_contract(cluster: &dyn ClusterControl, node: &NodeName) {
+    let ours = owner("drain-3");
+    let before = member(cluster, node).await;
+    for round in ["once", "twice"] {
+        cluster.standby(StandbyPermit::for_tests(node.clone()), &ours, &Leave::Maintenance).await.expect(round);
+        let held = member(cluster, node).await;
+        assert!(held.maintenance && !held.standby && held.owner.as_ref() == Some(&ours), "{round}: {held:?}");
+    }
+    let attribute = before.maintenance_attribute.as_deref();
+    let refused = cluster.unstandby(node, &owner("drain-4").run, &Leave::Maintenance, attribute).await;
+    assert!(matches!(refused, Err(ProviderError::Refused(_))), "{refused:?}");
+    for round in ["once", "twice"] {
+        cluster.unstandby(node, &ours.run, &Leave::Maintenance, attribute).await.expect(round);
+        assert_eq!(member(cluster, node).await, before, "{round}");
+    }
+}
+
+async fn bans_keep_the_contract(cluster: &dyn ClusterControl, node: &NodeName) {
+    let view = cluster.observe().await.expect("a view of the cluster");
+    let resource = view.instances.first().expect("a clone").resource.clone();
+    let leave = Leave::Ban { service: "app".into(), resource: resource.clone() };
+    let ours = owner("drain-5");
+    let run = async || cluster.observe().await.expect("a view").ban(&resource, node).cloned();
+    for round in ["once", "twice"] {
+        cluster.standby(StandbyPermit::for_tests(node.clone()), &ours, &leave).await.expect(round);
+        assert_eq!(run().await.as_ref(), Some(&ours.run), "{round}");
+    }
+    let now = member(cluster, node).await;
+    assert!(now.usable() && now.owner.is_none(), "a ban is of one service, not of the node: {now:?}");
+    // A ban has its run's name: another run has none to take away.
+    cluster.unstandby(node, &owner("drain-6").run, &leave, None).await.expect("nothing to do");
+    assert_eq!(run().await.as_ref(), Some(&ours.run));
+    for round in ["once", "twice"] {
+        cluster.unstandby(node, &ours.run, &leave, None).await.expect(round);
+        assert_eq!(run().await, None, "{round}");
+    }
 }
 
 /// `unit` on `node` must be running; it is left so.
@@ -94,8 +134,8 @@ async fn what_ran_on_a_node_in_standby_runs_again_after_it() {
         view.instances_on("app_service", &node).filter(|i| i.started()).count()
     };
     assert_eq!(started().await, 1);
-    cluster.standby(StandbyPermit::for_tests(node.clone()), &owner("drain-1")).await.expect("standby");
+    cluster.standby(StandbyPermit::for_tests(node.clone()), &owner("drain-1"), &Leave::Standby).await.expect("standby");
     assert_eq!(started().await, 0);
-    cluster.unstandby(&node, &RunId::new("drain-1"), None).await.expect("unstandby");
+    cluster.unstandby(&node, &RunId::new("drain-1"), &Leave::Standby, None).await.expect("unstandby");
     assert_eq!(started().await, 1);
 }

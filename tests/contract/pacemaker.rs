@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use tidegate::{
-    model::{ClusterView, NodeName, RunId},
+    model::{ClusterView, Leave, NodeName, RunId},
     provider::{
         ClusterControl, ProviderError, Result,
         access::{Access, Output, Stream},
@@ -125,11 +125,11 @@ fn node() -> NodeName {
 }
 
 async fn drain(cluster: &Pacemaker) -> Result<()> {
-    cluster.standby(StandbyPermit::for_tests(node()), &cluster::owner("drain-1")).await
+    cluster.standby(StandbyPermit::for_tests(node()), &cluster::owner("drain-1"), &Leave::Standby).await
 }
 
 async fn restore(cluster: &Pacemaker, attribute: Option<&str>) -> Result<()> {
-    cluster.unstandby(&node(), &RunId::new("drain-1"), attribute).await
+    cluster.unstandby(&node(), &RunId::new("drain-1"), &Leave::Standby, attribute).await
 }
 
 const OFF: Line = &["crm_attribute", "-N", "node-2", "-n", "standby", "-v", "off"];
@@ -198,7 +198,7 @@ async fn any_text_survives_the_way_into_the_cib_and_back() {
     let cluster = tools.pacemaker();
     let mut owner = cluster::owner("drain-1");
     owner.reason = r#"$(reboot) `id` "a" 'b' <c> &amp; \d %s; é"#.into();
-    cluster.standby(StandbyPermit::for_tests(node()), &owner).await.expect("standby");
+    cluster.standby(StandbyPermit::for_tests(node()), &owner, &Leave::Standby).await.expect("standby");
     let held = cluster.observe().await.expect("a view").nodes[&node()].owner.clone().expect("the mark");
     assert_eq!(held.reason, r#"$(reboot) `id` "a" 'b' <c> &amp; \d %s; ?"#);
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use tidegate::{
-    model::NodeName,
+    model::{Leave, NodeName},
     provider::{ClusterControl, access::local::LocalAccess, cluster::pacemaker::saved::SavedCib},
 };
 use tokio::{io::AsyncWriteExt, process::Command};
@@ -37,7 +37,7 @@ fn saved(folder: &tempfile::TempDir, name: &str, text: &str) -> Result<SavedCib,
 }
 
 async fn said(cluster: &SavedCib, node: &str) -> Result<Vec<String>, String> {
-    let rehearsal = cluster.rehearse(&NodeName::new(node)).await.map_err(|e| e.to_string())?;
+    let rehearsal = cluster.rehearse(&NodeName::new(node), &Leave::Standby).await.map_err(|e| e.to_string())?;
     Ok(rehearsal.moves.iter().map(ToString::to_string).collect())
 }
 

@@ -57,6 +57,7 @@ pub fn plan() -> Plan {
             operator: "ann".to_owned(),
             reason: "kernel \"6.1\",\nnew line".to_owned(),
             overrides: Vec::new(),
+            leave: Default::default(),
         },
         found: Vec::new(),
         rehearsal: None,
@@ -64,7 +65,7 @@ pub fn plan() -> Plan {
         origin: None,
         made_at: at(-1),
         fingerprint: "f".repeat(64),
-        steps: vec![Step { action: Action::Standby }],
+        steps: vec![Step { action: Action::Standby { leave: Default::default() } }],
         warnings: vec!["ünïcode".to_owned()],
     }
 }

@@ -164,11 +164,12 @@ fn a_colocated_group_a_resource_with_failures_and_the_last_vote_are_named() -> R
     dummy("vip", &[])?;
     pcs(&lab, &["constraint", "colocation", "add", "vip", "with", "store"])?;
     pcs(&lab, &["constraint", "location", "store", "prefers", &format!("{NODE}=200")])?;
-    dummy("sick", &["op", "monitor", "interval=30s", "on-fail=block"])?;
+    dummy("sick", &["state=/run/sick.state", "op", "monitor", "interval=1s", "on-fail=block"])?;
     pcs(&lab, &["constraint", "location", "sick", "prefers", "node-1=200"])?;
     settled(&lab)?;
     ensure!(place(&lab, "vip")? == NODE, "it is on {}", place(&lab, "vip")?);
-    lab.exec("node-1", &["crm_resource", "--fail", "--resource", "sick", "--node", "node-1"])?;
+    // Its monitor finds it stopped, and nobody may start it.
+    lab.exec("node-1", &["rm", "/run/sick.state"])?;
     lab.until("it is blocked", Duration::from_secs(30), |_| {
         let (_, said, _) = tidegate.json(&["can-drain", NODE, "--json"])?;
         Ok(against(&said).contains("resources"))

@@ -11,8 +11,8 @@ use tidegate::{
     config::{self, Settings},
     journal::{Event, Journal, memory::MemoryJournal},
     model::{
-        CloneInstance, ClusterView, InstanceName, InstanceView, Member, NodeName, Observation, Ownership, Rehearsal,
-        Role, RunId, Topology, UnitName, UnitView,
+        CloneInstance, ClusterView, InstanceName, InstanceView, Leave, Member, NodeName, Observation, Ownership,
+        Rehearsal, Role, RunId, Topology, UnitName, UnitView,
     },
     plan::{
         Plan, Purpose, Request,
@@ -147,22 +147,28 @@ impl Stage {
     }
 
     pub async fn plan(&self, purpose: Purpose, node: &str) -> Result<Plan, Vec<Gate>> {
-        let topology = &self.engine.topology;
-        let mut observer = Observer::new(self.engine.world.clone(), self.engine.settings.clone());
-        observer.refresh(topology, &Wants::everything(topology).rehearsing(purpose, &node.into(), topology)).await;
-        let seen = observer.seen().clone();
-        let runs = self.journal.runs(100).await.expect("the runs");
-        let outstanding = ledger::outstanding(&runs, &NodeName::new(node));
-        let receipts = match &outstanding {
-            Some(run) => self.state(run).await.receipts,
-            None => Vec::new(),
-        };
+        self.plan_leaving(purpose, node, Leave::default()).await
+    }
+
+    /// As [`Self::plan`], with another way out of the cluster.
+    pub async fn plan_leaving(&self, purpose: Purpose, node: &str, leave: Leave) -> Result<Plan, Vec<Gate>> {
         let request = Request {
             purpose,
             node: node.into(),
             operator: "ann".into(),
             reason: "test".into(),
             overrides: Vec::new(),
+            leave,
+        };
+        let topology = &self.engine.topology;
+        let mut observer = Observer::new(self.engine.world.clone(), self.engine.settings.clone());
+        observer.refresh(topology, &Wants::everything(topology).rehearsing(&request, topology)).await;
+        let seen = observer.seen().clone();
+        let runs = self.journal.runs(100).await.expect("the runs");
+        let outstanding = ledger::outstanding(&runs, &NodeName::new(node));
+        let receipts = match &outstanding {
+            Some(run) => self.state(run).await.receipts,
+            None => Vec::new(),
         };
         let basis = Basis {
             settings: self.settings(),
@@ -252,19 +258,27 @@ impl ClusterControl for Together {
         self.cluster.observe().await
     }
 
-    async fn rehearse(&self, node: &NodeName) -> Result<Rehearsal, ProviderError> {
-        self.cluster.rehearse(node).await
+    async fn rehearse(&self, node: &NodeName, leave: &Leave) -> Result<Rehearsal, ProviderError> {
+        self.cluster.rehearse(node, leave).await
     }
 
-    async fn standby(&self, permit: StandbyPermit, owner: &Ownership) -> Result<(), ProviderError> {
+    async fn standby(&self, permit: StandbyPermit, owner: &Ownership, leave: &Leave) -> Result<(), ProviderError> {
         let node = permit.node().clone();
-        self.cluster.standby(permit, owner).await?;
-        self.units.set(&node, &UnitName::new("app.service"), false);
+        self.cluster.standby(permit, owner, leave).await?;
+        if leave.stops_units() {
+            self.units.set(&node, &UnitName::new("app.service"), false);
+        }
         Ok(())
     }
 
-    async fn unstandby(&self, node: &NodeName, owner: &RunId, attribute: Option<&str>) -> Result<(), ProviderError> {
-        self.cluster.unstandby(node, owner, attribute).await?;
+    async fn unstandby(
+        &self,
+        node: &NodeName,
+        owner: &RunId,
+        leave: &Leave,
+        attribute: Option<&str>,
+    ) -> Result<(), ProviderError> {
+        self.cluster.unstandby(node, owner, leave, attribute).await?;
         self.units.set(node, &UnitName::new("app.service"), true);
         Ok(())
     }

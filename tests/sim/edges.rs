@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use tidegate::{
     model::{
-        ClusterView, Desired, InstanceName, InstanceView, NodeName, Ownership, Readiness, Rehearsal, RouteId, RunId,
-        ServiceName, SocketsView, Stragglers, UnitName, UnitView,
+        ClusterView, Desired, InstanceName, InstanceView, Leave, NodeName, Ownership, Readiness, Rehearsal, RouteId,
+        RunId, ServiceName, SocketsView, Stragglers, UnitName, UnitView,
     },
     provider::{Clock, ClusterControl, NodeTraffic, Prober, ProviderError, Result, RouteProvider, UnitControl, World},
     run::proof::{Release, StandbyPermit},
@@ -210,12 +210,12 @@ impl ClusterControl for Edge {
         self.read(|sim| Ok(sim.cluster())).await
     }
 
-    async fn rehearse(&self, node: &NodeName) -> Result<Rehearsal> {
+    async fn rehearse(&self, node: &NodeName, _: &Leave) -> Result<Rehearsal> {
         let node = node.clone();
         self.read(move |sim| Ok(Rehearsal::of_stops(&sim.cluster(), &node))).await
     }
 
-    async fn standby(&self, permit: StandbyPermit, owner: &Ownership) -> Result<()> {
+    async fn standby(&self, permit: StandbyPermit, owner: &Ownership, _: &Leave) -> Result<()> {
         let forced = permit.releases().iter().any(|(_, r)| matches!(r, Release::DeadlineReached { .. }));
         let (node, owner) = (permit.node().clone(), owner.clone());
         self.write(move |sim| {
@@ -225,7 +225,7 @@ impl ClusterControl for Edge {
         .await
     }
 
-    async fn unstandby(&self, node: &NodeName, owner: &RunId, attribute: Option<&str>) -> Result<()> {
+    async fn unstandby(&self, node: &NodeName, owner: &RunId, _: &Leave, attribute: Option<&str>) -> Result<()> {
         let (node, owner, attribute) = (node.clone(), owner.clone(), attribute.map(ToOwned::to_owned));
         self.write(move |sim| {
             sim.note(format!("unstandby {node}"));

@@ -154,8 +154,9 @@ impl Stage {
             operator: "op".into(),
             reason: "patch".into(),
             overrides: Vec::new(),
+            leave: Default::default(),
         };
-        let wants = Wants::everything(&self.topology).rehearsing(purpose, &request.node, &self.topology);
+        let wants = Wants::everything(&self.topology).rehearsing(&request, &self.topology);
         observer.refresh(&self.topology, &wants).await;
         let runs = self.runs().await;
         let origin = ledger::outstanding(&runs, &request.node);

@@ -478,6 +478,7 @@ impl Sim {
             nodes: self.nodes.iter().map(|(name, n)| (name.clone(), member(n))).collect(),
             instances: self.nodes.iter().filter_map(instance).collect(),
             resources: Vec::new(),
+            bans: Vec::new(),
         }
     }
 

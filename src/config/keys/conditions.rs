@@ -64,7 +64,7 @@ pub(super) static PROMETHEUS: Shape = shape(
         key(
             "match",
             Kind::List(&Kind::Text(&texts::FRAGMENT), 1),
-            Need::Default(Literal::Texts(&["severity=~page|critical"])),
+            Need::Default(Literal::Texts(&["severity=page", "severity=critical"])),
             "Alerts that count: those whose labels are as one of these says. Conditions with commas between them must all hold.",
         ),
         key(

@@ -40,7 +40,7 @@ impl From<&Action> for Step {
             Action::DrainRoutes { .. } => Self::DrainRoutes,
             Action::AwaitConnections { .. } => Self::Connections,
             Action::CloseRoutes { .. } => Self::CloseRoutes,
-            Action::Standby => Self::Standby,
+            Action::Standby { .. } => Self::Standby,
             Action::VerifyStopped { .. } => Self::Stopped,
             Action::StopUnits { .. } => Self::StopUnits,
             Action::RequireFreshChecks { .. } => Self::FreshChecks,

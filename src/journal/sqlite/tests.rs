@@ -19,6 +19,7 @@ fn plan() -> Plan {
             operator: "ann".to_owned(),
             reason: "kernel".to_owned(),
             overrides: Vec::new(),
+            leave: Default::default(),
         },
         found: Vec::new(),
         rehearsal: None,

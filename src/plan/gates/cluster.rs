@@ -41,7 +41,8 @@ pub(super) fn unfit(member: &Member) -> Option<&'static str> {
         Some("offline")
     } else if member.pending {
         Some("pending (it has not finished joining)")
-    } else if member.maintenance {
+    } else if member.maintenance && member.owner.is_none() {
+        // With our mark it is a drain of ours, and said to be one.
         Some("in node maintenance")
     } else {
         None
@@ -72,8 +73,22 @@ pub(super) fn node_state(facts: &Facts<'_>, cluster: &ClusterView) -> Gate {
         }
         (None, true) => Gate::new("node-state", Answer::Refuse, format!("{node} is in standby, and not by Tidegate"))
             .remedy(format!("whoever put it there takes it back: `pcs node unstandby {node}`")),
-        (None, false) => Gate::new("node-state", Answer::Pass, format!("{node} is online")),
+        (None, false) => {
+            banned(facts, cluster).unwrap_or_else(|| Gate::new("node-state", Answer::Pass, format!("{node} is online")))
+        }
     }
+}
+
+/// A drain of one service that is out already.
+fn banned(facts: &Facts<'_>, cluster: &ClusterView) -> Option<Gate> {
+    let node = facts.node();
+    let (service, run) =
+        facts.topology.services.iter().find_map(|s| Some((&s.name, cluster.ban(&s.resource, node)?)))?;
+    let detail = format!("{node} is already banned for {service}: {run}");
+    Some(
+        Gate::new("node-state", Answer::Refuse, detail)
+            .remedy(format!("`tidegate restore {node}` brings it back, then the whole node can be drained")),
+    )
 }
 
 pub(super) fn restorable(facts: &Facts<'_>, cluster: &ClusterView) -> Gate {

@@ -55,7 +55,8 @@ fn is_blind(route: &RouteShape) -> bool {
 
 /// One for each service that has a limit, and that a route leads to.
 pub(super) fn headroom(facts: &Facts<'_>) -> Vec<Gate> {
-    let limited = facts.settings.services.iter().filter_map(|s| Some((s, s.max_connections?)));
+    let leaves = |s: &&Service| facts.topology.services.iter().any(|shape| shape.name == s.name);
+    let limited = facts.settings.services.iter().filter(leaves).filter_map(|s| Some((s, s.max_connections?)));
     limited.filter_map(|(service, limit)| one(facts, service, limit)).collect()
 }
 

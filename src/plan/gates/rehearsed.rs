@@ -4,7 +4,7 @@
 use super::{Answer, Facts, Gate};
 use crate::{
     model::{
-        ClusterView, NodeName, Rehearsal,
+        ClusterView, Leave, NodeName, Rehearsal,
         rehearsal::{Kind, Move, Resource, Verb},
     },
     plan::render::count,
@@ -18,19 +18,18 @@ pub(super) fn gates(facts: &Facts<'_>, cluster: &ClusterView, silence: Answer, u
     let rehearsal = match fresh {
         Ok(rehearsal) => rehearsal,
         Err(why) => {
-            let detail = format!("the cluster's rehearsal of the standby is unknown: {why}");
+            let detail = format!("the cluster's rehearsal of {} is unknown: {why}", facts.request.leave.noun());
             let remedy = "make `crm_simulate` and `crm_attribute` work on the members (package pacemaker-cli-utils)";
             return vec![Gate::new("rehearsal", silence, detail).remedy(remedy)];
         }
     };
-    vec![
-        rehearsed(rehearsal),
-        collateral(facts, rehearsal),
-        arrivals(facts, rehearsal),
-        votes(node, rehearsal, uncounted),
-        fencing(cluster, rehearsal),
-        resources(facts, rehearsal),
-    ]
+    let mut gates = vec![rehearsed(rehearsal), collateral(facts, rehearsal), arrivals(facts, rehearsal)];
+    // Where only one service leaves, the node stays a member, and votes.
+    if facts.request.leave.service().is_none() {
+        gates.push(votes(node, rehearsal, uncounted));
+    }
+    gates.extend([fencing(cluster, rehearsal), resources(facts, rehearsal)]);
+    gates
 }
 
 fn rehearsed(rehearsal: &Rehearsal) -> Gate {
@@ -41,10 +40,15 @@ fn rehearsed(rehearsal: &Rehearsal) -> Gate {
     Gate::new("rehearsal", Answer::Pass, format!("the cluster would {}", said.join(", ")))
 }
 
-/// What is expected of a standby: the instances on the node stop, and a fencing device goes elsewhere.
+/// What is expected of a standby: the instances on the node stop, and a fencing device goes elsewhere. A ban stops only
+/// the one service, and maintenance nothing.
 fn is_expected(facts: &Facts<'_>, one: &Move) -> bool {
-    let leaves = one.verb == Verb::Stop && one.from.as_ref() == Some(facts.node());
-    one.kind == Kind::Fencing || one.kind == Kind::Instance && leaves || is_arrival(facts, one)
+    let leaves = one.kind == Kind::Instance && one.verb == Verb::Stop && one.from.as_ref() == Some(facts.node());
+    match facts.request.leave {
+        Leave::Standby | Leave::StandbyUntilRestart => one.kind == Kind::Fencing || leaves || is_arrival(facts, one),
+        Leave::Ban { .. } => leaves && is_ours(facts, &one.resource) || is_arrival(facts, one),
+        Leave::Maintenance => false,
+    }
 }
 
 fn is_ours(facts: &Facts<'_>, resource: &str) -> bool {
@@ -60,7 +64,8 @@ fn collateral(facts: &Facts<'_>, rehearsal: &Rehearsal) -> Gate {
     let more: Vec<&Move> = rehearsal.moves.iter().filter(|m| !is_expected(facts, m)).collect();
     if !more.is_empty() {
         let said: Vec<String> = more.iter().map(ToString::to_string).collect();
-        return Gate::new("collateral", Answer::Refuse, format!("the standby would also {}", said.join(", "))).remedy(
+        let what = facts.request.leave.noun();
+        return Gate::new("collateral", Answer::Refuse, format!("{what} would also {}", said.join(", "))).remedy(
             "move them away first, at a time of your choosing; or say why it may be: `--override collateral=REASON`",
         );
     }
@@ -84,7 +89,8 @@ fn arrivals(facts: &Facts<'_>, rehearsal: &Rehearsal) -> Gate {
     if starts.is_empty() {
         return Gate::new("arrivals", Answer::Pass, "no instance starts on another node");
     }
-    let detail = format!("the standby would start {}, and only then is it ready and in routing", starts.join(", "));
+    let what = facts.request.leave.noun();
+    let detail = format!("{what} would start {}, and only then is it ready and in routing", starts.join(", "));
     Gate::new("arrivals", Answer::Refuse, detail)
         .remedy("raise clone-max by one until it runs there and takes clients, then drain; lower it again after that")
 }

@@ -30,13 +30,14 @@ use self::{
     members::{Attempt, Known, Members},
 };
 use crate::{
-    model::{ClusterView, NodeName, Rehearsal, RunId, action::Ownership},
+    model::{ClusterView, Leave, NodeName, Rehearsal, RunId, action::Ownership},
     provider::{ClusterControl, ProviderError, Result, access::Access},
     run::proof::StandbyPermit,
 };
 
 mod cib;
 mod hints;
+mod leave;
 mod members;
 mod patch;
 mod rehearse;
@@ -111,6 +112,16 @@ impl Pacemaker {
         timeout(self.limit, self.change(decide)).await.map_err(|_| ProviderError::TimedOut(self.limit))?
     }
 
+    /// The standby that Pacemaker forgets when the node restarts: no part of the configuration, so no patch of it.
+    async fn transient_standby(&self, node: &NodeName, change: &[&str]) -> Result<()> {
+        let named = ["crm_attribute", "--node", node.as_str(), "--name", "standby", "--lifetime", "reboot"];
+        let output = self.members.run(&[&named, change].concat()).await?;
+        match output.code {
+            Some(0) => Ok(()),
+            _ => Err(ProviderError::Unexpected(format!("crm_attribute: {}", members::last_line(&output.stderr)))),
+        }
+    }
+
     fn seen(&self) -> Option<Seen> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         seen.filter(|s| s.at.elapsed() < VIEW_AGE)
@@ -136,8 +147,8 @@ impl ClusterControl for Pacemaker {
         self.members.hints(told).await;
     }
 
-    async fn rehearse(&self, node: &NodeName) -> Result<Rehearsal> {
-        let arguments = rehearse::live(node);
+    async fn rehearse(&self, node: &NodeName, leave: &Leave) -> Result<Rehearsal> {
+        let arguments = rehearse::live(node, leave);
         let output = self.members.run(&arguments.each_ref().map(String::as_str)).await?;
         match output.code {
             Some(0) => rehearse::read(&output.stdout),
@@ -145,11 +156,24 @@ impl ClusterControl for Pacemaker {
         }
     }
 
-    async fn standby(&self, permit: StandbyPermit, owner: &Ownership) -> Result<()> {
-        self.change_in_time(&|cib| patch::standby(cib, permit.node(), owner)).await
+    async fn standby(&self, permit: StandbyPermit, owner: &Ownership, leave: &Leave) -> Result<()> {
+        let node = permit.node();
+        self.change_in_time(&|cib| leave::leave(cib, node, owner, leave)).await?;
+        // The mark comes first: what is never seen without an owner is never taken for another hand's.
+        if *leave == Leave::StandbyUntilRestart {
+            self.transient_standby(node, &["--update", "on"]).await?;
+        }
+        Ok(())
     }
 
-    async fn unstandby(&self, node: &NodeName, owner: &RunId, attribute: Option<&str>) -> Result<()> {
-        self.change_in_time(&|cib| patch::unstandby(cib, node, owner, attribute)).await
+    async fn unstandby(&self, node: &NodeName, owner: &RunId, leave: &Leave, attribute: Option<&str>) -> Result<()> {
+        if *leave == Leave::StandbyUntilRestart {
+            let (_, cib) = self.read().await?;
+            let marked = cib.nodes.get(node).and_then(cib::Entry::owner);
+            if marked.as_ref().is_some_and(|mark| mark.run == *owner) {
+                self.transient_standby(node, &["--delete"]).await?;
+            }
+        }
+        self.change_in_time(&|cib| leave::rejoin(cib, node, owner, leave, attribute)).await
     }
 }

@@ -3,7 +3,7 @@
 use super::{Progress, Situation};
 use crate::{
     journal::Event,
-    model::{Before, ClusterView, Effect, Ownership, UnitName, topology::Listener},
+    model::{Before, ClusterView, Effect, Leave, Ownership, UnitName, topology::Listener},
     plan::{
         Action,
         gates::{Answer, Gate},
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Our standby of the plan's node.
+/// Our standby of the plan's node, or what the request asks for instead.
 pub(in crate::run) fn standby_effect(s: &Situation<'_>) -> Effect {
     Effect::Standby {
         node: s.plan.node().clone(),
@@ -25,6 +25,7 @@ pub(in crate::run) fn standby_effect(s: &Situation<'_>) -> Effect {
             operator: s.plan.request.operator.clone(),
             reason: s.plan.request.reason.clone(),
         },
+        leave: s.plan.request.leave.clone(),
     }
 }
 
@@ -35,7 +36,12 @@ pub(super) fn standby(s: &Situation<'_>, step: usize) -> Progress {
         Ok(cluster) => cluster,
         Err(waiting) => return Progress::wait(waiting),
     };
-    let attribute = cluster.nodes.get(s.plan.node()).and_then(|m| m.standby_attribute.clone());
+    let member = cluster.nodes.get(s.plan.node());
+    let attribute = match s.plan.request.leave {
+        Leave::Standby => member.and_then(|m| m.standby_attribute.clone()),
+        Leave::Maintenance => member.and_then(|m| m.maintenance_attribute.clone()),
+        Leave::StandbyUntilRestart | Leave::Ban { .. } => None,
+    };
     let progress = s.pursue(step, effect, Some(Before::Standby { attribute }));
     if progress.acts.is_empty() {
         return progress;
@@ -137,7 +143,7 @@ fn standby_lost(s: &Situation<'_>) -> Gate {
     Gate::new(
         "node-state",
         Answer::Hold,
-        format!("{node} was taken out of standby by another hand; its routes stay drained"),
+        format!("{node} is not {} any more, by another hand; its routes stay drained", s.plan.request.leave.state()),
     )
     .remedy(format!("`tidegate abort {}` brings its traffic back", s.run))
 }
@@ -170,7 +176,8 @@ pub(super) fn unstandby(s: &Situation<'_>, step: usize, attribute: Option<String
     let Some(owner) = s.plan.origin.clone() else {
         return Progress::wait(Waiting::Gate { gate: not_ours(s) });
     };
-    s.pursue(step, Effect::Unstandby { node: s.plan.node().clone(), owner, attribute }, None)
+    let leave = s.plan.request.leave.clone();
+    s.pursue(step, Effect::Unstandby { node: s.plan.node().clone(), owner, attribute, leave }, None)
 }
 
 fn not_ours(s: &Situation<'_>) -> Gate {
@@ -185,7 +192,7 @@ fn not_ours(s: &Situation<'_>) -> Gate {
 /// that arrived late, an answer that was old) is undone again; anybody else's is respected.
 pub(super) fn keep_in(s: &Situation<'_>, current: usize) -> Progress {
     let earlier = s.plan.steps.iter().enumerate().find_map(|(step, x)| match &x.action {
-        Action::Unstandby { attribute } if step < current => Some((step, attribute.clone())),
+        Action::Unstandby { attribute, .. } if step < current => Some((step, attribute.clone())),
         _ => None,
     });
     let (Some((step, attribute)), Some(origin)) = (earlier, s.plan.origin.as_ref()) else {
@@ -195,7 +202,12 @@ pub(super) fn keep_in(s: &Situation<'_>, current: usize) -> Progress {
         Ok(cluster) => cluster,
         Err(waiting) => return Progress::wait(waiting),
     };
+    let banned = match &s.plan.request.leave {
+        Leave::Ban { resource, .. } => cluster.ban(resource, s.plan.node()) == Some(origin),
+        Leave::Standby | Leave::StandbyUntilRestart | Leave::Maintenance => false,
+    };
     match cluster.nodes.get(s.plan.node()) {
+        Some(_) if banned => unstandby(s, step, attribute),
         Some(member) if member.owner.as_ref().is_some_and(|o| &o.run == origin) => unstandby(s, step, attribute),
         Some(member) if !member.usable() => Progress::wait(Waiting::Gate { gate: unusable(s) }),
         Some(_) => Progress::default(),

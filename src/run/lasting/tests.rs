@@ -48,6 +48,7 @@ fn plan(services: Vec<ConnectionWait>) -> Plan {
         operator: "ann".into(),
         reason: "patch".into(),
         overrides: Vec::new(),
+        leave: Default::default(),
     };
     Plan {
         request,

@@ -11,12 +11,16 @@ use std::collections::BTreeMap;
 use roxmltree::{Document, Node};
 
 use crate::{
-    model::{NodeName, RunId, action::Ownership},
+    model::{NodeName, RunId, action::Ownership, cluster::Ban},
     provider::{ProviderError, Result},
 };
 
 /// The attribute that takes a node out of the cluster's work.
 pub(super) const STANDBY: &str = "standby";
+/// The attribute that makes the cluster leave alone what runs on a node.
+pub(super) const MAINTENANCE: &str = "maintenance";
+/// How the id of a ban of ours begins; the run's name follows.
+pub(super) const BAN: &str = "tidegate-ban-";
 /// The mark: the run that put the node into standby.
 pub(super) const MARK_RUN: &str = "tidegate-run";
 /// The mark: who asked for it.
@@ -39,6 +43,12 @@ pub(super) struct Cib {
     pub(super) maintenance_mode: bool,
     /// What is configured of each node.
     pub(super) nodes: BTreeMap<NodeName, Entry>,
+    /// The clone around each cloned primitive, by the primitive's id.
+    pub(super) clones: BTreeMap<String, String>,
+    /// XML elements among the constraints.
+    pub(super) constraints: usize,
+    /// Our bans among them.
+    pub(super) bans: Vec<Ban>,
 }
 
 /// A CIB's version. Rises with every change; two readings with the same version have the same configuration.
@@ -124,6 +134,7 @@ impl Cib {
         let nodes = nodes(child(configuration, "nodes")?, children(root, "status").next())?;
         let dc_id = root.attribute("dc-uuid").filter(|id| !id.is_empty());
         let options = Options::new(child(configuration, "crm_config")?);
+        let clones = children(configuration, "resources").next().map(clones).unwrap_or_default();
         Ok(Self {
             version: version(root)?,
             quorate: flag(required(root, "have-quorum")?)
@@ -132,8 +143,39 @@ impl Cib {
             fencing: options.flag(&["fencing-enabled", "stonith-enabled"], true)?,
             maintenance_mode: options.flag(&["maintenance-mode"], false)?,
             nodes,
+            bans: bans(configuration, &clones),
+            constraints: children(configuration, "constraints").map(elements).sum(),
+            clones,
         })
     }
+}
+
+/// The clone around each cloned primitive. In a cloned group every member is one.
+fn clones(resources: Node<'_, '_>) -> BTreeMap<String, String> {
+    let mut clones = BTreeMap::new();
+    for primitive in resources.descendants().filter(|n| n.has_tag_name("primitive")) {
+        let clone = primitive.ancestors().find(|a| a.has_tag_name("clone") || a.has_tag_name("master"));
+        if let (Some(primitive), Some(clone)) = (primitive.attribute("id"), clone.and_then(|c| c.attribute("id"))) {
+            clones.insert(primitive.to_owned(), clone.to_owned());
+        }
+    }
+    clones
+}
+
+/// Location constraints whose id says that a run of ours made them.
+fn bans(configuration: Node<'_, '_>, clones: &BTreeMap<String, String>) -> Vec<Ban> {
+    let locations = children(configuration, "constraints").flat_map(|c| children(c, "rsc_location"));
+    let ban = |location: Node<'_, '_>| {
+        let run = location.attribute("id")?.strip_prefix(BAN)?;
+        let (clone, node) = (location.attribute("rsc")?, location.attribute("node")?);
+        let primitive = clones.iter().find(|(_, c)| *c == clone)?.0;
+        Some(Ban { resource: primitive.clone(), node: NodeName::new(node), run: RunId::new(run) })
+    };
+    locations.filter_map(ban).collect()
+}
+
+fn elements(node: Node<'_, '_>) -> usize {
+    node.children().filter(Node::is_element).count()
 }
 
 fn version(root: Node<'_, '_>) -> Result<Version> {
@@ -151,7 +193,7 @@ fn nodes(section: Node<'_, '_>, status: Option<Node<'_, '_>>) -> Result<BTreeMap
         let name = node.attribute("uname").unwrap_or(id);
         let entry = Entry {
             id: id.to_owned(),
-            children: node.children().filter(Node::is_element).count(),
+            children: elements(node),
             sets: children(node, "instance_attributes").map(attribute_set).collect(),
             transient_standby: status.and_then(|s| transient_standby(s, id)),
         };
@@ -164,7 +206,7 @@ fn attribute_set(set: Node<'_, '_>) -> AttributeSet {
     AttributeSet {
         id: set.attribute("id").unwrap_or_default().to_owned(),
         plain: set.attribute("id").is_some() && children(set, "rule").next().is_none(),
-        children: set.children().filter(Node::is_element).count(),
+        children: elements(set),
         pairs: children(set, "nvpair").map(pair).collect(),
     }
 }

@@ -1,4 +1,4 @@
-//! The two changes, decided on one reading of the CIB and written as one patch of exactly that CIB.
+//! The changes of a node's attributes, decided on one reading of the CIB and written as one patch of exactly that CIB.
 //!
 //! A patch carries the version that it was made for and the version that it leads to. Pacemaker applies it as a
 //! whole, on every member at the same place in the order of changes, and refuses it where anything was changed in
@@ -9,7 +9,7 @@
 //! surprises: Pacemaker 2.1.5 writes a `<` after a non-ASCII character without escaping it, and can then not
 //! read its own configuration again.
 
-use super::cib::{AttributeSet, Cib, Entry, MARK_OPERATOR, MARK_REASON, MARK_RUN, Pair, STANDBY, Version, flag};
+use super::cib::{AttributeSet, Cib, Entry, MARK_OPERATOR, MARK_REASON, MARK_RUN, Pair, Version, flag};
 use crate::{
     model::{NodeName, RunId, action::Ownership},
     provider::{ProviderError, Result},
@@ -22,13 +22,20 @@ const OPERATOR_LENGTH: usize = 64;
 /// Longest reason that is written.
 const REASON_LENGTH: usize = 200;
 
-/// The patch that puts `node` into standby for `owner`; `None` where it already is.
+/// The patch that sets an attribute of `node` (`standby`, `maintenance`; none where another service keeps it) with the
+/// mark of `owner`; `None` where both are set already.
 ///
-/// Refused where the standby is somebody else's (another run's, or a person's): taking it over would make a later
+/// Refused where what is set is somebody else's (another run's, or a person's): taking it over would make a later
 /// restore end what was never ours.
-pub(super) fn standby(cib: &Cib, node: &NodeName, owner: &Ownership) -> Result<Option<String>> {
+pub(super) fn hold(
+    cib: &Cib,
+    node: &NodeName,
+    owner: &Ownership,
+    attribute: Option<(&str, &str)>,
+) -> Result<Option<String>> {
     let entry = entry(cib, node)?;
-    if let Some(value) = &entry.transient_standby {
+    let ours = entry.owner().is_some_and(|other| other.run == owner.run);
+    if let Some(value) = entry.transient_standby.as_ref().filter(|_| !ours) {
         return Err(refused(format!(
             "{node} has a standby attribute '{value}' that lasts until its restart; \
              'crm_attribute -N {node} -n standby -l reboot -D' removes it"
@@ -38,30 +45,32 @@ pub(super) fn standby(cib: &Cib, node: &NodeName, owner: &Ownership) -> Result<O
         Some(other) if other.run != owner.run => {
             return Err(refused(format!("{node} is held by {} of {}", other.run, other.operator)));
         }
-        None if entry.value(STANDBY).and_then(flag) == Some(true) => {
-            return Err(refused(format!("{node} is already in standby, and not by Tidegate")));
+        None => {
+            if let Some((name, _)) = attribute.filter(|(name, _)| entry.value(name).and_then(flag) == Some(true)) {
+                return Err(refused(format!("{node} is already in {name}, and not by Tidegate")));
+            }
         }
-        _ => {}
+        Some(_) => {}
     }
     let (operator, reason) = (plain(&owner.operator, OPERATOR_LENGTH), plain(&owner.reason, REASON_LENGTH));
-    let edits = edits(
-        node,
-        entry,
-        &[
-            (STANDBY, Some("on")),
-            (MARK_RUN, Some(run_id(&owner.run)?)),
-            (MARK_OPERATOR, Some(&operator)),
-            (MARK_REASON, Some(&reason)),
-        ],
-    )?;
+    let mark = [(MARK_RUN, run_id(&owner.run)?), (MARK_OPERATOR, operator.as_str()), (MARK_REASON, reason.as_str())];
+    let wanted: Vec<_> = attribute.into_iter().chain(mark).map(|(name, value)| (name, Some(value))).collect();
+    let edits = edits(node, entry, &wanted)?;
     Ok(render(cib.version, entry, &edits))
 }
 
-/// The patch that puts the attribute back to what it was and removes our mark; `None` where both is so already.
+/// The patch that puts an attribute (or none) back to what it was and removes our mark; `None` where both is so already.
 ///
 /// Refused where the mark is not `owner`'s.
-pub(super) fn unstandby(cib: &Cib, node: &NodeName, owner: &RunId, attribute: Option<&str>) -> Result<Option<String>> {
+pub(super) fn release(
+    cib: &Cib,
+    node: &NodeName,
+    owner: &RunId,
+    attribute: Option<(&str, Option<&str>)>,
+) -> Result<Option<String>> {
     let entry = entry(cib, node)?;
+    let stored = attribute.and_then(|(name, _)| entry.value(name));
+    let (name, before) = attribute.unwrap_or_default();
     match entry.owner() {
         Some(mark) if &mark.run == owner => {}
         Some(mark) => {
@@ -70,19 +79,20 @@ pub(super) fn unstandby(cib: &Cib, node: &NodeName, owner: &RunId, attribute: Op
                 mark.run, mark.operator, mark.reason
             )));
         }
-        None if entry.value(STANDBY) == attribute => return Ok(None),
+        None if stored == before => return Ok(None),
         None => {
             return Err(refused(format!(
-                "{node} no longer carries the mark of {owner}, and its standby attribute is {}: not ours to change",
-                entry.value(STANDBY).map_or("absent".to_owned(), |v| format!("'{v}'"))
+                "{node} no longer carries the mark of {owner}, and its {name} attribute is {}: not ours to change",
+                stored.map_or("absent".to_owned(), |v| format!("'{v}'"))
             )));
         }
     }
-    if attribute.is_some_and(|value| plain(value, REASON_LENGTH) != value) {
-        return Err(refused(format!("the standby attribute of {node} before the drain was no plain text")));
+    if before.is_some_and(|value| plain(value, REASON_LENGTH) != value) {
+        return Err(refused(format!("the {name} attribute of {node} before the drain was no plain text")));
     }
-    let edits =
-        edits(node, entry, &[(STANDBY, attribute), (MARK_RUN, None), (MARK_OPERATOR, None), (MARK_REASON, None)])?;
+    let mark = [(MARK_RUN, None), (MARK_OPERATOR, None), (MARK_REASON, None)];
+    let wanted: Vec<_> = attribute.into_iter().chain(mark).collect();
+    let edits = edits(node, entry, &wanted)?;
     Ok(render(cib.version, entry, &edits))
 }
 
@@ -166,15 +176,11 @@ fn render(version: Version, entry: &Entry, edits: &[Edit<'_>]) -> Option<String>
     if edits.is_empty() {
         return None;
     }
-    let Version { admin_epoch, epoch, num_updates } = version;
     let node = format!("/cib/configuration/nodes/node[@id='{}']", escape(&entry.id));
     let in_set = |set: &AttributeSet| format!("{node}/instance_attributes[@id='{}']", escape(&set.id));
-    let mut out = format!(
-        r#"<diff format="2"><version><source admin_epoch="{admin_epoch}" epoch="{epoch}" num_updates="{num_updates}"/><target admin_epoch="{admin_epoch}" epoch="{}" num_updates="0"/></version>"#,
-        epoch + 1
-    );
+    let mut changes = String::new();
     for edit in edits {
-        out += &match edit {
+        changes += &match edit {
             Edit::Change { set, pair, id, value } => format!(
                 r#"<change operation="modify" path="{}/nvpair[@id='{}']"><change-list><change-attr name="value" operation="set" value="{}"/></change-list><change-result>{}</change-result></change>"#,
                 in_set(set),
@@ -202,7 +208,16 @@ fn render(version: Version, entry: &Entry, edits: &[Edit<'_>]) -> Option<String>
             }
         };
     }
-    Some(out + "</diff>")
+    Some(diff(version, &changes))
+}
+
+/// A patch of exactly this version of the CIB.
+pub(super) fn diff(version: Version, changes: &str) -> String {
+    let Version { admin_epoch, epoch, num_updates } = version;
+    format!(
+        r#"<diff format="2"><version><source admin_epoch="{admin_epoch}" epoch="{epoch}" num_updates="{num_updates}"/><target admin_epoch="{admin_epoch}" epoch="{}" num_updates="0"/></version>{changes}</diff>"#,
+        epoch + 1
+    )
 }
 
 /// The id that pcs gives a node's first set, unless a set with a rule has it.
@@ -215,7 +230,7 @@ fn nvpair(id: &str, name: &str, value: &str) -> String {
     format!(r#"<nvpair id="{}" name="{}" value="{}"/>"#, escape(id), escape(name), escape(value))
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&apos;")
 }
 
@@ -233,7 +248,7 @@ fn plain(text: &str, length: usize) -> String {
     text.chars().take(length.saturating_sub(3)).map(safe).chain("...".chars()).collect()
 }
 
-fn run_id(run: &RunId) -> Result<&str> {
+pub(super) fn run_id(run: &RunId) -> Result<&str> {
     let id = run.as_str();
     let clean = id.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:@+".contains(c));
     if id.is_empty() || id.len() > RUN_LENGTH || !clean {
@@ -252,6 +267,6 @@ fn entry<'a>(cib: &'a Cib, node: &NodeName) -> Result<&'a Entry> {
     Ok(entry)
 }
 
-fn refused(why: String) -> ProviderError {
+pub(super) fn refused(why: String) -> ProviderError {
     ProviderError::Refused(why)
 }

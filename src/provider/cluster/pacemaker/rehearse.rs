@@ -1,7 +1,7 @@
-//! The rehearsal of a standby: Pacemaker's own scheduler on a copy of the CIB with the attribute in it.
+//! The rehearsal of a standby (or a ban, or maintenance): Pacemaker's own scheduler on a copy of the CIB with it in.
 //!
 //! One process does all of it on one CIB: the scheduler on the copy as it is (what the cluster would do anyway), then with
-//! the standby; and what the membership layer says of votes, which no CIB holds. Nothing of it touches the cluster: the
+//! the change; and what the membership layer says of votes, which no CIB holds. Nothing of it touches the cluster: the
 //! tools work on a file (`CIB_file`) in a folder of their own. Resource ids of clone instances carry a number there
 //! (`app:2`), which is taken off.
 
@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use roxmltree::{Document, Node};
 
 use super::{
-    cib::{children, flag, unexpected},
+    cib::{MAINTENANCE, STANDBY, children, flag, unexpected},
     members::last_line,
 };
 use crate::{
     model::{
-        NodeName,
+        Leave, NodeName,
         rehearsal::{Kind, Move, Rehearsal, Resource, Verb, Votes},
     },
     provider::{ProviderError, Result},
@@ -36,20 +36,26 @@ const LIVE: &str = r#"corosync-quorumtool -s -i > "$dir/votes" 2> /dev/null &
 cibadmin --query > "$dir/is/cib.xml" || exit"#;
 /// The CIB on standard input.
 const SAVED: &str = r#"cat > "$dir/is/cib.xml" || exit"#;
-/// `$1` is the node, `$2` the separator. What the cluster would do anyway is asked beside what the standby would make it do:
-/// each has a copy of its own, and most of the time is the tools' own start.
+/// `$1` is the node, `$2` the separator, `$3` the attribute that is set, or `ban` for the resource `$4`. What the cluster
+/// would do anyway is asked beside what the change would make it do: each has a copy of its own, and most of the time is the
+/// tools' own start.
 const REHEARSE: &str = r#"
 cp "$dir/is/cib.xml" "$dir/then/cib.xml" || exit
 CIB_shadow_dir="$dir/is" crm_simulate --simulate --xml-file "$dir/is/cib.xml" --output-as=xml > "$dir/is/said" &
 is=$!
-export CIB_shadow_dir="$dir/then"
-CIB_file="$dir/then/cib.xml" crm_attribute --node "$1" --name standby --update on --lifetime forever >&2
-changed=$?
-[ "$changed" -eq 0 ] && crm_simulate --simulate --xml-file "$dir/then/cib.xml" --output-as=xml > "$dir/then/said"
-then=$?
+changed() {
+    export CIB_shadow_dir="$dir/then" CIB_file="$dir/then/cib.xml"
+    case $3 in
+    ban) crm_resource --ban --resource "$4" --node "$1" >&2 || return ;;
+    *) crm_attribute --node "$1" --name "$3" --update true --lifetime forever >&2 || return ;;
+    esac
+    unset CIB_file
+    crm_simulate --simulate --xml-file "$dir/then/cib.xml" --output-as=xml > "$dir/then/said"
+}
+changed "$@"
+code=$?
 wait "$is" || exit
-[ "$changed" -eq 0 ] || exit "$changed"
-[ "$then" -eq 0 ] || exit "$then"
+[ "$code" -eq 0 ] || exit "$code"
 cat "$dir/is/said" || exit
 printf '\n%s\n' "$2"
 cat "$dir/then/said" || exit
@@ -62,18 +68,24 @@ cat "$dir/votes"
 exit 0"#;
 
 /// The arguments that rehearse on a member of the cluster.
-pub(super) fn live(node: &NodeName) -> [String; 6] {
-    arguments(format!("{FOLDER}{LIVE}{REHEARSE}{VOTES}"), node)
+pub(super) fn live(node: &NodeName, leave: &Leave) -> [String; 8] {
+    arguments(format!("{FOLDER}{LIVE}{REHEARSE}{VOTES}"), node, leave)
 }
 
 /// The arguments that rehearse on the CIB that is fed to them.
-pub(super) fn saved(node: &NodeName) -> [String; 6] {
-    arguments(format!("{FOLDER}{SAVED}{REHEARSE}"), node)
+pub(super) fn saved(node: &NodeName, leave: &Leave) -> [String; 8] {
+    arguments(format!("{FOLDER}{SAVED}{REHEARSE}"), node, leave)
 }
 
-fn arguments(script: String, node: &NodeName) -> [String; 6] {
+fn arguments(script: String, node: &NodeName, leave: &Leave) -> [String; 8] {
     let plain = |text: &str| text.to_owned();
-    [plain("sh"), plain("-c"), script, plain("tidegate"), plain(node.as_str()), plain(SEPARATOR)]
+    let (change, resource) = match leave {
+        Leave::Standby | Leave::StandbyUntilRestart => (STANDBY, ""),
+        Leave::Maintenance => (MAINTENANCE, ""),
+        Leave::Ban { resource, .. } => ("ban", resource.as_str()),
+    };
+    let (node, change, resource) = (plain(node.as_str()), plain(change), plain(resource));
+    [plain("sh"), plain("-c"), script, plain("tidegate"), node, plain(SEPARATOR), change, resource]
 }
 
 /// Reads what the script printed.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{cib::Cib, members::last_line, rehearse, status};
 use crate::{
-    model::{ClusterView, NodeName, Rehearsal, RunId, action::Ownership},
+    model::{ClusterView, Leave, NodeName, Rehearsal, RunId, action::Ownership},
     provider::{
         ClusterControl, ProviderError, Result,
         access::{Access, Output},
@@ -56,8 +56,8 @@ impl ClusterControl for SavedCib {
         status::view(&Cib::parse(&self.text)?, &output.stdout)
     }
 
-    async fn rehearse(&self, node: &NodeName) -> Result<Rehearsal> {
-        let arguments = rehearse::saved(node);
+    async fn rehearse(&self, node: &NodeName, leave: &Leave) -> Result<Rehearsal> {
+        let arguments = rehearse::saved(node, leave);
         let output = self.feed(&arguments.each_ref().map(String::as_str)).await?;
         match output.code {
             Some(0) => rehearse::read(&output.stdout),
@@ -65,11 +65,11 @@ impl ClusterControl for SavedCib {
         }
     }
 
-    async fn standby(&self, _permit: StandbyPermit, _owner: &Ownership) -> Result<()> {
+    async fn standby(&self, _permit: StandbyPermit, _owner: &Ownership, _leave: &Leave) -> Result<()> {
         Err(unchanged())
     }
 
-    async fn unstandby(&self, _node: &NodeName, _owner: &RunId, _attribute: Option<&str>) -> Result<()> {
+    async fn unstandby(&self, _: &NodeName, _: &RunId, _: &Leave, _: Option<&str>) -> Result<()> {
         Err(unchanged())
     }
 }

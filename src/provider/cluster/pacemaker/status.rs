@@ -11,7 +11,7 @@
 
 use roxmltree::{Document, Node};
 
-use super::cib::{Cib, Entry, STANDBY, child, children, flag, required, unexpected};
+use super::cib::{Cib, Entry, MAINTENANCE, STANDBY, child, children, flag, required, unexpected};
 use crate::{
     model::{
         ClusterView, NodeName,
@@ -36,6 +36,7 @@ pub(super) fn view(cib: &Cib, simulation: &str) -> Result<ClusterView> {
         fencing: cib.fencing,
         transition: to_do(child(root, "actions")?),
         resources: super::rehearse::resources(cluster)?,
+        bans: cib.bans.clone(),
         ..ClusterView::default()
     };
     for node in children(child(cluster, "nodes")?, "node") {
@@ -71,6 +72,7 @@ fn member(node: Node<'_, '_>, entry: Option<&Entry>) -> Result<Member> {
         standby: boolean(node, "standby")? && (put_there || !joining),
         standby_attribute: entry.and_then(|e| e.value(STANDBY)).map(str::to_owned),
         maintenance: boolean(node, "maintenance")?,
+        maintenance_attribute: entry.and_then(|e| e.value(MAINTENANCE)).map(str::to_owned),
         pending: joining,
         unclean: boolean(node, "unclean")?,
         owner: entry.and_then(Entry::owner),

@@ -3,7 +3,7 @@
 use super::{
     super::{
         Pacemaker,
-        patch::{standby, unstandby},
+        leave::{leave, rejoin},
     },
     *,
 };
@@ -46,6 +46,14 @@ fn refusal(change: Result<Option<String>>) -> String {
         Err(ProviderError::Refused(why)) => why,
         other => panic!("not refused: {other:?}"),
     }
+}
+
+fn standby(cib: &Cib, node: &NodeName, owner: &Ownership) -> Result<Option<String>> {
+    leave(cib, node, owner, &Leave::Standby)
+}
+
+fn unstandby(cib: &Cib, node: &NodeName, owner: &RunId, attribute: Option<&str>) -> Result<Option<String>> {
+    rejoin(cib, node, owner, &Leave::Standby, attribute)
 }
 
 #[test]
@@ -149,7 +157,7 @@ fn after() -> Says {
 }
 
 async fn put_into_standby(cluster: &Pacemaker) -> Result<()> {
-    cluster.standby(StandbyPermit::for_tests(node()), &owner("drain-7")).await
+    cluster.standby(StandbyPermit::for_tests(node()), &owner("drain-7"), &Leave::Standby).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 use super::cib::Cib;
 use crate::{
-    model::{NodeName, RunId, action::Ownership},
+    model::{Leave, NodeName, RunId, action::Ownership},
     provider::{
         ProviderError, Result,
         access::{Access, Output, Stream},
