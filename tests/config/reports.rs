@@ -8,9 +8,9 @@ use super::repository;
 
 /// Folders with fragments; each has mistakes of one kind.
 const CASES: [&str; 11] = [
+    "conditions",
     "five-mistakes",
     "fragments",
-    "conditions",
     "meaning",
     "near-names",
     "nothing",
