@@ -46,7 +46,7 @@ pub(super) async fn command(settings: &Settings, out: Out, request: &Request, ci
     }
     let facts = Facts {
         request,
-        settings: &settings,
+        settings,
         topology: &topology,
         seen: &seen,
         min_ready: &[],

@@ -184,7 +184,7 @@ fn a_colocated_group_a_resource_with_failures_and_the_last_vote_are_named() -> R
         );
     }
     // Another member leaves: without the node there would be one vote of three.
-    pcs(&lab, &["cluster", "stop", "node-3"])?;
+    lab.exec("node-3", &["systemctl", "stop", "pacemaker", "corosync"])?;
     lab.until("one member is gone", Duration::from_secs(60), |_| {
         let (_, said, _) = tidegate.json(&["can-drain", NODE, "--json"])?;
         Ok(against(&said).is_superset(&codes(["votes", "capacity"])))

@@ -78,6 +78,7 @@ pub fn settings() -> Settings {
                 clone_node_max: 1,
             },
             min_ready: 2,
+            max_connections: None,
             ready,
             sessions: cfg::Sessions::default(),
             connections: cfg::Connections {
@@ -98,6 +99,8 @@ pub fn settings() -> Settings {
             client_identity: None,
             routes: vec![route],
         }],
+        calendar: Vec::new(),
+        prometheus: None,
     }
 }
 
