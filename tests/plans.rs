@@ -1,6 +1,6 @@
 //! Golden plans. Each folder of `tests/plans` is one case: `case.toml` says in a comment what it holds, then what is
 //! asked, and how the world differs from a base (`tests/plans/base/NAME.{toml,json}`). The answer is kept twice: as
-//! a person reads it (`expected.txt`) and as a machine does (`expected.json`).
+//! a person reads it (`expected.txt`) and as a machine does (`expected.json`); `gates.txt` has every gate with its answer.
 //!
 //! `UPDATE=1 cargo test --test plans` writes the answers anew; the difference is for the review.
 
@@ -17,35 +17,15 @@ use serde_json::Value;
 use tidegate::{
     config::{self, Settings},
     model::{Before, Leave, NodeName, Observation, Receipt, RunId},
-    plan::{Purpose, Request, gates::Gate, planner, render},
+    plan::{
+        Purpose, Request,
+        gates::{Answer, Gate, KNOWN},
+        planner, render,
+    },
 };
 
 /// When everything in the base observations was seen.
 const SEEN_AT: &str = "2026-03-01T12:00:00Z";
-
-/// Every gate that can say no; each has a case in which it does.
-const GATES: [&str; 20] = [
-    "node-known",
-    "other-run",
-    "cluster-answers",
-    "quorum",
-    "maintenance-mode",
-    "transition",
-    "node-state",
-    "ours",
-    "instances",
-    "route-answers",
-    "last-route",
-    "fails-open",
-    "capacity",
-    "node-answers",
-    "rehearsal",
-    "collateral",
-    "arrivals",
-    "votes",
-    "fencing",
-    "resources",
-];
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -54,6 +34,9 @@ struct Case {
     base: String,
     drain: Option<String>,
     restore: Option<String>,
+    /// TOML that is laid over the base's configuration.
+    #[serde(default)]
+    configuration: String,
     /// How the node leaves, or had left.
     #[serde(default)]
     leave: Leave,
@@ -112,7 +95,8 @@ fn cases() -> Vec<(String, Case)> {
 impl Case {
     fn settings(&self) -> Settings {
         let text = read(folder().join("base").join(format!("{}.toml", self.base)));
-        config::load_fragments(vec![("base.toml".into(), text)]).unwrap_or_else(|report| panic!("{report}"))
+        let over = ("case.toml".into(), self.configuration.clone());
+        config::load_fragments(vec![("base.toml".into(), text), over]).unwrap_or_else(|report| panic!("{report}"))
     }
 
     fn observation(&self) -> Observation {
@@ -134,6 +118,25 @@ impl Case {
     }
 
     fn answer(&self) -> Result<(tidegate::plan::Plan, String), (Vec<Gate>, String)> {
+        self.ask(|request, basis| match planner::plan(request, basis) {
+            Ok(plan) => {
+                let text = render::plan(&plan, basis.settings.run.patience);
+                Ok((plan, text))
+            }
+            Err(gates) => {
+                let text = render::refusals(request.purpose, &request.node, &gates);
+                Err((gates, text))
+            }
+        })
+    }
+
+    /// Every gate with its answer, a line each: those that pass are in no plan.
+    fn gates(&self) -> String {
+        let gates = self.ask(planner::verdict);
+        gates.iter().map(|gate| format!("{:<6}  {}\n", word(gate.answer), gate.code)).collect()
+    }
+
+    fn ask<T>(&self, question: impl FnOnce(&Request, &planner::Basis<'_>) -> T) -> T {
         let (purpose, node) = match (&self.drain, &self.restore) {
             (Some(node), None) => (Purpose::Drain, node),
             (None, Some(node)) => (Purpose::Restore, node),
@@ -161,16 +164,16 @@ impl Case {
             outstanding: outstanding.as_ref().map(|run| (run, receipts.as_slice())),
             now: seen_at + Duration::from_secs(self.age_s.unsigned_abs()),
         };
-        match planner::plan(&request, &basis) {
-            Ok(plan) => {
-                let text = render::plan(&plan, settings.run.patience);
-                Ok((plan, text))
-            }
-            Err(gates) => {
-                let text = render::refusals(purpose, &request.node, &gates);
-                Err((gates, text))
-            }
-        }
+        question(&request, &basis)
+    }
+}
+
+fn word(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Pass => "pass",
+        Answer::Warn => "warn",
+        Answer::Hold => "hold",
+        Answer::Refuse => "refuse",
     }
 }
 
@@ -190,7 +193,8 @@ fn every_case_has_its_answer() {
             Ok((plan, text)) => (serde_json::to_string_pretty(&plan).expect("JSON"), text),
             Err((gates, text)) => (serde_json::to_string_pretty(&gates).expect("JSON"), text),
         };
-        for (file, answer) in [("expected.txt", text), ("expected.json", json + "\n")] {
+        let files = [("expected.txt", text), ("expected.json", json + "\n"), ("gates.txt", case.gates())];
+        for (file, answer) in files {
             let path = folder().join(&name).join(file);
             if update {
                 fs::write(&path, &answer).expect("written");
@@ -206,11 +210,12 @@ fn every_case_has_its_answer() {
 fn every_gate_says_no_somewhere() {
     let refused: Vec<Gate> =
         cases().iter().filter_map(|(_, c)| c.answer().err()).flat_map(|(gates, _)| gates).collect();
-    for code in GATES {
+    for code in KNOWN.map(|known| known.code) {
         assert!(refused.iter().any(|g| g.code == code), "no case in which {code} refuses");
     }
     for gate in &refused {
-        assert!(GATES.contains(&gate.code.as_str()), "{} is not in the list above", gate.code);
+        assert!(KNOWN.iter().any(|known| known.code == gate.code), "{} is not in the table of gates", gate.code);
+        assert!(gate.remedy.is_some(), "nothing is said of what would change {}: {}", gate.code, gate.detail);
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     exit::{Code, Result},
     offline,
     out::Out,
-    table::Table,
+    table::{Table, width},
 };
 use crate::{
     model::NodeName,
@@ -42,23 +42,36 @@ pub(super) async fn command(global: &Global, out: Out, asked: Asked) -> Result<C
     Ok(if passes { Code::Done } else { Code::Refused })
 }
 
-/// All gates, a line each.
+/// Columns from which the gates' titles have room beside what was found.
+const WITH_TITLES: u16 = 100;
+
+/// All gates, each with what would change its answer under what was found.
 pub(super) fn table(gates: &[Gate]) -> String {
-    let mut table = Table::new(["gate", "answer", "found", "what would change it"]).unbroken(2);
+    let remedy = |gate: &Gate| gate.remedy.as_ref().filter(|_| !gate.passes()).map(|remedy| format!("-> {remedy}"));
+    if width() < WITH_TITLES {
+        let mut table = Table::new(["gate", "answer", "found"]).unbroken(2);
+        for gate in gates {
+            table.row([gate.code.as_str(), answer(gate.answer), &gate.detail]);
+            remedy(gate).iter().for_each(|remedy| table.row(["", "", remedy]));
+        }
+        return table.to_string();
+    }
+    let mut table = Table::new(["gate", "answer", "about", "found"]).unbroken(3);
     for gate in gates {
-        let remedy = gate.remedy.as_deref().unwrap_or_default();
-        table.row([gate.code.as_str(), answer(gate.answer), &gate.detail, remedy]);
+        table.row([gate.code.as_str(), answer(gate.answer), &gate.title, &gate.detail]);
+        remedy(gate).iter().for_each(|remedy| table.row(["", "", "", remedy]));
     }
     table.to_string()
 }
 
 fn text(node: &NodeName, gates: &[Gate]) -> String {
     let table = table(gates);
-    let against = gates.iter().filter(|g| !g.passes()).count();
-    let verdict = match against {
-        0 => format!("{node} can be drained now."),
-        1 => format!("{node} cannot be drained now: one gate is against it."),
-        n => format!("{node} cannot be drained now: {n} gates are against it."),
+    let mut against: Vec<&str> = gates.iter().filter(|g| !g.passes()).map(|g| g.code.as_str()).collect();
+    against.dedup();
+    let verdict = match against.as_slice() {
+        [] => format!("{node} can be drained now."),
+        [one] => format!("{node} cannot be drained now: {one} is against it."),
+        [most @ .., last] => format!("{node} cannot be drained now: {} and {last} are against it.", most.join(", ")),
     };
     format!("{table}\n{verdict}\n")
 }

@@ -19,7 +19,11 @@ use crate::{
         Leave, NodeName, Observation, Receipt, RunId, Topology,
         topology::{InstanceShape, Role},
     },
-    plan::{Plan, Purpose, Request, gates::Gate, ledger, planner},
+    plan::{
+        Plan, Purpose, Request,
+        gates::{self, Gate},
+        ledger, planner,
+    },
     provider::{World, unit::files::Files},
     run::{observer::Observer, wants::Wants},
 };
@@ -120,6 +124,9 @@ impl Context {
         discover(&world, &mut topology).await;
         let topology = Arc::new(topology);
         let mut wants = wants(&topology);
+        if wants.rehearsal.is_some() {
+            wants.sockets.extend(gates::by_sockets(&self.settings, &topology));
+        }
         if seen.cluster.value().is_some() {
             // Asked a moment ago, to learn who the members are.
             wants.cluster = None;

@@ -46,6 +46,7 @@ pub(super) async fn command(settings: &Settings, out: Out, request: &Request, ci
     }
     let facts = Facts {
         request,
+        settings,
         topology: &topology,
         seen: &seen,
         min_ready: &[],

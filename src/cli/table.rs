@@ -12,14 +12,18 @@ const WIDTH: u16 = 100;
 /// A table under construction.
 pub(super) struct Table(comfy_table::Table);
 
+/// Columns that there are: those of the terminal, where there is one.
+pub(super) fn width() -> u16 {
+    let window = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    window.map(|window| window.ws_col).filter(|columns| *columns > 0).unwrap_or(WIDTH).max(60)
+}
+
 impl Table {
     pub(super) fn new<const N: usize>(header: [&str; N]) -> Self {
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(header.map(str::to_uppercase));
-        if let Some(width) = table.width().or(Some(WIDTH)) {
-            table.set_width(width.max(60));
-        }
+        table.set_width(width());
         Self(table)
     }
 

@@ -17,6 +17,7 @@ use crate::{
     provider::{
         CloneControl, ProviderError, Result, SystemClock, UnitFiles, World,
         access::{Access, Following, Output, Stream, local::LocalAccess, ssh::SshAccess},
+        alerts::Prometheus,
         cluster::pacemaker::Pacemaker,
         route::Tools,
         unit::{files::Files, systemd::Systemd},
@@ -98,6 +99,7 @@ impl Ways {
             units: Arc::new(Systemd::new(self.nodes.clone(), hosts.clone(), limit).jobs_within(settings.run.patience)),
             traffic: Arc::new(Sockets::new(self.nodes.clone(), reached, limit)),
             prober: Arc::new(HttpProber::new(&settings.services, &settings.nodes, self.programs(settings, members))),
+            alerts: settings.prometheus.as_ref().map(|settings| Prometheus::new(settings) as _),
             clock: Arc::new(SystemClock),
         }
     }

@@ -6,9 +6,11 @@ use std::{
 };
 
 use super::{
+    calendar,
     duration::show,
     entrypoint, guard,
     nearest::nearest,
+    prometheus,
     reader::{Reader, Spot},
     report::Problems,
     review, service,
@@ -66,6 +68,8 @@ pub(crate) fn settings(root: &Reader<'_>, journal: PathBuf, problems: &mut Probl
     };
     let services = service::services(&services, &context, problems);
     let entrypoints = entrypoint::entrypoints(&root.tables("entrypoint"), &context, problems);
+    let calendar = calendar::calendar(&root.tables("calendar"), &context, problems);
+    let prometheus = prometheus::prometheus(root, problems);
     let listed = root.table("cluster").is_some_and(|c| c.has("members"));
     Some(Settings {
         cluster: cluster(&root.table("cluster")?, members.filter(|_| listed).unwrap_or_default())?,
@@ -76,6 +80,8 @@ pub(crate) fn settings(root: &Reader<'_>, journal: PathBuf, problems: &mut Probl
         nodes: nodes?,
         services: services?,
         entrypoints: entrypoints?,
+        calendar: calendar?,
+        prometheus: prometheus?,
     })
 }
 

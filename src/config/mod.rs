@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 pub mod settings;
 
+pub mod calendar;
 mod check;
 pub(crate) mod cluster;
 mod duration;
@@ -19,8 +20,10 @@ pub mod expect;
 mod fragment;
 pub mod guard;
 mod keys;
+pub mod matcher;
 mod merge;
 mod nearest;
+pub mod prometheus;
 pub(crate) mod reader;
 pub mod ready;
 mod ready_reader;

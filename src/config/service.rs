@@ -53,6 +53,7 @@ fn service(r: &Reader<'_>, context: &Context, problems: &mut Problems) -> Option
         extra_units: extra_units?,
         clone: clone?,
         min_ready: min_ready?,
+        max_connections: r.integer::<i64>("max-connections").and_then(|n| n.try_into().ok()),
         ready: ready?,
         sessions: sessions?,
         connections: connections?,

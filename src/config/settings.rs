@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+pub use super::calendar::Blocked;
 pub use super::guard::Guard;
+pub use super::prometheus::Prometheus;
 pub use super::ready::{Http, Probe, Ready};
 pub use super::review::{Acceptance, Review};
 use crate::model::{EntrypointName, NodeName, RouteId, ServiceName, Topology, UnitName, topology};
@@ -32,6 +34,12 @@ pub struct Settings {
     pub services: Vec<Service>,
     /// The entrypoints, in order.
     pub entrypoints: Vec<Entrypoint>,
+    /// Windows in which no drain may start.
+    #[serde(default)]
+    pub calendar: Vec<Blocked>,
+    /// Whose alerts stand in the way of a drain.
+    #[serde(default)]
+    pub prometheus: Option<Prometheus>,
 }
 
 /// `[cluster]`
@@ -118,6 +126,9 @@ pub struct Service {
     pub clone: CloneSettings,
     /// Ready nodes that must be left.
     pub min_ready: u32,
+    /// Connections that one node bears, where that is limited.
+    #[serde(default)]
+    pub max_connections: Option<u64>,
     /// How readiness is probed.
     pub ready: Ready,
     /// Session affinity and state, for the review.

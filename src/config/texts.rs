@@ -134,5 +134,40 @@ pub(crate) static RULE: Text = Text::new(
     "`tidegate check` prints it; docs/review.md lists all",
 );
 
+pub(crate) static URL: Text = Text::new(
+    "a URL",
+    "http://prometheus.example.com:9090",
+    "^https?://([A-Za-z0-9][A-Za-z0-9.-]*|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$",
+    "`http://` or `https://`, a host, a port where it is another; no user and no query",
+);
+
+pub(crate) static DATE: Text = Text::new(
+    "a date",
+    "2026-12-20",
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]([01][0-9]|2[0-3]):[0-5][0-9])?$",
+    "with a time where it is not the whole day: \"2026-12-20 18:00\"",
+);
+
+pub(crate) static TIME: Text = Text::new(
+    "a time of the day",
+    "18:00",
+    "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
+    "hours and minutes, 24 hours a day",
+);
+
+pub(crate) static MOMENT: Text = Text::new(
+    "a date, or a time of the day",
+    "2026-12-20",
+    "^([0-9]{4}-[0-9]{2}-[0-9]{2}([T ]([01][0-9]|2[0-3]):[0-5][0-9])?|([01][0-9]|2[0-3]):[0-5][0-9])$",
+    "\"2026-12-20\" or \"2026-12-20 18:00\"; with `days` a time, \"08:00\"",
+);
+
+pub(crate) static ZONE: Text = Text::new(
+    "the name of a time zone",
+    "Europe/Berlin",
+    "^[A-Za-z][A-Za-z0-9/_+-]{0,63}$",
+    "a name of the IANA database; `timedatectl list-timezones` lists them",
+);
+
 pub(crate) static PERCENT: Text =
     Text::new("a share in percent", "50%", "^([1-9][0-9]?|100)%$", "whole percents from \"1%\" to \"100%\"");

@@ -40,6 +40,8 @@ pub(super) fn settings(options: &Options, units: &BTreeMap<NodeName, Unit>, edge
             .collect(),
         services: vec![service(options, port)],
         entrypoints: vec![entrypoint(options, edges)],
+        calendar: Vec::new(),
+        prometheus: None,
     }
 }
 
@@ -50,6 +52,7 @@ fn service(options: &Options, port: u16) -> Service {
         extra_units: Vec::new(),
         clone: CloneSettings { monitor_interval: Duration::from_secs(10), ..CloneSettings::of(RESOURCE) },
         min_ready: u32::from(options.nodes.clamp(2, 9)) - 1,
+        max_connections: None,
         ready: Ready {
             timeout: Duration::from_secs(1),
             interval: Duration::from_millis(250),

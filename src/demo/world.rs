@@ -110,6 +110,7 @@ impl DemoWorld {
             units: nodes.clone(),
             traffic: nodes.clone(),
             prober: nodes,
+            alerts: None,
             clock: Arc::new(SystemClock),
         };
         let entries = edges.iter().map(|e| Target::http(e.entry(), "/")).collect();

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClusterView, InstanceName, InstanceView, NodeName, Observed, Rehearsal, RouteId, ServiceName, Stragglers, UnitName,
+    Alert, ClusterView, InstanceName, InstanceView, NodeName, Observed, Rehearsal, RouteId, ServiceName, Stragglers,
+    UnitName,
 };
 
 /// One look at all the systems. What was not asked for, or did not answer, is Unknown.
@@ -23,6 +24,9 @@ pub struct Observation {
     /// Connections one by one, where they were asked for: at load balancers, and on nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stragglers: Vec<Listing>,
+    /// Alerts that fire, where a monitoring system was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<Observed<Vec<Alert>>>,
 }
 
 /// The connections at one place, one by one.

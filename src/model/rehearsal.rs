@@ -142,6 +142,9 @@ pub struct Votes {
     pub own: u32,
     /// Two nodes, either of which keeps quorum alone (`two_node`).
     pub two_node: bool,
+    /// After all nodes were down nobody has quorum until all have met again (`wait_for_all`, which `two_node` brings along).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wait_for_all: bool,
     /// A quorum device votes too.
     pub device: bool,
 }
@@ -198,7 +201,14 @@ impl Rehearsal {
             anyway: Vec::new(),
             resources: vec![fencing],
             after: Vec::new(),
-            votes: Some(Votes { total: votes(online), needed, own, two_node: false, device: false }),
+            votes: Some(Votes {
+                total: votes(online),
+                needed,
+                own,
+                two_node: false,
+                wait_for_all: false,
+                device: false,
+            }),
         }
     }
 }
@@ -250,7 +260,7 @@ mod tests {
 
     #[test]
     fn the_votes_that_are_left_decide() {
-        let votes = Votes { total: 3, needed: 2, own: 1, two_node: false, device: false };
+        let votes = Votes { total: 3, needed: 2, own: 1, two_node: false, wait_for_all: false, device: false };
         assert!(votes.suffice());
         assert!(!Votes { total: 2, ..votes }.suffice(), "at the limit");
         assert!(!Votes { own: 2, ..votes }.suffice(), "a node with two votes");

@@ -44,6 +44,7 @@ pub fn verdict(request: &Request, basis: &Basis<'_>) -> Vec<Gate> {
     let topology = request.leave.concerns(basis.topology);
     gates::all(&Facts {
         request,
+        settings: basis.settings,
         topology: &topology,
         seen: basis.seen,
         min_ready: &min_ready(basis.settings, &topology),

@@ -24,6 +24,7 @@ use crate::{
 };
 
 pub mod access;
+pub mod alerts;
 pub mod cluster;
 pub mod null;
 pub mod route;
@@ -252,6 +253,8 @@ pub struct World {
     pub traffic: Arc<dyn NodeTraffic>,
     /// Readiness.
     pub prober: Arc<dyn Prober>,
+    /// Alerts, where somebody is to be asked for them.
+    pub alerts: Option<Arc<dyn alerts::Alerts>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }

@@ -73,6 +73,7 @@ fn cluster_gates(plan: &Plan, look: &Look<'_>, settings: &Settings, topology: &T
     let topology = plan.request.leave.concerns(topology);
     let facts = Facts {
         request: &plan.request,
+        settings,
         topology: &topology,
         seen: look.seen,
         min_ready: &planner::min_ready(settings, &topology),

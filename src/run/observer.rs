@@ -10,7 +10,7 @@ use super::{listings::Listings, wants::Wants};
 use crate::{
     config::Settings,
     model::{
-        ClusterView, InstanceName, InstanceView, NodeName, Observation, Observed, Readiness, Rehearsal, RouteId,
+        Alert, ClusterView, InstanceName, InstanceView, NodeName, Observation, Observed, Readiness, Rehearsal, RouteId,
         ServiceName, SocketsView, Topology, UnitName, UnitView, observed::age,
     },
     provider::{Clock, ProviderError, Result, World},
@@ -25,6 +25,7 @@ enum Answer {
     Ended(NodeName, u16, Result<SocketsView>),
     Unit(NodeName, UnitName, Result<UnitView>),
     Ready(NodeName, ServiceName, Result<Readiness>),
+    Alerts(Result<Vec<Alert>>),
 }
 
 type Question<'a> = Pin<Box<dyn Future<Output = (Answer, Timestamp)> + Send + 'a>>;
@@ -86,6 +87,11 @@ impl Observer {
             let (cluster, node, name, leave) = (world.cluster.clone(), node.clone(), node.clone(), leave.clone());
             let look = async move { cluster.rehearse(&node, &leave).await };
             questions.push(ask(clock, limit, look, |r| Answer::Rehearsal(name, r)));
+        }
+        if let (Some(alerts), Some(staleness)) = (&world.alerts, wants.alerts)
+            && self.older(self.seen.alerts.as_ref().and_then(Observed::at), staleness)
+        {
+            questions.push(ask(clock, limit, alerts.firing(), Answer::Alerts));
         }
         for route in topology.routes.iter().filter(|_| wants.routes) {
             let Ok(provider) = world.route(&route.id) else { continue };
@@ -152,6 +158,7 @@ impl Observer {
             Answer::Unit(node, unit, r) => {
                 self.seen.nodes.entry(node).or_default().units.insert(unit, observed(r, at));
             }
+            Answer::Alerts(r) => self.seen.alerts = Some(observed(r, at)),
             Answer::Ready(node, service, r) => {
                 self.seen.nodes.entry(node).or_default().ready.insert(service, observed(r, at));
             }

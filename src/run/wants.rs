@@ -17,6 +17,8 @@ pub struct Wants {
     pub cluster: Option<Duration>,
     /// What the cluster would do if this node left so, where that was asked longer ago than this.
     pub rehearsal: Option<(NodeName, Leave, Duration)>,
+    /// Alerts, where they were asked for longer ago than this.
+    pub alerts: Option<Duration>,
     /// All instances of all routes.
     pub routes: bool,
     /// Sockets on these nodes, at every port where clients may be.
@@ -49,6 +51,7 @@ impl Wants {
         Self {
             cluster: Some(Duration::ZERO),
             rehearsal: None,
+            alerts: None,
             routes: true,
             sockets: nodes.iter().chain(&topology.outside).cloned().collect(),
             units: nodes.clone(),
@@ -58,10 +61,11 @@ impl Wants {
         }
     }
 
-    /// With a rehearsal of what a drain asks of the cluster.
+    /// With a rehearsal of what a drain asks of the cluster, and the alerts that may stand in its way.
     pub fn rehearsing(mut self, request: &Request, topology: &Topology) -> Self {
         let has_one = request.purpose == Purpose::Drain && topology.nodes.contains(&request.node);
         self.rehearsal = has_one.then(|| (request.node.clone(), request.leave.clone(), Duration::ZERO));
+        self.alerts = (request.purpose == Purpose::Drain).then_some(Duration::ZERO);
         self
     }
 }
@@ -87,9 +91,11 @@ pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
             wants.ready = others();
             wants.cluster = Some(Duration::from_secs(1));
             wants.rehearsal = rehearsal();
+            wants.alerts = Some(REHEARSED);
         }
         Some(Action::Standby { .. }) => {
             wants.rehearsal = rehearsal();
+            wants.alerts = Some(REHEARSED);
             wants.sockets = node();
             wants.ready = others();
             // Before the change a look of the last second will do; after it every look counts.
@@ -151,7 +157,7 @@ pub fn ended(plan: &Plan, state: &RunState, streaks: &Streaks, now: Timestamp) -
     empty.map(|wait| (wait.node.clone(), wait.port, due(wait))).collect()
 }
 
-/// Age up to which a rehearsal is good enough right before standby. A short drain so goes by that of its plan.
+/// Age up to which a rehearsal and the alerts are good enough right before standby. A short drain so goes by that of its plan.
 const REHEARSED: Duration = Duration::from_secs(5);
 /// Time that connections get before anybody asks who they are.
 const A_MOMENT: Duration = Duration::from_secs(1);

@@ -48,6 +48,7 @@ fn three_nodes() -> Settings {
             extra_units: Vec::new(),
             clone: CloneSettings { clone_max: Some(3), ..CloneSettings::of("app_service") },
             min_ready: 2,
+            max_connections: None,
             ready: Ready::new(8080, Probe::Http(Http::default())),
             sessions: Sessions { affinity: Affinity::None, state: SessionState::External },
             connections: Connections {
@@ -82,6 +83,8 @@ fn three_nodes() -> Settings {
                 }),
             }],
         }],
+        calendar: Vec::new(),
+        prometheus: None,
     }
 }
 

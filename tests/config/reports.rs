@@ -7,7 +7,8 @@ use tidegate::config;
 use super::repository;
 
 /// Folders with fragments; each has mistakes of one kind.
-const CASES: [&str; 10] = [
+const CASES: [&str; 11] = [
+    "conditions",
     "five-mistakes",
     "fragments",
     "meaning",

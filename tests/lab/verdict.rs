@@ -5,10 +5,12 @@ use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use xtask::lab::{Lab, TidegateConfig};
+use xtask::{
+    harness::{Prometheus, Tidegate},
+    lab::{Lab, TidegateConfig},
+};
 
 use super::stage::{NODE, clean, restore, run, text};
-use xtask::harness::Tidegate;
 
 /// The codes of the gates that do not pass.
 fn against(verdict: &Value) -> BTreeSet<String> {
@@ -96,5 +98,99 @@ fn the_cluster_rehearses_and_the_verdict_names_what_else_would_move() -> Result<
     let missing: BTreeSet<String> = ["arrivals", "capacity", "fencing"].map(str::to_owned).into();
     ensure!(against(&refused) == missing, "{refused}");
     ensure!(detail(&refused, "arrivals").contains(&format!("app_service on {}", idle[0])), "{refused}");
+    lab.until("the lab is clean again", Duration::from_secs(60), |lab| lab.reset().map(|()| true))
+}
+
+/// The codes of a set.
+fn codes<const N: usize>(codes: [&str; N]) -> BTreeSet<String> {
+    codes.map(str::to_owned).into()
+}
+
+/// A rule that always fires, and a window that is always open.
+const ALARM: &str = "groups: [{ name: lab, interval: 1s, rules: [{ alert: LabOnFire, expr: vector(1), \
+                     labels: { severity: page, service: app } }] }]\n";
+const ALWAYS: &str = r#"
+[[calendar]]
+name = "always"
+why = "the lab is being shown"
+days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+[prometheus]
+url = "http://127.0.0.1:9790"
+match = ["severity=page"]
+"#;
+
+#[test]
+#[ignore = "needs the lab"]
+fn a_firing_alert_and_a_blocked_window_are_named_and_a_silent_prometheus_cannot_be_overridden() -> Result<()> {
+    let lab = clean()?;
+    let config = TidegateConfig { extra: ALWAYS.into(), ..TidegateConfig::default() };
+    let tidegate = Tidegate::new(&lab, lab.write_config("blocked.toml", &config)?);
+    let rules = lab.dir().join("rules");
+    std::fs::create_dir_all(&rules)?;
+    std::fs::write(rules.join("lab.yml"), ALARM)?;
+    let prometheus = Prometheus::start(&lab, "127.0.0.1:9".parse()?, &rules)?;
+    lab.until("the alert fires", Duration::from_secs(30), |_| {
+        Ok(prometheus.alerts().is_ok_and(|alerts| alerts.iter().any(|alert| alert.fires("LabOnFire"))))
+    })?;
+    let refused = asked(&tidegate, NODE, 3)?;
+    ensure!(against(&refused) == codes(["alerts", "calendar"]), "{refused}");
+    ensure!(detail(&refused, "alerts").starts_with("LabOnFire (severity page, service app) fires for "), "{refused}");
+    ensure!(detail(&refused, "calendar").contains("always (the lab is being shown) until "), "{refused}");
+    let answered =
+        ["can-drain", NODE, "--json", "--override", "alerts=it is a test", "--override", "calendar=the lab is ours"];
+    let yes = run(&tidegate, 0, &answered)?;
+    ensure!(detail(&yes, "alerts").ends_with("(overridden: it is a test)"), "{yes}");
+    // Somebody answered for the alert, but nobody can for what is not seen.
+    prometheus.stop()?;
+    let silent = run(&tidegate, 3, &answered)?;
+    ensure!(against(&silent) == codes(["alerts"]), "{silent}");
+    ensure!(
+        detail(&silent, "alerts").contains("unknown: Prometheus at http://127.0.0.1:9790: no connection"),
+        "{silent}"
+    );
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn a_colocated_group_a_resource_with_failures_and_the_last_vote_are_named() -> Result<()> {
+    let lab = clean()?;
+    let tidegate = Tidegate::new(&lab, lab.write_config("named.toml", &TidegateConfig::default())?);
+    let dummy =
+        |name: &str, more: &[&str]| pcs(&lab, &[&["resource", "create", name, "ocf:pacemaker:Dummy"], more].concat());
+    dummy("disk", &["--group", "store"])?;
+    dummy("export", &["--group", "store"])?;
+    dummy("vip", &[])?;
+    pcs(&lab, &["constraint", "colocation", "add", "vip", "with", "store"])?;
+    pcs(&lab, &["constraint", "location", "store", "prefers", &format!("{NODE}=200")])?;
+    dummy("sick", &["state=/run/sick.state", "op", "monitor", "interval=1s", "on-fail=block"])?;
+    pcs(&lab, &["constraint", "location", "sick", "prefers", "node-1=200"])?;
+    settled(&lab)?;
+    ensure!(place(&lab, "vip")? == NODE, "it is on {}", place(&lab, "vip")?);
+    // Its monitor finds it stopped, and nobody may start it.
+    lab.exec("node-1", &["rm", "/run/sick.state"])?;
+    lab.until("it is blocked", Duration::from_secs(30), |_| {
+        let (_, said, _) = tidegate.json(&["can-drain", NODE, "--json"])?;
+        Ok(against(&said).contains("resources"))
+    })?;
+    let refused = asked(&tidegate, NODE, 3)?;
+    ensure!(against(&refused) == codes(["collateral", "resources"]), "{refused}");
+    ensure!(detail(&refused, "resources").contains("sick on node-1 is "), "{refused}");
+    for moved in ["disk", "export", "vip"] {
+        ensure!(
+            detail(&refused, "collateral").contains(&format!("move {moved} from {NODE} to ")),
+            "{moved}: {refused}"
+        );
+    }
+    // Another member leaves: without the node there would be one vote of three.
+    lab.exec("node-3", &["systemctl", "stop", "pacemaker", "corosync"])?;
+    lab.until("one member is gone", Duration::from_secs(60), |_| {
+        let (_, said, _) = tidegate.json(&["can-drain", NODE, "--json"])?;
+        Ok(against(&said).is_superset(&codes(["votes", "capacity"])))
+    })?;
+    let refused = asked(&tidegate, NODE, 3)?;
+    let votes = detail(&refused, "votes");
+    ensure!(votes == format!("1 of 2 votes is left while {NODE} is down; 2 needed"), "{votes}");
     lab.until("the lab is clean again", Duration::from_secs(60), |lab| lab.reset().map(|()| true))
 }

@@ -122,6 +122,7 @@ impl Stage {
             units: cluster,
             traffic: Arc::clone(&traffic) as _,
             prober: Arc::new(NullProber::default()),
+            alerts: None,
             clock: Arc::new(SystemClock),
         };
         let journal = Arc::new(MemoryJournal::default());

@@ -41,6 +41,7 @@ impl Edge {
             units: Arc::new(self.clone()),
             traffic: Arc::new(self.clone()),
             prober: Arc::new(self.clone()),
+            alerts: None,
             clock: Arc::new(self.clone()),
         }
     }

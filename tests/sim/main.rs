@@ -75,6 +75,7 @@ pub fn settings() -> Settings {
             extra_units: vec!["app-sidecar.service".into()],
             clone: cfg::CloneSettings { clone_max: Some(3), ..cfg::CloneSettings::of("app_service") },
             min_ready: 2,
+            max_connections: None,
             ready,
             sessions: cfg::Sessions::default(),
             connections: cfg::Connections {
@@ -96,6 +97,8 @@ pub fn settings() -> Settings {
             client_identity: None,
             routes: vec![route],
         }],
+        calendar: Vec::new(),
+        prometheus: None,
     }
 }
 

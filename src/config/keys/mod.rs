@@ -7,11 +7,13 @@ use super::{
     texts,
 };
 
+mod conditions;
 mod entrypoint;
 mod ready;
 mod review;
 mod service;
 
+use conditions::{CALENDAR, PROMETHEUS};
 use entrypoint::ENTRYPOINT;
 use review::REVIEW;
 use service::SERVICE;
@@ -73,6 +75,18 @@ pub(crate) static ROOT: Shape = shape(
             Kind::Named(&ENTRYPOINT),
             Need::Optional("no entrypoint"),
             "A stable name or address by which clients reach a service.",
+        ),
+        key(
+            "calendar",
+            Kind::Named(&CALENDAR),
+            Need::Optional("a drain may start at any time"),
+            "A window in which no drain may start.",
+        ),
+        key(
+            "prometheus",
+            Kind::Table(&PROMETHEUS),
+            Need::Optional("no alert is asked for"),
+            "A Prometheus whose alerts stand in the way of a drain.",
         ),
     ],
 );

@@ -20,6 +20,12 @@ pub(super) static SERVICE: Shape = shape(
             Need::Required,
             "Ready nodes that must be left when one is drained: the capacity floor.",
         ),
+        key(
+            "max-connections",
+            Kind::Integer(1, 100_000_000),
+            Need::Optional("a node bears any number"),
+            "Connections that one node bears: a drain that would put more on another is refused.",
+        ),
         key("ready", Kind::Table(&READY), Need::Required, "How readiness is probed, on each node."),
         key(
             "sessions",

@@ -28,7 +28,7 @@ pub struct Tls {
 impl Tls {
     /// Reads the files that the settings name. `host` (with or without a port) is asked for where they name nothing
     /// else; `protocol` is what must be spoken inside (`h2`, `http/1.1`).
-    pub(super) fn new(settings: &Settings, host: &str, protocol: &str) -> Result<Self, Failure> {
+    pub(crate) fn new(settings: &Settings, host: &str, protocol: &str) -> Result<Self, Failure> {
         let name = settings.sni.as_deref().unwrap_or_else(|| without_port(host));
         let unfit = |why: String| Failure::new(Kind::Tls, why);
         let name = ServerName::try_from(name.to_owned()).map_err(|_| unfit(format!("{name:?} is no server's name")))?;
@@ -52,7 +52,7 @@ impl Tls {
     }
 
     /// Shakes hands.
-    pub(super) async fn over(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
+    pub(crate) async fn over(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
         let connector = TlsConnector::from(self.config.clone());
         let failed = |e: std::io::Error| Failure::new(Kind::Tls, format!("no TLS: {}", cause(&e)));
         connector.connect(self.name.clone(), stream).await.map_err(failed)

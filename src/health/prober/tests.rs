@@ -48,6 +48,7 @@ fn prober(port: u16, probe: Probe) -> HttpProber {
         extra_units: Vec::new(),
         clone,
         min_ready: 1,
+        max_connections: None,
         ready,
         sessions: Sessions::default(),
         connections,

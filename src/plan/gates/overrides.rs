@@ -7,7 +7,18 @@ use super::{Answer, Gate};
 
 /// Gates that a person may answer for. Quorum, votes and the last route are none, nor is anything that is only unknown:
 /// nobody can vouch for what nobody sees.
-pub const OVERRIDABLE: [&str; 6] = ["arrivals", "capacity", "collateral", "fencing", "instances", "resources"];
+pub const OVERRIDABLE: [&str; 10] = [
+    "alerts",
+    "arrivals",
+    "calendar",
+    "capacity",
+    "collateral",
+    "drift",
+    "fencing",
+    "headroom",
+    "instances",
+    "resources",
+];
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

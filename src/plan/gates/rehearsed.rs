@@ -102,15 +102,20 @@ fn votes(node: &NodeName, rehearsal: &Rehearsal, uncounted: Answer) -> Gate {
         return Gate::new("votes", uncounted, detail)
             .remedy("make `corosync-quorumtool -s` work on the members, as the user that Tidegate connects as");
     };
-    let device = if votes.device { ", a quorum device among them" } else { "" };
+    let device = if votes.device { ", the quorum device's with them" } else { "" };
     let (left, total, needed) = (votes.left(), votes.total, votes.needed);
-    let detail = format!("{left} of {total} votes{device} are left while {node} is down, {needed} needed");
+    let are = if left == 1 { "is" } else { "are" };
+    let detail = format!("{left} of {total} votes {are} left while {node} is down{device}; {needed} needed");
     match votes.suffice() {
         true if votes.two_node => {
-            Gate::new("votes", Answer::Warn, format!("{detail}: two_node lets the other go on alone"))
+            let all = ", and wait_for_all keeps it from starting alone if it goes down as well";
+            let all = if votes.wait_for_all { all } else { "" };
+            let alone = "two_node lets the other node go on alone";
+            Gate::new("votes", Answer::Warn, format!("{detail}: {alone}{all}"))
         }
         true => Gate::new("votes", Answer::Pass, detail),
-        false => Gate::new("votes", Answer::Refuse, detail).remedy("bring another member back first"),
+        false => Gate::new("votes", Answer::Refuse, detail)
+            .remedy("bring another member back first, or the quorum device where one is configured"),
     }
 }
 

@@ -130,28 +130,22 @@ fn compared(s: &Situation<'_>, cluster: &ClusterView) -> Option<Progress> {
         return Some(Progress::record(Event::Unrehearsed { differences }));
     }
     Some(Progress::wait(Waiting::Gate {
-        gate: Gate {
-            code: "transition".into(),
-            answer: Answer::Hold,
-            detail: format!("the cluster is still at work: {}", differences.join("; ")),
-            remedy: None,
-            unknown: false,
-        },
+        gate: Gate::new(
+            "transition",
+            Answer::Hold,
+            format!("the cluster is still at work: {}", differences.join("; ")),
+        ),
     }))
 }
 
 fn standby_lost(s: &Situation<'_>) -> Gate {
     let node = s.plan.node();
-    Gate {
-        code: "standby-lost".into(),
-        answer: Answer::Hold,
-        detail: format!(
-            "{node} is not {} any more, by another hand; its routes stay drained",
-            s.plan.request.leave.state()
-        ),
-        remedy: Some(format!("`tidegate abort {}` brings its traffic back", s.run)),
-        unknown: false,
-    }
+    Gate::new(
+        "node-state",
+        Answer::Hold,
+        format!("{node} is not {} any more, by another hand; its routes stay drained", s.plan.request.leave.state()),
+    )
+    .remedy(format!("`tidegate abort {}` brings its traffic back", s.run))
 }
 
 /// Stops units outside the cluster, one after the other.
@@ -187,13 +181,11 @@ pub(super) fn unstandby(s: &Situation<'_>, step: usize, attribute: Option<String
 }
 
 fn not_ours(s: &Situation<'_>) -> Gate {
-    Gate {
-        code: "ours".into(),
-        answer: Answer::Refuse,
-        detail: format!("the plan names no drain whose standby of {} it could undo", s.plan.node()),
-        remedy: None,
-        unknown: false,
-    }
+    Gate::new(
+        "ours",
+        Answer::Refuse,
+        format!("the plan names no drain whose standby of {} it could undo", s.plan.node()),
+    )
 }
 
 /// Once out of standby, the node stays out of it while it is brought back: our own standby that shows again (a change
@@ -225,13 +217,12 @@ pub(super) fn keep_in(s: &Situation<'_>, current: usize) -> Progress {
 
 fn unusable(s: &Situation<'_>) -> Gate {
     let node = s.plan.node();
-    Gate {
-        code: "node-state".into(),
-        answer: Answer::Hold,
-        detail: format!("{node} is in standby by another hand, in maintenance, or not online; it gets no traffic"),
-        remedy: Some("`crm_mon -1 -A` shows its state".into()),
-        unknown: false,
-    }
+    Gate::new(
+        "node-state",
+        Answer::Hold,
+        format!("{node} is in standby by another hand, in maintenance, or not online; it gets no traffic"),
+    )
+    .remedy("`crm_mon -1 -A` shows its state")
 }
 
 /// The cluster finished the start, and systemd says the same.

@@ -80,26 +80,24 @@ pub(super) fn close(s: &Situation<'_>, step: usize, targets: &[RouteTarget]) -> 
 }
 
 fn fails_open(target: &RouteTarget, why: &str) -> Gate {
-    Gate {
-        code: "fails-open".into(),
-        answer: Answer::Hold,
-        detail: format!("{} ({}) would not be drained of {}: {why}", target.instance, target.route, target.server),
-        remedy: Some("bring other members of that route into service, or change its threshold".into()),
-        unknown: false,
-    }
+    Gate::new(
+        "fails-open",
+        Answer::Hold,
+        format!("{} ({}) would not be drained of {}: {why}", target.instance, target.route, target.server),
+    )
+    .remedy("bring other members of that route into service, or change its threshold")
 }
 
 fn last_route(target: &RouteTarget) -> Gate {
-    Gate {
-        code: "last-route".into(),
-        answer: Answer::Hold,
-        detail: format!(
+    Gate::new(
+        "last-route",
+        Answer::Hold,
+        format!(
             "{} is now the last server of {} ({}) that takes clients; it stays in until another one does",
             target.server, target.instance, target.route
         ),
-        remedy: Some("bring another server of that backend into service".into()),
-        unknown: false,
-    }
+    )
+    .remedy("bring another server of that backend into service")
 }
 
 /// Makes old check results count no more.

@@ -12,6 +12,7 @@ mod priority;
 mod probe;
 mod report;
 mod round;
+mod verdict;
 mod way;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use way::Way;
 
 pub use probe::{Report as ProbeReport, inside as probe_inside, probe};
 pub use report::{Measured, Report, Target};
+pub use verdict::{VerdictReport, verdict};
 
 /// The node that is drained. Not the first one, from which the cluster is asked.
 const NODE: &str = "node-2";

@@ -120,7 +120,7 @@ impl Report {
 }
 
 /// The middle one, or the mean of the two in the middle. Not a number where there is none.
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = |at: usize| sorted.get(at).copied().unwrap_or(f64::NAN);

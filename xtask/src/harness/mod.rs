@@ -37,7 +37,7 @@ pub fn use_program(path: impl Into<PathBuf>) {
 
 /// The program to run: the one that was named, or the release build. That is built once in a process: whoever
 /// measures must not wait for cargo in between.
-fn program() -> Result<PathBuf> {
+pub(crate) fn program() -> Result<PathBuf> {
     let mut program = PROGRAM.lock().unwrap_or_else(PoisonError::into_inner);
     match &*program {
         Some(path) => Ok(path.clone()),

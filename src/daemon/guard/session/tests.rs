@@ -103,6 +103,7 @@ fn hand(router: &Arc<Router>, journal: &Arc<MemoryJournal>) -> Hand {
         units: Arc::new(NullUnits::new(Vec::<(NodeName, UnitName, bool)>::new())),
         traffic: Arc::new(NullTraffic::default()),
         prober: Arc::new(NullProber::default()),
+        alerts: None,
         clock: Arc::new(SystemClock),
     };
     Hand {

@@ -260,6 +260,7 @@ fn votes(text: &str) -> Option<Votes> {
         needed: number("Quorum:")?,
         own: votes.unwrap_or(0),
         two_node: flags.split_whitespace().any(|f| f == "2Node"),
+        wait_for_all: flags.split_whitespace().any(|f| f == "WaitForAll"),
         device: flags.split_whitespace().any(|f| f == "Qdevice"),
     })
 }
@@ -276,11 +277,11 @@ mod tests {
     #[test]
     fn votes_are_read_with_the_nodes_own() {
         let read = votes(STATUS).expect("votes");
-        assert_eq!(read, Votes { total: 3, needed: 2, own: 1, two_node: false, device: false });
+        assert_eq!(read, Votes { total: 3, needed: 2, own: 1, two_node: false, wait_for_all: false, device: false });
         let absent = votes(&STATUS.replace("own 2", "own 3")).expect("votes");
         assert_eq!(absent.own, 0);
         let two = votes(&STATUS.replace("Quorate \n", "2Node Quorate WaitForAll Qdevice\n")).expect("votes");
-        assert!(two.two_node && two.device);
+        assert!(two.two_node && two.wait_for_all && two.device);
         assert_eq!(votes(""), None);
         assert_eq!(votes(&STATUS.replace("Total votes", "Votes")), None);
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
+mod can_drain;
 mod drain;
 mod failover;
 mod probe;
@@ -13,6 +14,8 @@ mod skew;
 /// What can be measured.
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Ask for the verdict on a node, over SSH and on a member: seconds
+    CanDrain(can_drain::CanDrain),
     /// Drain and restore a node under load: pcs alone, Ansible, Tidegate, and the cluster's own floor
     Drain(drain::Drain),
     /// Lose units, nodes and links under load, with the routes' own means alone and with the guard
@@ -26,6 +29,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
+            Self::CanDrain(can_drain) => can_drain.run(),
             Self::Drain(drain) => drain.run(),
             Self::Failover(failover) => failover.run(),
             Self::Probe(probe) => probe.run(),

@@ -30,6 +30,8 @@ pub struct TidegateConfig {
     pub ramp: Vec<String>,
     /// Time on each step.
     pub dwell: String,
+    /// Whether it is for a member itself, which is then asked without SSH.
+    pub local: bool,
     /// The journal's file; by default `journal.db` in the lab's folder.
     pub journal: Option<PathBuf>,
     /// How clients come in, and by which routes; by default through both HAProxy.
@@ -53,6 +55,7 @@ impl Default for TidegateConfig {
             probe_interval: "200ms".to_owned(),
             ramp: vec!["50%".to_owned(), "100%".to_owned()],
             dwell: "200ms".to_owned(),
+            local: false,
             journal: None,
             entrance: None,
             service_extra: String::new(),
@@ -73,15 +76,19 @@ impl Lab {
     fn render(&self, config: &TidegateConfig) -> Result<String> {
         let default_journal = self.layout.file("journal.db");
         let journal = config.journal.as_ref().unwrap_or(&default_journal).display();
-        let ssh = self.ssh_config();
+        let access = match config.local {
+            true => "\"local\"".to_owned(),
+            false => {
+                format!("{{ via = \"ssh\", user = \"root\", config = \"{}\" }}", self.ssh_config().display())
+            }
+        };
         let max_age = match config.max_age.as_str() {
             "" => String::new(),
             age => format!(", max-age = \"{age}\""),
         };
         let mut text = format!(
             "# Made by `cargo xtask lab`; see xtask/src/lab/config.\n[cluster]\nname = \"lab\"\n\
-             access = {{ via = \"ssh\", user = \"root\", config = \"{}\" }}\n\n[journal]\npath = \"{journal}\"\n\n",
-            ssh.display()
+             access = {access}\n\n[journal]\npath = \"{journal}\"\n\n"
         );
         for node in hosts(Role::Node) {
             text += &format!("[[node]]\nname = \"{}\"\naddress = \"{}\"\n\n", node.name, node.address);
@@ -110,11 +117,16 @@ connections = {{ settle = "{settle}", deadline = "{deadline}", on-deadline = "{o
         Ok(text)
     }
 
+    /// Where clients come in when nothing else is said.
+    pub fn usual_entrance() -> Result<Entrance> {
+        Ok(Entrance::of(find("lb-1")?.address, 80))
+    }
+
     /// The `[[entrypoint]]` table with its routes.
     fn entrypoint(&self, config: &TidegateConfig) -> Result<String> {
         let ramp = format!("ramp = {:?}\ndwell = \"{}\"\n", config.ramp, config.dwell);
         let (entrance, routes) = match &config.entrance {
-            None => (Entrance::of(find("lb-1")?.address, 80), vec![RouteText::Haproxy(Proxy::Haproxy)]),
+            None => (Self::usual_entrance()?, vec![RouteText::Haproxy(Proxy::Haproxy)]),
             Some((entrance, routes)) => (entrance.clone(), routes.clone()),
         };
         let mut text = entrance.text();
