@@ -140,6 +140,9 @@ pub trait UnitControl: Send + Sync {
         std::future::pending().await
     }
 
+    /// Has systemd start a unit at boot, or no longer.
+    async fn enable(&self, node: &NodeName, unit: &UnitName, enabled: bool) -> Result<()>;
+
     /// Stops a unit and waits for its job to end.
     async fn stop(&self, node: &NodeName, unit: &UnitName) -> Result<()>;
 

@@ -100,7 +100,7 @@ pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
             wants.cluster = Some(Duration::ZERO);
             wants.units = node();
         }
-        Some(Action::StopUnits { .. } | Action::StartUnits { .. }) => wants.units = node(),
+        Some(Action::StopUnits { .. } | Action::EnableUnits { .. } | Action::StartUnits { .. }) => wants.units = node(),
         Some(Action::Unstandby { .. }) => wants.cluster = Some(Duration::ZERO),
         Some(Action::AwaitReady { .. } | Action::ReadmitRoutes { .. }) => {
             wants.ready = node();

@@ -117,31 +117,7 @@ fn jetty_is_drained_with_the_application() -> Result<()> {
     let mut lab = clean()?;
     lab.set_jetty(true)?;
     uneven(&lab)?;
-    let extra = r#"
-[[service]]
-name = "jetty"
-unit = "jetty9.service"
-clone = { resource = "jetty_service", monitor-interval = "30s", clone-max = 3, clone-node-max = 1 }
-min-ready = 2
-ready = { protocol = "http", port = 8081, path = "/ready", status = 200, timeout = "2s", interval = "500ms", unhealthy = 2, healthy = 2 }
-connections = { settle = "300ms", deadline = "1m", on-deadline = "hold" }
-
-[[entrypoint]]
-name = "jetty"
-service = "jetty"
-address = "10.77.0.21"
-protocol = "http"
-
-[[entrypoint.route]]
-via = "haproxy"
-backend = "jetty"
-server = "{node}"
-instances = [
-  { name = "lb-1", socket = "ssh://lb-1/run/haproxy/admin.sock", source = ["10.77.0.21"] },
-  { name = "lb-2", socket = "ssh://lb-2/run/haproxy/admin.sock", source = ["10.77.0.22"] },
-]
-"#;
-    let tidegate = tidegate(&lab, "jetty.toml", &TidegateConfig { extra: extra.into(), ..TidegateConfig::default() })?;
+    let tidegate = tidegate(&lab, "jetty.toml", &TidegateConfig { extra: JETTY.into(), ..TidegateConfig::default() })?;
     let result = (|| {
         let drained = drain(&tidegate)?;
         check_out(&lab, text(&drained, "run"))?;

@@ -14,6 +14,7 @@ mod killed;
 mod last;
 mod lingering;
 mod longlived;
+mod scope;
 mod secondary;
 mod serve;
 mod stage;

@@ -43,6 +43,7 @@ impl From<&Action> for Step {
             Action::Standby { .. } => Self::Standby,
             Action::VerifyStopped { .. } => Self::Stopped,
             Action::StopUnits { .. } => Self::StopUnits,
+            Action::EnableUnits { .. } => Self::EnableUnits,
             Action::RequireFreshChecks { .. } => Self::FreshChecks,
             Action::StartUnits { .. } => Self::StartUnits,
             Action::Unstandby { .. } => Self::Unstandby,

@@ -40,7 +40,7 @@ pub(super) fn standby(s: &Situation<'_>, step: usize) -> Progress {
     let attribute = match s.plan.request.leave {
         Leave::Standby => member.and_then(|m| m.standby_attribute.clone()),
         Leave::Maintenance => member.and_then(|m| m.maintenance_attribute.clone()),
-        Leave::StandbyUntilRestart | Leave::Ban { .. } => None,
+        Leave::StandbyUntilRestart | Leave::Ban { .. } | Leave::Adopt { .. } | Leave::Release { .. } => None,
     };
     let progress = s.pursue(step, effect, Some(Before::Standby { attribute }));
     if progress.acts.is_empty() {
@@ -173,6 +173,19 @@ pub(super) fn start_units(s: &Situation<'_>, step: usize, units: &[UnitName]) ->
     one_by_one(units, |unit| s.pursue(step, Effect::StartUnit { node: node.clone(), unit: unit.clone() }, None))
 }
 
+/// Has systemd start units at boot, or no longer.
+pub(super) fn enable_units(s: &Situation<'_>, step: usize, units: &[UnitName], enabled: bool) -> Progress {
+    let node = s.plan.node();
+    one_by_one(units, |unit| {
+        let before = match s.look.unit(node, unit) {
+            Ok(view) => view.is_enabled(),
+            Err(waiting) => return Progress::wait(waiting),
+        };
+        let effect = Effect::EnableUnit { node: node.clone(), unit: unit.clone(), enabled };
+        s.pursue(step, effect, Some(Before::UnitFile { unit: unit.clone(), enabled: before }))
+    })
+}
+
 fn one_by_one(units: &[UnitName], mut go: impl FnMut(&UnitName) -> Progress) -> Progress {
     units.iter().map(&mut go).find(|p| !p.is_proven()).unwrap_or_default()
 }
@@ -212,7 +225,7 @@ pub(super) fn keep_in(s: &Situation<'_>, current: usize) -> Progress {
     };
     let banned = match &s.plan.request.leave {
         Leave::Ban { resource, .. } => cluster.ban(resource, s.plan.node()) == Some(origin),
-        Leave::Standby | Leave::StandbyUntilRestart | Leave::Maintenance => false,
+        _ => false,
     };
     match cluster.nodes.get(s.plan.node()) {
         Some(_) if banned => unstandby(s, step, attribute),

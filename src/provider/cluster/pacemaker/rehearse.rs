@@ -30,7 +30,7 @@ cib=$(cibadmin --query) || exit"#;
 /// The CIB on standard input.
 const SAVED: &str = r#"PATH="$PATH:/usr/sbin:/sbin"
 cib=$(cat) || exit"#;
-/// `$1` is the node, `$2` the separator, `$3` the attribute that is set, or `ban` for the resource `$4`. A folder of its own also keeps the tools from shadow files elsewhere.
+/// `$1` is the node, `$2` the separator, `$3` the attribute that is set, `ban` for the resource `$4`, or `none`. A folder of its own also keeps the tools from shadow files elsewhere.
 const REHEARSE: &str = r#"
 dir=$(mktemp -d) || exit
 trap 'rm -rf "$dir"' EXIT
@@ -41,6 +41,7 @@ crm_simulate --simulate --xml-file "$copy" --output-as=xml || exit
 printf '\n%s\n' "$2"
 export CIB_file="$copy"
 case $3 in
+none) ;;
 ban) crm_resource --ban --resource "$4" --node "$1" >&2 || exit ;;
 *) crm_attribute --node "$1" --name "$3" --update true --lifetime forever >&2 || exit ;;
 esac
@@ -68,7 +69,8 @@ fn arguments(script: String, node: &NodeName, leave: &Leave) -> [String; 8] {
     let (change, resource) = match leave {
         Leave::Standby | Leave::StandbyUntilRestart => (STANDBY, ""),
         Leave::Maintenance => (MAINTENANCE, ""),
-        Leave::Ban { resource, .. } => ("ban", resource.as_str()),
+        Leave::Adopt { .. } => ("none", ""),
+        Leave::Ban { resource, .. } | Leave::Release { resource, .. } => ("ban", resource.as_str()),
     };
     let (node, change, resource) = (plain(node.as_str()), plain(change), plain(resource));
     [plain("sh"), plain("-c"), script, plain("tidegate"), node, plain(SEPARATOR), change, resource]
