@@ -30,6 +30,7 @@ use crate::{
 };
 
 mod bus;
+mod files;
 #[cfg(test)]
 mod tests;
 
@@ -138,6 +139,15 @@ impl UnitControl for Systemd {
             told.notify_one();
         }
         Err(ProviderError::Unreachable(format!("{context}: the connection broke")))
+    }
+
+    async fn enable(&self, node: &NodeName, unit: &UnitName, enabled: bool) -> Result<()> {
+        let now = Enablement::new(self.observe(node, unit).await?.file_state);
+        if now.at_boot() == enabled {
+            return Ok(());
+        }
+        let to = Enablement::new(if enabled { "enabled" } else { "disabled" });
+        self.set_boot(node, unit, &now, &to).await
     }
 
     async fn stop(&self, node: &NodeName, unit: &UnitName) -> Result<()> {

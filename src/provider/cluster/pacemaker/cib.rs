@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use roxmltree::{Document, Node};
 
+use super::element::Element;
 use crate::{
     model::{NodeName, RunId, action::Ownership, cluster::Ban},
     provider::{ProviderError, Result},
@@ -45,10 +46,16 @@ pub(super) struct Cib {
     pub(super) nodes: BTreeMap<NodeName, Entry>,
     /// The clone around each cloned primitive, by the primitive's id.
     pub(super) clones: BTreeMap<String, String>,
-    /// XML elements among the constraints.
-    pub(super) constraints: usize,
-    /// Our bans among them.
+    /// Our bans of nodes for a clone.
     pub(super) bans: Vec<Ban>,
+    /// The section of resources, as it is; without children where there is none.
+    pub(super) resources: Element,
+    /// The section of constraints.
+    pub(super) constraints: Element,
+    /// Defaults of resources.
+    pub(super) resource_defaults: Element,
+    /// Defaults of operations.
+    pub(super) operation_defaults: Element,
 }
 
 /// A CIB's version. Rises with every change; two readings with the same version have the same configuration.
@@ -135,6 +142,7 @@ impl Cib {
         let dc_id = root.attribute("dc-uuid").filter(|id| !id.is_empty());
         let options = Options::new(child(configuration, "crm_config")?);
         let clones = children(configuration, "resources").next().map(clones).unwrap_or_default();
+        let section = |name| children(configuration, name).next().map(Element::copy).unwrap_or_default();
         Ok(Self {
             version: version(root)?,
             quorate: flag(required(root, "have-quorum")?)
@@ -144,8 +152,11 @@ impl Cib {
             maintenance_mode: options.flag(&["maintenance-mode"], false)?,
             nodes,
             bans: bans(configuration, &clones),
-            constraints: children(configuration, "constraints").map(elements).sum(),
             clones,
+            resources: section("resources"),
+            constraints: section("constraints"),
+            resource_defaults: section("rsc_defaults"),
+            operation_defaults: section("op_defaults"),
         })
     }
 }

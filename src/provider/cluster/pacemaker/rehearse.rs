@@ -30,15 +30,18 @@ cib=$(cibadmin --query) || exit"#;
 /// The CIB on standard input.
 const SAVED: &str = r#"PATH="$PATH:/usr/sbin:/sbin"
 cib=$(cat) || exit"#;
-/// `$1` is the node, `$2` the separator, `$3` the attribute that is set, `ban` for the resource `$4`, or `none`. A folder of its own also keeps the tools from shadow files elsewhere.
-const REHEARSE: &str = r#"
+/// A copy of it, with the scheduler on that. `$2` is the separator. A folder of its own also keeps the tools from shadow
+/// files elsewhere.
+const AS_IT_IS: &str = r#"
 dir=$(mktemp -d) || exit
 trap 'rm -rf "$dir"' EXIT
 copy=$dir/cib.xml
 printf '%s\n' "$cib" > "$copy" || exit
 export CIB_shadow_dir="$dir"
 crm_simulate --simulate --xml-file "$copy" --output-as=xml || exit
-printf '\n%s\n' "$2"
+printf '\n%s\n' "$2""#;
+/// `$1` is the node, `$3` the attribute that is set, `ban` for the resource `$4`, or `none`.
+const REHEARSE: &str = r#"
 export CIB_file="$copy"
 case $3 in
 none) ;;
@@ -46,6 +49,11 @@ ban) crm_resource --ban --resource "$4" --node "$1" >&2 || exit ;;
 *) crm_attribute --node "$1" --name "$3" --update true --lifetime forever >&2 || exit ;;
 esac
 unset CIB_file
+crm_simulate --simulate --xml-file "$copy" --output-as=xml || exit
+printf '\n%s\n' "$2""#;
+/// `$1` is a patch of the CIB; where there is none, nothing is changed.
+const PATCHED: &str = r#"
+if [ -n "$1" ]; then CIB_file="$copy" cibadmin --patch --xml-text "$1" >&2 || exit; fi
 crm_simulate --simulate --xml-file "$copy" --output-as=xml || exit
 printf '\n%s\n' "$2""#;
 /// Votes are asked for last, and may be missing: the tool ends with an error where there is no quorum.
@@ -56,24 +64,33 @@ exit 0"#;
 
 /// The arguments that rehearse on a member of the cluster.
 pub(super) fn live(node: &NodeName, leave: &Leave) -> [String; 8] {
-    arguments(format!("{LIVE}{REHEARSE}{VOTES}"), node, leave)
+    arguments(format!("{LIVE}{AS_IT_IS}{REHEARSE}{VOTES}"), node.as_str(), change(leave))
 }
 
 /// The arguments that rehearse on the CIB that is fed to them.
 pub(super) fn saved(node: &NodeName, leave: &Leave) -> [String; 8] {
-    arguments(format!("{SAVED}{REHEARSE}"), node, leave)
+    arguments(format!("{SAVED}{AS_IT_IS}{REHEARSE}"), node.as_str(), change(leave))
 }
 
-fn arguments(script: String, node: &NodeName, leave: &Leave) -> [String; 8] {
-    let plain = |text: &str| text.to_owned();
-    let (change, resource) = match leave {
+/// The arguments that rehearse a patch of the CIB on a member of the cluster.
+pub(super) fn patched(patch: &str) -> [String; 8] {
+    arguments(format!("{LIVE}{AS_IT_IS}{PATCHED}"), patch, ("", ""))
+}
+
+/// What is changed, and for which resource.
+fn change(leave: &Leave) -> (&'static str, &str) {
+    match leave {
         Leave::Standby | Leave::StandbyUntilRestart => (STANDBY, ""),
         Leave::Maintenance => (MAINTENANCE, ""),
         Leave::Adopt { .. } => ("none", ""),
-        Leave::Ban { resource, .. } | Leave::Release { resource, .. } => ("ban", resource.as_str()),
-    };
-    let (node, change, resource) = (plain(node.as_str()), plain(change), plain(resource));
-    [plain("sh"), plain("-c"), script, plain("tidegate"), node, plain(SEPARATOR), change, resource]
+        Leave::Ban { resource, .. } | Leave::Release { resource, .. } => ("ban", resource),
+    }
+}
+
+fn arguments(script: String, first: &str, (change, resource): (&str, &str)) -> [String; 8] {
+    let plain = |text: &str| text.to_owned();
+    let separator = plain(SEPARATOR);
+    [plain("sh"), plain("-c"), script, plain("tidegate"), plain(first), separator, plain(change), plain(resource)]
 }
 
 /// Reads what the script printed.
