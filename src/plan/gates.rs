@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::steps::{Purpose, Request};
 use crate::{
     model::{
-        ClusterView, Leave, Member, NodeName, Observation, Observed, Readiness, RouteTarget, RunId, Topology,
+        ClusterView, Member, NodeName, Observation, Observed, Readiness, RouteTarget, RunId, Topology,
         topology::ServiceShape,
     },
     run::look::Look,
@@ -264,7 +264,8 @@ fn unfit(member: &Member) -> Option<&'static str> {
         Some("offline")
     } else if member.pending {
         Some("pending (it has not finished joining)")
-    } else if member.maintenance {
+    } else if member.maintenance && member.owner.is_none() {
+        // With our mark it is a drain of ours, and said to be one.
         Some("in node maintenance")
     } else {
         None
@@ -308,8 +309,7 @@ fn restorable(facts: &Facts<'_>, cluster: &ClusterView) -> Gate {
     let node = facts.node();
     let refuse = |detail: String| Gate::new("ours", Answer::Refuse, detail);
     let Some(member) = cluster.nodes.get(node) else { return refuse(format!("the cluster does not know {node}")) };
-    let ours = facts.request.leave == Leave::Maintenance && member.owner.is_some();
-    if let Some(state) = unfit(member).filter(|_| !(ours && member.online && !member.unclean && !member.pending)) {
+    if let Some(state) = unfit(member) {
         return Gate::new("node-state", Answer::Refuse, format!("{node} is {state}"));
     }
     match (facts.outstanding, &member.owner, member.standby) {

@@ -222,6 +222,9 @@ impl ClusterControl for NullCluster {
             run_instances(&mut view, node, Some(resource), true);
             return Ok(());
         }
+        if let Some(mark) = member.owner.as_ref().filter(|mark| mark.run != *owner) {
+            return refused(format!("{node} is held by run {}", mark.run));
+        }
         if *leave == Leave::Maintenance {
             (member.maintenance, member.owner) = (attribute == Some("true"), None);
             member.maintenance_attribute = attribute.map(str::to_owned);

@@ -134,8 +134,8 @@ async fn what_ran_on_a_node_in_standby_runs_again_after_it() {
         view.instances_on("app_service", &node).filter(|i| i.started()).count()
     };
     assert_eq!(started().await, 1);
-    cluster.standby(StandbyPermit::for_tests(node.clone()), &owner("drain-1")).await.expect("standby");
+    cluster.standby(StandbyPermit::for_tests(node.clone()), &owner("drain-1"), &Leave::Standby).await.expect("standby");
     assert_eq!(started().await, 0);
-    cluster.unstandby(&node, &RunId::new("drain-1"), None).await.expect("unstandby");
+    cluster.unstandby(&node, &RunId::new("drain-1"), &Leave::Standby, None).await.expect("unstandby");
     assert_eq!(started().await, 1);
 }

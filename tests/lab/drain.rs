@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use xtask::lab::{Lab, TidegateConfig};
 
 use crate::stage::{
-    NODE, check_back, check_out, clean, drain, events, has, load, newest, restore, run, text, tidegate, uneven,
+    JETTY, NODE, check_back, check_out, clean, drain, events, has, load, newest, restore, run, text, tidegate, uneven,
 };
 
 /// When the last request of a client ended and when the unit stopped, by the node's own log.

@@ -15,7 +15,12 @@ fn active(lab: &Lab, unit: &str) -> Result<bool> {
 }
 
 /// Drains so and looks, restores and looks, under load: no request fails.
-fn there_and_back(lab: &Lab, tidegate: &Tidegate<'_>, how: &[&str], out: impl FnOnce(&Value) -> Result<()>) -> Result<()> {
+fn there_and_back(
+    lab: &Lab,
+    tidegate: &Tidegate<'_>,
+    how: &[&str],
+    out: impl FnOnce(&Value) -> Result<()>,
+) -> Result<()> {
     let load = load(lab)?;
     let drained = run(tidegate, 0, &[&["drain", NODE, "--yes", "--json"], how].concat())?;
     out(&drained)?;

@@ -25,8 +25,9 @@ use self::bus::{
     JobRemovedStream, ManagerProxy, PropertiesChangedStream, PropertiesProxy, already_subscribed, changed, unanswered,
 };
 use crate::{
+    clone::unit::Enablement,
     model::{NodeName, UnitName, UnitView},
-    provider::{ProviderError, Result, UnitControl, access::Access},
+    provider::{ProviderError, Result, UnitControl, UnitFiles, access::Access},
 };
 
 mod bus;
