@@ -18,8 +18,7 @@ pub fn diff(wanted: &Declaration, found: &Found) -> Vec<Change> {
             false => Vec::new(),
         };
     };
-    let mut changes: Vec<Change> =
-        wanted.values().iter().filter_map(|value| changed(wanted, value, clone)).collect();
+    let mut changes: Vec<Change> = wanted.values().iter().filter_map(|value| changed(wanted, value, clone)).collect();
     let resource = || wanted.resource.clone();
     for node in wanted.withheld.difference(&found.withheld).cloned() {
         changes.push(Change::Withhold { clone: clone.id.clone(), resource: resource(), node });

@@ -109,7 +109,9 @@ fn other_run(open: Option<&RunId>) -> Gate {
 fn quorum(cluster: &ClusterView) -> Gate {
     let (online, all) = (cluster.nodes.values().filter(|m| m.online).count(), cluster.nodes.len());
     match cluster.quorate {
-        true => Gate::new("quorum", Answer::Pass, format!("the cluster has quorum, {online} of {all} nodes are online")),
+        true => {
+            Gate::new("quorum", Answer::Pass, format!("the cluster has quorum, {online} of {all} nodes are online"))
+        }
         false => Gate::new("quorum", Answer::Refuse, format!("no quorum: {online} of {all} nodes are online"))
             .remedy("bring members back until the cluster has quorum"),
     }
@@ -138,7 +140,11 @@ fn rehearsed(around: &Around<'_>) -> Vec<Gate> {
     let ours = |resource: &str| around.resources.contains(resource);
     let starts = rehearsal.moves.iter().filter(|m| ours(&m.resource) && m.verb == Verb::Start);
     let starts = said(starts.map(ToString::to_string).collect());
-    let would = if starts.is_empty() { "the cluster would start nothing".into() } else { format!("the cluster would {starts}") };
+    let would = if starts.is_empty() {
+        "the cluster would start nothing".into()
+    } else {
+        format!("the cluster would {starts}")
+    };
     let mut gates = vec![Gate::new("clone-rehearsal", Answer::Pass, would)];
     let stops: Vec<String> = rehearsal
         .moves
@@ -148,11 +154,11 @@ fn rehearsed(around: &Around<'_>) -> Vec<Gate> {
         .collect();
     gates.push(match stops.is_empty() {
         true => Gate::new("clone-stops", Answer::Pass, "no instance that runs would be stopped"),
-        false => Gate::new("clone-stops", Answer::Refuse, format!("clients would be cut off: {}", said(stops)))
-            .remedy("drain the nodes first (`tidegate drain NODE`), or answer for it with --override clone-stops=REASON"),
+        false => Gate::new("clone-stops", Answer::Refuse, format!("clients would be cut off: {}", said(stops))).remedy(
+            "drain the nodes first (`tidegate drain NODE`), or answer for it with --override clone-stops=REASON",
+        ),
     });
-    let others: Vec<String> =
-        rehearsal.moves.iter().filter(|m| !ours(&m.resource)).map(ToString::to_string).collect();
+    let others: Vec<String> = rehearsal.moves.iter().filter(|m| !ours(&m.resource)).map(ToString::to_string).collect();
     gates.push(match others.is_empty() {
         true => Gate::new("clone-collateral", Answer::Pass, "nothing else would be touched"),
         false => Gate::new("clone-collateral", Answer::Refuse, format!("others would be touched: {}", said(others)))

@@ -236,9 +236,10 @@ fn standby(node: &NodeName, leave: &Leave) -> Lines {
         Leave::Ban { resource, .. } => {
             (format!("{node} is banned for {resource}, by a constraint with this run's name"), "the ban")
         }
-        Leave::Adopt { resource, .. } | Leave::Release { resource, .. } => {
-            (format!("the cluster stops {resource} on {node} and leaves it alone from then on"), "that it may not run there")
-        }
+        Leave::Adopt { resource, .. } | Leave::Release { resource, .. } => (
+            format!("the cluster stops {resource} on {node} and leaves it alone from then on"),
+            "that it may not run there",
+        ),
     };
     vec![
         ("changes", change),

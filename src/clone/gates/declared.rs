@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::Facts;
 use crate::{
-    clone::{Declaration, place::{duration, written}},
+    clone::{
+        Declaration,
+        place::{duration, written},
+    },
     plan::gates::{Answer, Gate},
 };
 
@@ -14,7 +17,8 @@ pub(super) fn gates(facts: &Facts<'_>) -> Vec<Gate> {
     gates.extend([room(facts), constraints(facts)]);
     if let Some(off) = facts.found.clone.as_ref().map(|c| &c.switched_off).filter(|off| !off.is_empty()) {
         let detail = format!("{} is kept from running: {}", facts.found.resource, off.join(", "));
-        let remedy = format!("`pcs resource enable {}` or `pcs resource manage` it, where that is over", facts.found.resource);
+        let remedy =
+            format!("`pcs resource enable {}` or `pcs resource manage` it, where that is over", facts.found.resource);
         gates.push(Gate::new("clone-switched-off", Answer::Warn, detail).remedy(remedy));
     }
     gates
@@ -108,7 +112,8 @@ fn longest(limits: impl Iterator<Item = Option<Duration>>) -> Option<Limit> {
 fn against(facts: &Facts<'_>, operation: &str, wanted: &Option<crate::clone::Timeout>, own: Duration) -> String {
     let place = crate::clone::Place::operation(operation, "timeout");
     let there = facts.found.clone.as_ref().and_then(|c| c.setting(&place)?.effective().and_then(duration));
-    let kept = wanted.and_then(|w| w.enough).zip(there).filter(|(enough, there)| there > enough).map(|(_, there)| there);
+    let kept =
+        wanted.and_then(|w| w.enough).zip(there).filter(|(enough, there)| there > enough).map(|(_, there)| there);
     let cluster = kept.or_else(|| wanted.map(|w| w.wanted)).map_or_else(|| "nothing".into(), written);
     format!("the cluster waits {cluster} for a {operation}, systemd {}", written(own))
 }
@@ -120,7 +125,10 @@ fn room(facts: &Facts<'_>) -> Gate {
     let max = facts.wanted.clone_max;
     match max {
         Some(max) if u64::from(max) > room => {
-            let detail = format!("clone-max is {max}, and {nodes} nodes may run it: {} would stay stopped", u64::from(max) - room);
+            let detail = format!(
+                "clone-max is {max}, and {nodes} nodes may run it: {} would stay stopped",
+                u64::from(max) - room
+            );
             Gate::new("clone-max", Answer::Warn, detail).remedy("lower `clone-max`, or let more nodes run it")
         }
         Some(max) => Gate::new("clone-max", Answer::Pass, format!("{max} instances, {nodes} nodes may run them")),
@@ -140,7 +148,11 @@ fn constraints(facts: &Facts<'_>) -> Gate {
     match (foreign.is_empty(), banned.is_empty()) {
         (true, true) => Gate::new("clone-constraints", Answer::Pass, "no constraint touches it"),
         (false, true) => Gate::new("clone-constraints", Answer::Pass, format!("they stay: {}", foreign.join("; "))),
-        (_, false) => Gate::new("clone-constraints", Answer::Warn, format!("no instance is expected there: {}", banned.join("; ")))
-            .remedy("`pcs constraint delete ID` where a ban is over"),
+        (_, false) => Gate::new(
+            "clone-constraints",
+            Answer::Warn,
+            format!("no instance is expected there: {}", banned.join("; ")),
+        )
+        .remedy("`pcs constraint delete ID` where a ban is over"),
     }
 }

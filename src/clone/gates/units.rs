@@ -46,13 +46,15 @@ fn exists(facts: &Facts<'_>) -> Vec<Gate> {
         );
     }
     if !unknown.is_empty() {
-        let gate = refused(format!("{unit} was not seen on {}", unknown.join("; "))).remedy("make systemd answer there");
+        let gate =
+            refused(format!("{unit} was not seen on {}", unknown.join("; "))).remedy("make systemd answer there");
         gates.push(Gate { unknown: true, ..gate });
     }
     if !absent.is_empty() {
         let detail = format!("{unit} was not looked at on {}, which is offline", absent.join(", "));
         let answer = if facts.creates() { Answer::Refuse } else { Answer::Warn };
-        let gate = Gate::new("clone-unit", answer, detail).remedy("bring the node back, or ban it with a location constraint");
+        let gate =
+            Gate::new("clone-unit", answer, detail).remedy("bring the node back, or ban it with a location constraint");
         gates.push(Gate { unknown: answer == Answer::Refuse, ..gate });
     }
     if !stale.is_empty() {
@@ -83,7 +85,8 @@ fn same(facts: &Facts<'_>) -> Gate {
     let detail = format!("{unit} differs in {}: {}", differing(&contents).join(", "), groups.join(" | "));
     // An upgrade that goes from node to node is no reason to leave a clone as it is; to create one, it is.
     let answer = if facts.creates() { Answer::Refuse } else { Answer::Warn };
-    Gate::new("clone-unit-content", answer, detail).remedy("put the same files on every node, then `systemctl daemon-reload`")
+    Gate::new("clone-unit-content", answer, detail)
+        .remedy("put the same files on every node, then `systemctl daemon-reload`")
 }
 
 /// The names of the files that are not the same everywhere.
@@ -113,7 +116,9 @@ fn boot(facts: &Facts<'_>) -> Gate {
 /// A unit that runs already has clients, whom a cluster that takes it over by the way does not know.
 fn outside(facts: &Facts<'_>) -> Gate {
     let unit = &facts.service.unit;
-    let started = |node: &NodeName| facts.cluster.instances_on(&facts.wanted.resource, node).any(|i| i.active || i.pending.is_some());
+    let started = |node: &NodeName| {
+        facts.cluster.instances_on(&facts.wanted.resource, node).any(|i| i.active || i.pending.is_some())
+    };
     let running: Vec<&str> = known(facts)
         .filter(|(node, file)| file.runs() && !facts.wanted.withheld.contains(*node) && !started(node))
         .map(|(node, _)| node.as_str())

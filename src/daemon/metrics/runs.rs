@@ -63,7 +63,7 @@ impl Open {
             (_, Some(Step::DrainRoutes | Step::CloseRoutes | Step::Readmit)) => Wait::Routes,
             (_, Some(Step::Connections)) => Wait::Connections,
             (_, Some(Step::Standby | Step::Unstandby | Step::Stopped | Step::Started)) => Wait::Cluster,
-            (_, Some(Step::StopUnits | Step::StartUnits)) => Wait::Units,
+            (_, Some(Step::StopUnits | Step::EnableUnits | Step::StartUnits)) => Wait::Units,
             (_, Some(Step::Ready)) => Wait::Readiness,
             (_, Some(Step::FreshChecks)) => Wait::Checks,
         }

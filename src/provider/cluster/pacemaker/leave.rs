@@ -6,8 +6,8 @@
 //! it knows whose it is, and no other can be taken for it.
 
 use super::{
-    clones,
     cib::{BAN, Cib, MAINTENANCE, STANDBY},
+    clones,
     patch::{diff, escape, hold, refused, release, run_id},
 };
 use crate::{
@@ -23,11 +23,9 @@ pub(super) fn leave(cib: &Cib, node: &NodeName, owner: &Ownership, leave: &Leave
         Leave::StandbyUntilRestart => hold(cib, node, owner, None),
         Leave::Maintenance => hold(cib, node, owner, Some((MAINTENANCE, "true"))),
         Leave::Ban { resource, .. } => ban(cib, node, &owner.run, resource),
-        Leave::Release { resource, .. } => keeper(cib, resource, |clone, resource| Change::Withhold {
-            clone,
-            resource,
-            node: node.clone(),
-        }),
+        Leave::Release { resource, .. } => {
+            keeper(cib, resource, |clone, resource| Change::Withhold { clone, resource, node: node.clone() })
+        }
         Leave::Adopt { .. } => Ok(None),
     }
 }

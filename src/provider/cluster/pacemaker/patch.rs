@@ -214,6 +214,7 @@ fn render(version: Version, entry: &Entry, edits: &[Edit<'_>]) -> Option<String>
 /// A patch of exactly this version of the CIB.
 pub(super) fn diff(version: Version, changes: &str) -> String {
     format!("{}{changes}</diff>", opening(version))
+}
 
 /// How a patch of this version begins: what it was made for, and where it leads.
 pub(super) fn opening(version: Version) -> String {

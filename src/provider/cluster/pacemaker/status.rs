@@ -64,7 +64,7 @@ pub(super) fn view(cib: &Cib, simulation: &str) -> Result<ClusterView> {
 /// Nodes on which the cluster may not touch a clone's unit.
 fn withheld(cib: &Cib) -> Vec<Withheld> {
     let of = |resource: &String| {
-        let nodes = clones::withheld(&cib.constraints, resource).into_iter();
+        let nodes = clones::withheld(cib, resource).into_iter();
         nodes.map(|node| Withheld { resource: resource.clone(), node }).collect::<Vec<_>>()
     };
     cib.clones.keys().flat_map(of).collect()

@@ -18,10 +18,7 @@ use super::{
     manager,
 };
 use crate::{
-    clone::{
-        Enablement, UnitFile,
-        unit::Part,
-    },
+    clone::{Enablement, UnitFile, unit::Part},
     model::{NodeName, UnitName},
     provider::{ProviderError, Result, UnitFiles},
 };
@@ -126,7 +123,8 @@ impl Systemd {
 /// The names under which a unit's file can be listed: an instance's is its template's.
 fn names(unit: &UnitName) -> Vec<String> {
     let name = unit.as_str();
-    let template = name.split_once('@').zip(name.rsplit_once('.')).map(|((stem, _), (_, kind))| format!("{stem}@.{kind}"));
+    let template =
+        name.split_once('@').zip(name.rsplit_once('.')).map(|((stem, _), (_, kind))| format!("{stem}@.{kind}"));
     std::iter::once(name.to_owned()).chain(template).collect()
 }
 

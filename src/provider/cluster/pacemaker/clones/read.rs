@@ -1,9 +1,6 @@
 //! One primitive and the clone around it, as the CIB has them.
 
-use super::super::{
-    cib::Cib,
-    element::Element,
-};
+use super::super::{cib::Cib, element::Element};
 use super::constraints;
 use crate::clone::{
     Found, Held, Place, Setting,
@@ -31,9 +28,9 @@ pub(super) fn found(cib: &Cib, resource: &str) -> Found {
             found.obstacles.push(format!("{resource} is in the {what} {id}, and no clone of its own"));
         }
         Some([alone]) if alone.name == "primitive" => {
-            found.obstacles.push(format!(
-                "{resource} is there and is no clone; `pcs resource clone {resource}` makes it one"
-            ));
+            found
+                .obstacles
+                .push(format!("{resource} is there and is no clone; `pcs resource clone {resource}` makes it one"));
         }
         Some([other]) => found.obstacles.push(format!("{resource} is the id of a {}", other.name)),
         Some([]) => {}
@@ -60,7 +57,8 @@ pub(super) fn is_taken(cib: &Cib, id: &str) -> bool {
 /// The element of this id and those around it below `<resources>`, the outermost first.
 pub(super) fn around<'a>(resources: &'a Element, id: &str) -> Option<Vec<&'a Element>> {
     for child in &resources.children {
-        let is_resource = matches!(child.name.as_str(), "primitive" | "group" | "clone" | "master" | "bundle" | "template");
+        let is_resource =
+            matches!(child.name.as_str(), "primitive" | "group" | "clone" | "master" | "bundle" | "template");
         if is_resource && child.id() == id {
             return Some(vec![child]);
         }
@@ -109,9 +107,14 @@ fn setting(cib: &Cib, clone: &Element, primitive: &Element, place: Place) -> Set
 pub(super) fn meta<'a>(clone: &'a Element, name: &str) -> Result<Option<&'a Element>, String> {
     let sets = || clone.named("meta_attributes");
     if let Some(reference) = sets().find(|set| set.attribute("id-ref").is_some()) {
-        return Err(format!("meta attributes of {} are those of {}", clone.id(), reference.attribute("id-ref").unwrap_or_default()));
+        return Err(format!(
+            "meta attributes of {} are those of {}",
+            clone.id(),
+            reference.attribute("id-ref").unwrap_or_default()
+        ));
     }
-    let all: Vec<(&Element, &Element)> = sets().flat_map(|set| set.named("nvpair").map(move |pair| (set, pair))).collect();
+    let all: Vec<(&Element, &Element)> =
+        sets().flat_map(|set| set.named("nvpair").map(move |pair| (set, pair))).collect();
     if all.iter().any(|(_, pair)| pair.attribute("id-ref").is_some()) {
         return Err(format!("a meta attribute of {} is a reference", clone.id()));
     }
@@ -121,7 +124,9 @@ pub(super) fn meta<'a>(clone: &'a Element, name: &str) -> Result<Option<&'a Elem
         return Err(format!("{name} of {} is set in more than one place", clone.id()));
     }
     match first {
-        Some((set, _)) if set.named("rule").next().is_some() => Err(format!("{name} of {} depends on a rule", clone.id())),
+        Some((set, _)) if set.named("rule").next().is_some() => {
+            Err(format!("{name} of {} depends on a rule", clone.id()))
+        }
         Some((_, pair)) => Ok(Some(pair)),
         None => Ok(None),
     }
@@ -134,7 +139,8 @@ pub(super) fn operation<'a>(primitive: &'a Element, name: &str) -> Result<Option
         return Err(format!("operations of {} are a reference", primitive.id()));
     }
     let usual = |op: &&Element| op.attribute("role").is_none_or(|role| role == "Started");
-    let mut found = lists().flat_map(|list| list.named("op")).filter(|op| op.attribute("name") == Some(name)).filter(usual);
+    let mut found =
+        lists().flat_map(|list| list.named("op")).filter(|op| op.attribute("name") == Some(name)).filter(usual);
     let first = found.next();
     match found.next() {
         None => Ok(first),

@@ -80,7 +80,8 @@ impl Patch<'_> {
             let values = e.attributes.iter().filter(|(name, _)| name != "id" || e.name == "resource_ref");
             values.map(|(_, v)| v).any(|v| *v == created.clone || *v == created.resource)
         };
-        let foreign = constraints.children.iter().find(|c| !ours.contains(&c.id().to_owned()) && c.everything().any(names));
+        let foreign =
+            constraints.children.iter().find(|c| !ours.contains(&c.id().to_owned()) && c.everything().any(names));
         if let Some(constraint) = foreign {
             return Err(refused(format!("the constraint {} is about {}", constraint.id(), created.clone)));
         }
@@ -271,8 +272,7 @@ fn element(wanted: &Declaration) -> Element {
             Place::Meta { name } => meta.children.push(nvpair(&format!("{set}-{name}"), &name, &value)),
         }
     }
-    let primitive =
-        Element::new("primitive", [("id", resource), ("class", class), ("type", kind)]).with([operations]);
+    let primitive = Element::new("primitive", [("id", resource), ("class", class), ("type", kind)]).with([operations]);
     Element::new("clone", [("id", clone)]).with([primitive, meta])
 }
 
