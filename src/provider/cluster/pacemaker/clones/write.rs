@@ -1,23 +1,18 @@
 //! Changes of clones as one patch of the CIB that they were decided on.
 
-use std::fmt::Write as _;
-
+use self::{edits::Edits, elements::nvpair};
 use super::{
-    super::{
-        cib::Cib,
-        element::Element,
-        patch::{escape, opening},
-    },
+    super::{cib::Cib, element::Element, patch::escape},
     read::{around, is_taken, meta, operation},
 };
 use crate::{
-    clone::{
-        Change, Declaration, Held, Place,
-        declaration::{Wanted, withhold_id},
-    },
+    clone::{Change, Declaration, Held, Place, declaration::withhold_id},
     model::NodeName,
     provider::{ProviderError, Result},
 };
+
+mod edits;
+mod elements;
 
 const RESOURCES: &str = "/cib/configuration/resources";
 const CONSTRAINTS: &str = "/cib/configuration/constraints";
@@ -26,7 +21,7 @@ const CONSTRAINTS: &str = "/cib/configuration/constraints";
 ///
 /// Refused where something is neither what a change leads away from nor what it leads to.
 pub(super) fn patch(cib: &Cib, changes: &[Change]) -> Result<Option<String>> {
-    let mut patch = Patch { cib, edits: String::new(), added: Vec::new() };
+    let mut patch = Patch { cib, edits: Edits::default() };
     for change in changes {
         match change {
             Change::Create { declaration } => patch.create(declaration)?,
@@ -37,19 +32,17 @@ pub(super) fn patch(cib: &Cib, changes: &[Change]) -> Result<Option<String>> {
             Change::Boot { .. } => {}
         }
     }
-    Ok((!patch.edits.is_empty()).then(|| format!("{}{}</diff>", opening(cib.version), patch.edits)))
+    Ok(patch.edits.patch(cib.version))
 }
 
 struct Patch<'c> {
     cib: &'c Cib,
-    edits: String,
-    /// How many elements were put at the end of each path so far.
-    added: Vec<(String, usize)>,
+    edits: Edits,
 }
 
 impl Patch<'_> {
     fn create(&mut self, wanted: &Declaration) -> Result<()> {
-        let new = element(wanted);
+        let new = elements::clone(wanted);
         let ids: Vec<&str> = new.everything().map(Element::id).filter(|id| !id.is_empty()).collect();
         match self.cib.resources.children.iter().find(|c| c.id() == wanted.clone) {
             Some(there) if there.same(&new) => {}
@@ -58,7 +51,7 @@ impl Patch<'_> {
                 if let Some(id) = ids.iter().find(|id| is_taken(self.cib, id)) {
                     return Err(refused(format!("the id {id} is in use")));
                 }
-                self.append(RESOURCES, self.cib.resources.children.len(), &new);
+                self.edits.append(RESOURCES, self.cib.resources.children.len(), new);
             }
         }
         wanted.withheld.iter().try_for_each(|node| self.withhold(&wanted.clone, &wanted.resource, node))
@@ -72,7 +65,7 @@ impl Patch<'_> {
                 Some(_) => Err(refused(format!("{} is not in {} any more", created.resource, created.clone))),
             };
         };
-        if !there.same(&element(created)) {
+        if !there.same(&elements::clone(created)) {
             return Err(refused(format!("{} was changed since it was created", created.clone)));
         }
         let ours: Vec<String> = created.withheld.iter().map(|node| withhold_id(&created.resource, node)).collect();
@@ -86,9 +79,11 @@ impl Patch<'_> {
             return Err(refused(format!("the constraint {} is about {}", constraint.id(), created.clone)));
         }
         for id in ours.iter().filter(|id| constraints.children.iter().any(|c| c.id() == id.as_str())) {
-            self.remove(&format!("{CONSTRAINTS}/rsc_location{}", by_id(id)?));
+            let path = format!("{CONSTRAINTS}/rsc_location{}", by_id(id)?);
+            self.edits.remove(CONSTRAINTS, constraints.children.len(), path);
         }
-        self.remove(&format!("{RESOURCES}/clone{}", by_id(&created.clone)?));
+        let path = format!("{RESOURCES}/clone{}", by_id(&created.clone)?);
+        self.edits.remove(RESOURCES, resources.children.len(), path);
         Ok(())
     }
 
@@ -121,30 +116,29 @@ impl Patch<'_> {
         }
         let sets = || clone.named("meta_attributes");
         let home = sets().find(|set| set.children.iter().any(|c| pair.is_some_and(|p| std::ptr::eq(c, p))));
-        match (pair, home, to.value()) {
-            (Some(pair), Some(set), Some(value)) => {
-                let path = format!("{path}/meta_attributes{}/nvpair{}", by_id(set.id())?, by_id(pair.id())?);
-                self.modify(&path, pair, "value", Some(value));
+        let set_path = |set: &Element| -> Result<String> { Ok(format!("{path}/meta_attributes{}", by_id(set.id())?)) };
+        match (pair.zip(home), to.value()) {
+            (Some((pair, set)), value) => {
+                let holder = set_path(set)?;
+                let path = format!("{holder}/nvpair{}", by_id(pair.id())?);
+                match value {
+                    Some(_) => self.edits.modify(&path, pair, "value", value),
+                    None => self.edits.remove(&holder, set.children.len(), path),
+                }
             }
-            (Some(_), Some(set), None) if set.children.len() == 1 => {
-                self.remove(&format!("{path}/meta_attributes{}", by_id(set.id())?));
-            }
-            (Some(pair), Some(set), None) => {
-                self.remove(&format!("{path}/meta_attributes{}/nvpair{}", by_id(set.id())?, by_id(pair.id())?));
-            }
-            (_, _, Some(value)) => match sets().find(|set| set.named("rule").next().is_none()) {
+            (None, Some(value)) => match sets().find(|set| set.named("rule").next().is_none()) {
                 Some(set) => {
                     let new = nvpair(&self.free(&format!("{}-{name}", set.id())), name, value);
-                    self.append(&format!("{path}/meta_attributes{}", by_id(set.id())?), set.children.len(), &new);
+                    self.edits.append(&set_path(set)?, set.children.len(), new);
                 }
                 None => {
                     let id = self.free(&format!("{}-meta_attributes", clone.id()));
-                    let pair = nvpair(&self.free(&format!("{id}-{name}")), name, value);
-                    let new = Element::new("meta_attributes", [("id", &id)]).with([pair]);
-                    self.append(path, clone.children.len(), &new);
+                    let new = nvpair(&self.free(&format!("{id}-{name}")), name, value);
+                    let set = Element::new("meta_attributes", [("id", &id)]);
+                    self.edits.append_into(path, clone.children.len(), set, new);
                 }
             },
-            (_, _, None) => {}
+            (None, None) => {}
         }
         Ok(())
     }
@@ -167,20 +161,24 @@ impl Patch<'_> {
             return Err(changed(primitive, &format!("{name} {attribute}"), &now, from));
         }
         let list = primitive.named("operations").next();
+        let holder = format!("{path}/operations");
         match (op, to) {
             (Some(op), Held::Value(_) | Held::Bare) => {
-                self.modify(&format!("{path}/operations/op{}", by_id(op.id())?), op, attribute, to.value());
+                self.edits.modify(&format!("{holder}/op{}", by_id(op.id())?), op, attribute, to.value());
             }
-            (Some(_), Held::Nothing) if list.is_some_and(|list| list.children.len() == 1) => {
-                self.remove(&format!("{path}/operations"));
+            (Some(op), Held::Nothing) => {
+                let there = list.map_or(0, |list| list.children.len());
+                self.edits.remove(&holder, there, format!("{holder}/op{}", by_id(op.id())?));
             }
-            (Some(op), Held::Nothing) => self.remove(&format!("{path}/operations/op{}", by_id(op.id())?)),
             (None, _) => {
                 let Some(value) = to.value() else { return Ok(()) };
-                let new = op_element(&|id| self.free(id), primitive.id(), name, attribute, value);
+                let new = elements::operation(&|id| self.free(id), primitive.id(), name, attribute, value);
                 match list {
-                    Some(list) => self.append(&format!("{path}/operations"), list.children.len(), &new),
-                    None => self.append(path, primitive.children.len(), &Element::new("operations", []).with([new])),
+                    Some(list) => self.edits.append(&holder, list.children.len(), new),
+                    None => {
+                        let list = Element::new("operations", []);
+                        self.edits.append_into(path, primitive.children.len(), list, new);
+                    }
                 }
             }
         }
@@ -188,120 +186,35 @@ impl Patch<'_> {
     }
 
     fn withhold(&mut self, clone: &str, resource: &str, node: &NodeName) -> Result<()> {
-        let new = withheld(clone, resource, node);
+        let new = elements::withheld(clone, resource, node);
         match self.cib.constraints.children.iter().find(|c| c.id() == new.id()) {
             Some(there) if there.same(&new) => Ok(()),
             Some(_) => Err(refused(format!("the constraint {} was changed by somebody else", new.id()))),
             None if is_taken(self.cib, new.id()) => Err(refused(format!("the id {} is in use", new.id()))),
             None => {
-                self.append(CONSTRAINTS, self.cib.constraints.children.len(), &new);
+                self.edits.append(CONSTRAINTS, self.cib.constraints.children.len(), new);
                 Ok(())
             }
         }
     }
 
     fn admit(&mut self, clone: &str, resource: &str, node: &NodeName) -> Result<()> {
-        let ours = withheld(clone, resource, node);
+        let ours = elements::withheld(clone, resource, node);
         match self.cib.constraints.children.iter().find(|c| c.id() == ours.id()) {
             None => Ok(()),
             Some(there) if there.same(&ours) => {
-                self.remove(&format!("{CONSTRAINTS}/rsc_location{}", by_id(ours.id())?));
+                let path = format!("{CONSTRAINTS}/rsc_location{}", by_id(ours.id())?);
+                self.edits.remove(CONSTRAINTS, self.cib.constraints.children.len(), path);
                 Ok(())
             }
             Some(_) => Err(refused(format!("the constraint {} was changed by somebody else", ours.id()))),
         }
     }
 
-    /// Puts an element at the end of those at `path`, of which there are `there` now.
-    fn append(&mut self, path: &str, there: usize, new: &Element) {
-        let index = self.added.iter().position(|(known, _)| known == path).unwrap_or_else(|| {
-            self.added.push((path.to_owned(), 0));
-            self.added.len() - 1
-        });
-        let position = there + self.added[index].1;
-        self.added[index].1 += 1;
-        let _ = write!(
-            self.edits,
-            r#"<change operation="create" path="{path}" position="{position}">{}</change>"#,
-            new.xml()
-        );
-    }
-
-    fn remove(&mut self, path: &str) {
-        let _ = write!(self.edits, r#"<change operation="delete" path="{path}"/>"#);
-    }
-
-    fn modify(&mut self, path: &str, there: &Element, attribute: &str, value: Option<&str>) {
-        let mut after = Element { children: Vec::new(), ..there.clone() };
-        after.attributes.retain(|(name, _)| name != attribute || value.is_some());
-        let change = match value {
-            Some(value) => {
-                match after.attributes.iter_mut().find(|(name, _)| name == attribute) {
-                    Some((_, old)) => value.clone_into(old),
-                    None => after.attributes.push((attribute.to_owned(), value.to_owned())),
-                }
-                format!(r#"<change-attr name="{attribute}" operation="set" value="{}"/>"#, escape(value))
-            }
-            None => format!(r#"<change-attr name="{attribute}" operation="unset"/>"#),
-        };
-        let _ = write!(
-            self.edits,
-            r#"<change operation="modify" path="{path}"><change-list>{change}</change-list><change-result>{}</change-result></change>"#,
-            after.xml()
-        );
-    }
-
     /// This id, or one like it that nothing else has.
     fn free(&self, id: &str) -> String {
         if is_taken(self.cib, id) { format!("{id}-tidegate") } else { id.to_owned() }
     }
-}
-
-/// The clone as it is created: with the ids that pcs would give.
-fn element(wanted: &Declaration) -> Element {
-    let (resource, clone) = (wanted.resource.as_str(), wanted.clone.as_str());
-    let (class, kind) = wanted.agent.split_once(':').unwrap_or(("systemd", &wanted.agent));
-    let mut operations = Element::new("operations", []);
-    let set = format!("{clone}-meta_attributes");
-    let mut meta = Element::new("meta_attributes", [("id", &set)]);
-    for Wanted { place, value, .. } in wanted.values() {
-        match place {
-            Place::Operation { operation, attribute } => {
-                operations.children.push(op_element(&str::to_owned, resource, &operation, &attribute, &value));
-            }
-            Place::Meta { name } => meta.children.push(nvpair(&format!("{set}-{name}"), &name, &value)),
-        }
-    }
-    let primitive = Element::new("primitive", [("id", resource), ("class", class), ("type", kind)]).with([operations]);
-    Element::new("clone", [("id", clone)]).with([primitive, meta])
-}
-
-fn op_element(free: &dyn Fn(&str) -> String, resource: &str, name: &str, attribute: &str, value: &str) -> Element {
-    let interval = if attribute == "interval" { value } else { "0s" };
-    let id = free(&format!("{resource}-{name}-interval-{interval}"));
-    let mut op = Element::new("op", [("id", &*id), ("name", name), ("interval", interval)]);
-    if attribute != "interval" {
-        op.attributes.push((attribute.to_owned(), value.to_owned()));
-    }
-    op
-}
-
-fn withheld(clone: &str, resource: &str, node: &NodeName) -> Element {
-    let id = withhold_id(resource, node);
-    Element::new(
-        "rsc_location",
-        [
-            ("id", &*id),
-            ("rsc", clone),
-            ("node", node.as_str()),
-            ("score", "-INFINITY"),
-            ("resource-discovery", "never"),
-        ],
-    )
-}
-
-fn nvpair(id: &str, name: &str, value: &str) -> Element {
-    Element::new("nvpair", [("id", id), ("name", name), ("value", value)])
 }
 
 /// Paths quote ids with apostrophes, and XPath knows no escape for them.
