@@ -42,7 +42,11 @@ pub(super) fn standby(s: &Situation<'_>, step: usize) -> Progress {
         Leave::Maintenance => member.and_then(|m| m.maintenance_attribute.clone()),
         Leave::StandbyUntilRestart | Leave::Ban { .. } | Leave::Adopt { .. } | Leave::Release { .. } => None,
     };
-    let progress = s.pursue(step, effect, Some(Before::Standby { attribute }));
+    behind_the_gate(s, s.pursue(step, effect, Some(Before::Standby { attribute })))
+}
+
+/// What stops the service is only done where nobody is connected any more, by a look of this moment.
+fn behind_the_gate(s: &Situation<'_>, progress: Progress) -> Progress {
     if progress.acts.is_empty() {
         return progress;
     }
@@ -163,7 +167,9 @@ pub(super) fn stop_units(s: &Situation<'_>, step: usize, units: &[UnitName]) -> 
             Err(waiting) => return Progress::wait(waiting),
         };
         let effect = Effect::StopUnit { node: node.clone(), unit: unit.clone() };
-        s.pursue(step, effect, Some(Before::Unit { unit: unit.clone(), active }))
+        let progress = s.pursue(step, effect, Some(Before::Unit { unit: unit.clone(), active }));
+        // Elsewhere these units stop after standby, and carry no traffic any more.
+        if s.plan.request.leave.changes_keeper() { behind_the_gate(s, progress) } else { progress }
     })
 }
 
