@@ -49,7 +49,7 @@ With --json the last line of stdout is one JSON object; everything for people is
   clone plan, clone status
       {verdict, version, gates, services: [{service, resource, clone, declared, constraints, withheld,
       changes: [{change, text, commands}], gates}], rehearsal}; verdict is as-declared, yes or no; status adds
-      instances: [{service, node, cluster, unit, boot, ready}]
+      instances: [{service, node, cluster, unit, boot, ready}] and applied: what undo takes back, the last one last
   clone apply, clone undo
       {result, changed, changes, texts, missing}; result is done, or held where something is missing
   serve

@@ -21,7 +21,7 @@ use super::{
     out::Out,
 };
 use crate::{
-    clone::{adoption::Direction, gates::OVERRIDABLE},
+    clone::{adoption::Direction, gates::OVERRIDABLE, history},
     model::ServiceName,
     plan::gates::{Answer, Gate, Override},
 };
@@ -106,11 +106,13 @@ async fn status(global: &Global, out: Out, asked: &Asked) -> Result<Code> {
     let context = Context::open(&global.config).await?;
     let picture = Picture::take(&context, asked.service().as_ref(), &[]).await?;
     let rows: Vec<_> = picture.rows();
+    let applied = history::standing(&context.notebook.clone_notes().await?);
     let mut object = picture.json();
     if let Some(object) = object.as_object_mut() {
         object.insert("instances".into(), json!(rows));
+        object.insert("applied".into(), json!(applied));
     }
-    out.result(&object, &text::status(&picture, &rows));
+    out.result(&object, &text::status(&picture, &rows, applied.last()));
     Ok(Code::Done)
 }
 

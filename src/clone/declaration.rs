@@ -137,9 +137,11 @@ impl Declaration {
                 Place::Meta { name } => meta += &format!(" {name}={value}"),
             }
         }
-        let create = format!("pcs resource create {} {} op{operations} clone meta{meta}", self.resource, self.agent);
+        // In one command, pcs 0.11 takes what follows `clone meta` for the primitive's, where it has no effect.
+        let create = format!("pcs resource create {} {} op{operations}", self.resource, self.agent);
+        let clone = format!("pcs resource clone {} meta{meta}", self.resource);
         let withheld = self.withheld.iter().map(|node| withhold(&self.resource, &self.clone, node));
-        std::iter::once(create).chain(withheld).collect()
+        [create, clone].into_iter().chain(withheld).collect()
     }
 }
 

@@ -38,6 +38,8 @@ pub struct FoundClone {
     pub settings: Vec<Setting>,
     /// What keeps it from running although it is there (`target-role=Stopped`), in the configuration's own words.
     pub switched_off: Vec<String>,
+    /// Values of a clone that are set on its primitive, where they have no effect (`clone-max=3`).
+    pub misplaced: Vec<String>,
 }
 
 /// One value as it is.

@@ -6,6 +6,7 @@
 
 mod adoption;
 mod alerts;
+mod clones;
 mod deadline;
 mod drain;
 mod edits;

@@ -62,8 +62,8 @@ pub(super) async fn command(global: &Global, out: Out, args: Apply) -> Result<Co
     let work = Work { global, context: &context, survey: &picture.survey, changes: &picture.changes };
     let expected = picture.rehearsal.as_ref().map(|r| verify::expected(r, &services)).unwrap_or_default();
     let missing = work.carry_out(note, &services, &expected).await?;
-    let report = text::done(&picture.changes, &missing);
-    out.result(&done(&picture.changes, &missing), &report);
+    out.result(&done(&picture.changes, &missing), &text::done(&picture.changes, &missing));
+    out.say("`tidegate clone undo` takes it back.");
     Ok(if missing.is_empty() { Code::Done } else { Code::Held })
 }
 

@@ -29,9 +29,13 @@ pub(super) fn plan(picture: &Picture) -> String {
         let would = if moves.is_empty() { "start or stop nothing".to_owned() } else { moves.join(", ") };
         let _ = writeln!(text, "The cluster would {would}.\n");
     }
-    let gates: Vec<Gate> = picture.gates().cloned().collect();
-    text += &can_drain::table(&gates);
-    let against = gates.iter().filter(|g| !g.passes()).count();
+    if !picture.around.is_empty() {
+        text += &can_drain::table(&picture.around);
+    }
+    for service in &picture.services {
+        let _ = write!(text, "\n{}\n{}", service.service.name, can_drain::table(&service.gates));
+    }
+    let against = picture.gates().filter(|g| !g.passes()).count();
     let _ = match (against, picture.changes.len()) {
         (0, 0) => writeln!(text, "\nEverything is as declared."),
         (0, _) => writeln!(text, "\n`tidegate clone apply` does it."),
@@ -64,7 +68,7 @@ fn changes(changes: &[Change]) -> String {
 }
 
 /// Every service on every node.
-pub(super) fn status(picture: &Picture, rows: &[Row]) -> String {
+pub(super) fn status(picture: &Picture, rows: &[Row], last: Option<&Applied>) -> String {
     let mut text = String::new();
     for service in &picture.services {
         let _ = writeln!(text, "{}", heading(service));
@@ -79,7 +83,18 @@ pub(super) fn status(picture: &Picture, rows: &[Row]) -> String {
     for row in rows {
         table.row([row.service.as_str(), row.node.as_str(), &row.cluster, &row.unit, &row.boot, &row.ready]);
     }
-    text + &format!("\n{table}")
+    let _ = write!(text, "\n{table}");
+    if let Some(last) = last {
+        let n = last.changes.len();
+        let _ = writeln!(
+            text,
+            "\nLast applied at {} by {} ({}): {n} changes, which `tidegate clone undo` takes back.",
+            last.at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+            last.operator,
+            last.reason
+        );
+    }
+    text
 }
 
 /// What an undo would do.
@@ -99,7 +114,7 @@ pub(super) fn done(changes: &[Change], missing: &[String]) -> String {
     let _ = match (changes.is_empty(), missing.is_empty()) {
         (true, true) => writeln!(text, "Everything is as declared, and every instance serves."),
         (true, false) => writeln!(text, "Everything is as declared. What does not serve:"),
-        (false, true) => writeln!(text, "Done; every instance serves. `tidegate clone undo` takes it back."),
+        (false, true) => writeln!(text, "Done; every instance that is expected serves."),
         (false, false) => writeln!(text, "The changes are made, but this is missing:"),
     };
     for line in missing {

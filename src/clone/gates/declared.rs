@@ -21,6 +21,16 @@ pub(super) fn gates(facts: &Facts<'_>) -> Vec<Gate> {
             format!("`pcs resource enable {}` or `pcs resource manage` it, where that is over", facts.found.resource);
         gates.push(Gate::new("clone-switched-off", Answer::Warn, detail).remedy(remedy));
     }
+    if let Some(misplaced) = facts.found.clone.as_ref().map(|c| &c.misplaced).filter(|misplaced| !misplaced.is_empty())
+    {
+        let resource = &facts.found.resource;
+        let detail = format!("set on the primitive {resource}, where it has no effect: {}", misplaced.join(", "));
+        let names =
+            misplaced.iter().filter_map(|m| m.split('=').next()).map(|name| format!(" {name}=")).collect::<String>();
+        gates.push(
+            Gate::new("clone-misplaced", Answer::Warn, detail).remedy(format!("`pcs resource meta {resource}{names}`")),
+        );
+    }
     gates
 }
 

@@ -46,11 +46,18 @@ pub(super) struct Cib {
     pub(super) nodes: BTreeMap<NodeName, Entry>,
     /// The clone around each cloned primitive, by the primitive's id.
     pub(super) clones: BTreeMap<String, String>,
-    /// Our bans of nodes for a clone.
+    /// XML elements among the constraints.
+    pub(super) constraints: usize,
+    /// Our bans among them.
     pub(super) bans: Vec<Ban>,
-    /// The section of resources, as it is; without children where there is none.
+    /// The configuration as it is, for whoever changes clones.
+    pub(super) sections: Sections,
+}
+
+/// Parts of the configuration as they are; without children where there is none.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Sections {
     pub(super) resources: Element,
-    /// The section of constraints.
     pub(super) constraints: Element,
     /// Defaults of resources.
     pub(super) resource_defaults: Element,
@@ -142,7 +149,6 @@ impl Cib {
         let dc_id = root.attribute("dc-uuid").filter(|id| !id.is_empty());
         let options = Options::new(child(configuration, "crm_config")?);
         let clones = children(configuration, "resources").next().map(clones).unwrap_or_default();
-        let section = |name| children(configuration, name).next().map(Element::copy).unwrap_or_default();
         Ok(Self {
             version: version(root)?,
             quorate: flag(required(root, "have-quorum")?)
@@ -152,12 +158,22 @@ impl Cib {
             maintenance_mode: options.flag(&["maintenance-mode"], false)?,
             nodes,
             bans: bans(configuration, &clones),
+            constraints: children(configuration, "constraints").map(elements).sum(),
             clones,
+            sections: Sections::copy(configuration),
+        })
+    }
+}
+
+impl Sections {
+    fn copy(configuration: Node<'_, '_>) -> Self {
+        let section = |name| children(configuration, name).next().map(Element::copy).unwrap_or_default();
+        Self {
             resources: section("resources"),
             constraints: section("constraints"),
             resource_defaults: section("rsc_defaults"),
             operation_defaults: section("op_defaults"),
-        })
+        }
     }
 }
 

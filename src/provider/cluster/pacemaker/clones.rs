@@ -23,7 +23,7 @@ mod write;
 
 /// Nodes on which the cluster may not touch a clone's unit.
 pub(super) fn withheld(cib: &Cib, resource: &str) -> BTreeSet<NodeName> {
-    constraints::withheld(&cib.constraints, resource)
+    constraints::withheld(&cib.sections.constraints, resource)
 }
 
 /// The patch that makes all these changes; `None` where everything is so already.

@@ -70,7 +70,7 @@ fn ban(cib: &Cib, node: &NodeName, run: &RunId, resource: &str) -> Result<Option
         cib.version,
         &format!(
             r#"<change operation="create" path="/cib/configuration/constraints" position="{}"><rsc_location id="{id}" rsc="{clone}" node="{node}" score="-INFINITY"/></change>"#,
-            cib.constraints.children.len()
+            cib.constraints
         ),
     )))
 }

@@ -216,15 +216,6 @@ pub(super) fn diff(version: Version, changes: &str) -> String {
     format!("{}{changes}</diff>", opening(version))
 }
 
-/// How a patch of this version begins: what it was made for, and where it leads.
-pub(super) fn opening(version: Version) -> String {
-    let Version { admin_epoch, epoch, num_updates } = version;
-    format!(
-        r#"<diff format="2"><version><source admin_epoch="{admin_epoch}" epoch="{epoch}" num_updates="{num_updates}"/><target admin_epoch="{admin_epoch}" epoch="{}" num_updates="0"/></version>"#,
-        epoch + 1
-    )
-}
-
 /// The id that pcs gives a node's first set, unless a set with a rule has it.
 fn new_set_id(entry: &Entry) -> String {
     let usual = format!("nodes-{}", entry.id);

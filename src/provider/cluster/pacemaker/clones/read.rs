@@ -14,7 +14,7 @@ pub(super) fn found(cib: &Cib, resource: &str) -> Found {
         resource: resource.to_owned(),
         ..Found::default()
     };
-    let around = around(&cib.resources, resource);
+    let around = around(&cib.sections.resources, resource);
     match around.as_deref() {
         None => {}
         Some([clone, primitive]) if clone.name == "clone" && primitive.name == "primitive" => {
@@ -39,8 +39,8 @@ pub(super) fn found(cib: &Cib, resource: &str) -> Found {
     if found.clone.is_none() && found.obstacles.is_empty() && is_taken(cib, &clone) {
         found.obstacles.push(format!("the id {clone} is used by something else"));
     }
-    found.constraints = constraints::touching(&cib.constraints, resource, &clone);
-    found.withheld = constraints::withheld(&cib.constraints, resource);
+    found.constraints = constraints::touching(&cib.sections.constraints, resource, &clone);
+    found.withheld = constraints::withheld(&cib.sections.constraints, resource);
     found
 }
 
@@ -51,7 +51,11 @@ fn clone_id(resource: &str) -> String {
 
 /// Whether something of the configuration has this id.
 pub(super) fn is_taken(cib: &Cib, id: &str) -> bool {
-    cib.resources.everything().chain(cib.constraints.everything()).any(|e| e.attribute("id") == Some(id))
+    cib.sections
+        .resources
+        .everything()
+        .chain(cib.sections.constraints.everything())
+        .any(|e| e.attribute("id") == Some(id))
 }
 
 /// The element of this id and those around it below `<resources>`, the outermost first.
@@ -78,6 +82,7 @@ fn as_found(cib: &Cib, clone: &Element, primitive: &Element) -> FoundClone {
         agent: format!("{}:{provider}{}", text("class"), text("type")),
         settings: places().into_iter().map(|place| setting(cib, clone, primitive, place)).collect(),
         switched_off: [clone, primitive].into_iter().flat_map(switched_off).collect(),
+        misplaced: metas(primitive).filter(|(name, _)| is_the_clones(name)).map(|(n, v)| format!("{n}={v}")).collect(),
     }
 }
 
@@ -95,8 +100,10 @@ fn setting(cib: &Cib, clone: &Element, primitive: &Element, place: Place) -> Set
         },
     };
     let otherwise = match &place {
-        Place::Meta { name } => default(&cib.resource_defaults, name),
-        Place::Operation { attribute, .. } if attribute == "timeout" => default(&cib.operation_defaults, attribute),
+        Place::Meta { name } => default(&cib.sections.resource_defaults, name),
+        Place::Operation { attribute, .. } if attribute == "timeout" => {
+            default(&cib.sections.operation_defaults, attribute)
+        }
         Place::Operation { .. } => None,
     };
     let otherwise = otherwise.or_else(|| place.built_in().map(str::to_owned));
@@ -155,15 +162,22 @@ fn default(sets: &Element, name: &str) -> Option<String> {
     pairs.next().and_then(|pair| pair.attribute("value")).map(str::to_owned)
 }
 
-fn switched_off(element: &Element) -> Vec<String> {
+/// Meta attributes as they are written, whatever rules say.
+fn metas(element: &Element) -> impl Iterator<Item = (String, String)> {
     let pairs = element.named("meta_attributes").flat_map(|set| set.named("nvpair"));
-    let says = |pair: &Element| Some((pair.attribute("name")?.to_owned(), pair.attribute("value")?.to_owned()));
+    pairs.filter_map(|pair| Some((pair.attribute("name")?.to_owned(), pair.attribute("value")?.to_owned())))
+}
+
+fn is_the_clones(name: &str) -> bool {
+    places().iter().any(|place| matches!(place, Place::Meta { name: ours } if ours == name))
+}
+
+fn switched_off(element: &Element) -> Vec<String> {
     let off = |(name, value): &(String, String)| match name.as_str() {
         "target-role" => value.eq_ignore_ascii_case("stopped"),
         "is-managed" => crate::clone::place::boolean(value) == Some(false),
         "maintenance" => crate::clone::place::boolean(value) == Some(true),
         _ => false,
     };
-    let all = pairs.filter_map(says).filter(off);
-    all.map(|(name, value)| format!("{name}={value} of {}", element.id())).collect()
+    metas(element).filter(off).map(|(name, value)| format!("{name}={value} of {}", element.id())).collect()
 }

@@ -44,21 +44,21 @@ impl Patch<'_> {
     fn create(&mut self, wanted: &Declaration) -> Result<()> {
         let new = elements::clone(wanted);
         let ids: Vec<&str> = new.everything().map(Element::id).filter(|id| !id.is_empty()).collect();
-        match self.cib.resources.children.iter().find(|c| c.id() == wanted.clone) {
+        match self.cib.sections.resources.children.iter().find(|c| c.id() == wanted.clone) {
             Some(there) if there.same(&new) => {}
             Some(_) => return Err(refused(format!("there is a {} already, another one", wanted.clone))),
             None => {
                 if let Some(id) = ids.iter().find(|id| is_taken(self.cib, id)) {
                     return Err(refused(format!("the id {id} is in use")));
                 }
-                self.edits.append(RESOURCES, self.cib.resources.children.len(), new);
+                self.edits.append(RESOURCES, self.cib.sections.resources.children.len(), new);
             }
         }
         wanted.withheld.iter().try_for_each(|node| self.withhold(&wanted.clone, &wanted.resource, node))
     }
 
     fn delete(&mut self, created: &Declaration) -> Result<()> {
-        let (resources, constraints) = (&self.cib.resources, &self.cib.constraints);
+        let (resources, constraints) = (&self.cib.sections.resources, &self.cib.sections.constraints);
         let Some(there) = resources.children.iter().find(|c| c.id() == created.clone) else {
             return match around(resources, &created.resource) {
                 None => Ok(()),
@@ -88,7 +88,7 @@ impl Patch<'_> {
     }
 
     fn set(&mut self, clone: &str, resource: &str, place: &Place, from: &Held, to: &Held) -> Result<()> {
-        let around = around(&self.cib.resources, resource).unwrap_or_default();
+        let around = around(&self.cib.sections.resources, resource).unwrap_or_default();
         let [outer, primitive] = around.as_slice() else {
             return Err(refused(format!("{resource} is no clone")));
         };
@@ -187,12 +187,12 @@ impl Patch<'_> {
 
     fn withhold(&mut self, clone: &str, resource: &str, node: &NodeName) -> Result<()> {
         let new = elements::withheld(clone, resource, node);
-        match self.cib.constraints.children.iter().find(|c| c.id() == new.id()) {
+        match self.cib.sections.constraints.children.iter().find(|c| c.id() == new.id()) {
             Some(there) if there.same(&new) => Ok(()),
             Some(_) => Err(refused(format!("the constraint {} was changed by somebody else", new.id()))),
             None if is_taken(self.cib, new.id()) => Err(refused(format!("the id {} is in use", new.id()))),
             None => {
-                self.edits.append(CONSTRAINTS, self.cib.constraints.children.len(), new);
+                self.edits.append(CONSTRAINTS, self.cib.sections.constraints.children.len(), new);
                 Ok(())
             }
         }
@@ -200,11 +200,11 @@ impl Patch<'_> {
 
     fn admit(&mut self, clone: &str, resource: &str, node: &NodeName) -> Result<()> {
         let ours = elements::withheld(clone, resource, node);
-        match self.cib.constraints.children.iter().find(|c| c.id() == ours.id()) {
+        match self.cib.sections.constraints.children.iter().find(|c| c.id() == ours.id()) {
             None => Ok(()),
             Some(there) if there.same(&ours) => {
                 let path = format!("{CONSTRAINTS}/rsc_location{}", by_id(ours.id())?);
-                self.edits.remove(CONSTRAINTS, self.cib.constraints.children.len(), path);
+                self.edits.remove(CONSTRAINTS, self.cib.sections.constraints.children.len(), path);
                 Ok(())
             }
             Some(_) => Err(refused(format!("the constraint {} was changed by somebody else", ours.id()))),

@@ -6,7 +6,7 @@
 use super::super::super::{
     cib::Version,
     element::Element,
-    patch::{escape, opening},
+    patch::{diff, escape},
 };
 
 /// Edits that are applied together or not at all.
@@ -84,6 +84,6 @@ impl Edits {
                 new.xml()
             );
         }
-        (!edits.is_empty()).then(|| format!("{}{edits}</diff>", opening(version)))
+        (!edits.is_empty()).then(|| diff(version, &edits))
     }
 }
