@@ -213,7 +213,11 @@ fn render(version: Version, entry: &Entry, edits: &[Edit<'_>]) -> Option<String>
 
 /// A patch of exactly this version of the CIB.
 pub(super) fn diff(version: Version, changes: &str) -> String {
-    format!("{}{changes}</diff>", opening(version))
+    let Version { admin_epoch, epoch, num_updates } = version;
+    format!(
+        r#"<diff format="2"><version><source admin_epoch="{admin_epoch}" epoch="{epoch}" num_updates="{num_updates}"/><target admin_epoch="{admin_epoch}" epoch="{}" num_updates="0"/></version>{changes}</diff>"#,
+        epoch + 1
+    )
 }
 
 /// The id that pcs gives a node's first set, unless a set with a rule has it.
