@@ -63,9 +63,9 @@ pub fn standing(notes: &[Noted]) -> Vec<Applied> {
                 None => {}
             },
             Note::CloneUnchanged { .. } => {
-                if pending.take() == Some(None) {
-                    standing.pop();
-                }
+                // A refused undo leaves standing what it was about.
+                let refused = usize::from(pending.take() == Some(None));
+                standing.truncate(standing.len().saturating_sub(refused));
             }
             _ => {}
         }

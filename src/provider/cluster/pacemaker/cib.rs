@@ -51,7 +51,7 @@ pub(super) struct Cib {
     /// Our bans among them.
     pub(super) bans: Vec<Ban>,
     /// The configuration as it is, for whoever changes clones.
-    pub(super) sections: Sections,
+    pub(super) sections: Box<Sections>,
 }
 
 /// Parts of the configuration as they are; without children where there is none.
@@ -160,7 +160,7 @@ impl Cib {
             bans: bans(configuration, &clones),
             constraints: children(configuration, "constraints").map(elements).sum(),
             clones,
-            sections: Sections::copy(configuration),
+            sections: Box::new(Sections::copy(configuration)),
         })
     }
 }

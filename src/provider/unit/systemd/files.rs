@@ -149,3 +149,14 @@ impl Properties {
         (value != u64::MAX).then(|| Duration::from_micros(value))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_is_listed_by_its_template() {
+        assert_eq!(names(&"app.service".into()), ["app.service"]);
+        assert_eq!(names(&"app@a.b.service".into()), ["app@a.b.service", "app@.service"]);
+    }
+}
