@@ -182,7 +182,10 @@ impl Pictured {
         cluster: &ClusterView,
         withhold: bool,
     ) -> Self {
-        let banned = found.banned();
+        let mut banned = found.banned();
+        if withhold {
+            banned.retain(|node| !found.withheld.contains(node));
+        }
         let known =
             || units.iter().filter_map(|(n, u)| Some((n, u.as_ref().ok()?))).filter(|(n, _)| !banned.contains(n));
         // Whoever withholds a node from the cluster admits it, too.
