@@ -144,10 +144,19 @@ impl Move<'_> {
             s.found.clone.as_ref().map(|_| Change::Delete { declaration: Box::new(s.wanted.clone()) })
         };
         let changes: Vec<Change> = picture.services.iter().filter_map(gone).collect();
-        if !changes.is_empty() {
-            self.change(&picture, &changes).await?;
+        if changes.is_empty() {
+            return Ok(changes);
         }
-        Ok(changes)
+        match self.change(&picture, &changes).await {
+            Ok(()) => Ok(changes),
+            // Somebody else made it, or changed it: it runs nowhere, and whether it goes is theirs to say.
+            Err(refused) if refused.code == Code::Refused => {
+                let resource = changes.first().map(Change::about).unwrap_or_default();
+                self.out.say(&format!("{}\nThe clone stays; `pcs resource delete {resource}` removes it.", refused.text()));
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Under the lease and with a note before, as every change of a clone.

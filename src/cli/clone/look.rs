@@ -184,7 +184,7 @@ impl Pictured {
     ) -> Self {
         let mut banned = found.banned();
         if withhold {
-            banned.retain(|node| !found.withheld.contains(node));
+            banned.retain(|node| !found.withheld.contains(*node));
         }
         let known =
             || units.iter().filter_map(|(n, u)| Some((n, u.as_ref().ok()?))).filter(|(n, _)| !banned.contains(n));
