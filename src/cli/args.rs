@@ -52,6 +52,8 @@ With --json the last line of stdout is one JSON object; everything for people is
       instances: [{service, node, cluster, unit, boot, ready}] and applied: what undo takes back, the last one last
   clone apply, clone undo
       {result, changed, changes, texts, missing}; result is done, or held where something is missing
+  clone adopt, clone release
+      {result, service, runs: [as of drain and restore], changes, next}; result is done, or held
   serve
       {result}; stopped, once it is told to
   check

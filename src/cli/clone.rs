@@ -4,6 +4,7 @@
 //! apply back, `status` shows who runs what. Everything is written down before it is done, with what was there.
 
 mod apply;
+mod keeper;
 mod look;
 mod text;
 mod undo;
@@ -20,7 +21,7 @@ use super::{
     out::Out,
 };
 use crate::{
-    clone::{gates::OVERRIDABLE, history},
+    clone::{adoption::Direction, gates::OVERRIDABLE, history},
     model::ServiceName,
     plan::gates::{Answer, Gate, Override},
 };
@@ -33,6 +34,10 @@ pub(super) enum Clone {
     Apply(Apply),
     /// Show every service on every node: the cluster's instance, the unit, readiness
     Status(Asked),
+    /// Have the cluster run what systemd runs today, node by node, with no client on the node meanwhile
+    Adopt(keeper::Keeper),
+    /// Have systemd run what the cluster runs today, node by node, with no client on the node meanwhile
+    Release(keeper::Keeper),
     /// Take the last apply back: exactly the values that it found, unless somebody changed them since
     Undo(Undo),
 }
@@ -84,6 +89,8 @@ pub(super) async fn command(global: &Global, out: Out, clone: Clone) -> Result<C
         Clone::Plan(asked) => plan(global, out, &asked).await,
         Clone::Apply(args) => apply::command(global, out, args).await,
         Clone::Status(asked) => status(global, out, &asked).await,
+        Clone::Adopt(args) => keeper::command(global, out, Direction::Adopt, args).await,
+        Clone::Release(args) => keeper::command(global, out, Direction::Release, args).await,
         Clone::Undo(args) => undo::command(global, out, args).await,
     }
 }

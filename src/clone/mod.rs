@@ -9,6 +9,7 @@
 //! Creating a clone is one change however much it writes, because a clone that exists for a moment without its limits
 //! would start at once, everywhere.
 
+pub mod adoption;
 pub mod change;
 pub mod constraint;
 pub mod declaration;

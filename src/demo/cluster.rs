@@ -161,6 +161,7 @@ impl Cluster {
             instances: nodes.iter().map(|(name, node)| instance(&self.0.resource, name, node)).collect(),
             resources: Vec::new(),
             bans: Vec::new(),
+            withheld: Vec::new(),
         }
     }
 }

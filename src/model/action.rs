@@ -112,6 +112,15 @@ pub enum Effect {
         /// The unit.
         unit: UnitName,
     },
+    /// Have systemd start a unit at boot, or no longer.
+    EnableUnit {
+        /// The node.
+        node: NodeName,
+        /// The unit.
+        unit: UnitName,
+        /// Whether it is started at boot.
+        enabled: bool,
+    },
     /// Start a unit outside the cluster.
     StartUnit {
         /// The node.
@@ -129,7 +138,8 @@ impl Effect {
                 (route, instance, server) == (r, i, s)
             }
             (Self::Standby { .. }, Before::Standby { .. }) => true,
-            (Self::StopUnit { unit, .. }, Before::Unit { unit: u, .. }) => unit == u,
+            (Self::StopUnit { unit, .. }, Before::Unit { unit: u, .. })
+            | (Self::EnableUnit { unit, .. }, Before::UnitFile { unit: u, .. }) => unit == u,
             _ => false,
         }
     }
@@ -164,13 +174,21 @@ impl fmt::Display for Effect {
                 Leave::StandbyUntilRestart => write!(f, "{node} into standby until it restarts"),
                 Leave::Maintenance => write!(f, "{node} into maintenance"),
                 Leave::Ban { resource, .. } => write!(f, "{node} banned for {resource}"),
+                Leave::Adopt { resource, .. } | Leave::Release { resource, .. } => {
+                    write!(f, "{resource} on {node} out of the cluster's hands")
+                }
             },
             Self::Unstandby { node, leave, .. } => match leave {
                 Leave::Standby | Leave::StandbyUntilRestart => write!(f, "{node} out of standby"),
                 Leave::Maintenance => write!(f, "{node} out of maintenance"),
                 Leave::Ban { resource, .. } => write!(f, "{node} allowed for {resource} again"),
+                Leave::Adopt { resource, .. } | Leave::Release { resource, .. } => {
+                    write!(f, "{resource} on {node} into the cluster's hands")
+                }
             },
             Self::StopUnit { node, unit } => write!(f, "stop {unit} on {node}"),
+            Self::EnableUnit { node, unit, enabled: true } => write!(f, "enable {unit} on {node}"),
+            Self::EnableUnit { node, unit, enabled: false } => write!(f, "disable {unit} on {node}"),
             Self::StartUnit { node, unit } => write!(f, "start {unit} on {node}"),
         }
     }

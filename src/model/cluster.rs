@@ -29,6 +29,18 @@ pub struct ClusterView {
     /// Nodes that a run of ours has banned for a clone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bans: Vec<Ban>,
+    /// Nodes on which the cluster must not touch a clone's unit: it is not adopted there yet, or was released.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Withheld>,
+}
+
+/// A node on which the cluster neither starts, stops nor looks for a clone's unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withheld {
+    /// The cloned primitive.
+    pub resource: String,
+    /// The node.
+    pub node: NodeName,
 }
 
 /// A node that is banned for a clone, by a run's own location constraint.
@@ -113,6 +125,11 @@ impl CloneInstance {
 }
 
 impl ClusterView {
+    /// Whether the cluster may not touch the clone's unit on the node.
+    pub fn withholds(&self, resource: &str, node: &NodeName) -> bool {
+        self.withheld.iter().any(|w| w.resource == resource && w.node == *node)
+    }
+
     /// The run that has banned the node for a cloned primitive.
     pub fn ban<'a>(&'a self, resource: &str, node: &NodeName) -> Option<&'a RunId> {
         self.bans.iter().find(|ban| ban.resource == resource && ban.node == *node).map(|ban| &ban.run)

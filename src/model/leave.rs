@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ServiceName, Topology};
+use super::{ServiceName, Topology, UnitName};
 
 /// What the cluster is told once the clients are gone, and what a restore takes back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,6 +22,24 @@ pub enum Leave {
         /// Its cloned primitive.
         resource: String,
     },
+    /// The unit of one service, which systemd runs, is stopped and disabled; on the way back the cluster runs it.
+    Adopt {
+        /// The service.
+        service: ServiceName,
+        /// Its cloned primitive, which the cluster may not run on the node yet.
+        resource: String,
+        /// The unit.
+        unit: UnitName,
+    },
+    /// The unit of one service, which the cluster runs, is stopped and left to nobody; on the way back systemd runs it.
+    Release {
+        /// The service.
+        service: ServiceName,
+        /// Its cloned primitive, which the cluster may not run on the node any more.
+        resource: String,
+        /// The unit.
+        unit: UnitName,
+    },
 }
 
 impl Leave {
@@ -38,9 +56,15 @@ impl Leave {
     /// The one service that leaves, where it is not the whole node.
     pub fn service(&self) -> Option<&ServiceName> {
         match self {
-            Self::Ban { service, .. } => Some(service),
+            Self::Ban { service, .. } | Self::Adopt { service, .. } | Self::Release { service, .. } => Some(service),
             Self::Standby | Self::StandbyUntilRestart | Self::Maintenance => None,
         }
+    }
+
+    /// Whether the unit goes from one keeper to another: until all of a service's have, some nodes run it under systemd
+    /// and some under the cluster.
+    pub fn changes_keeper(&self) -> bool {
+        matches!(self, Self::Adopt { .. } | Self::Release { .. })
     }
 
     /// The part of the world that is concerned: everything, or one service with its routes.
@@ -60,6 +84,8 @@ impl Leave {
             Self::StandbyUntilRestart => "in standby until it restarts".into(),
             Self::Maintenance => "in maintenance".into(),
             Self::Ban { service, .. } => format!("banned for {service}"),
+            Self::Adopt { service, .. } => format!("without {service}, which the cluster is to run"),
+            Self::Release { service, .. } => format!("without {service}, which systemd is to run"),
         }
     }
 
@@ -69,6 +95,8 @@ impl Leave {
             Self::Standby | Self::StandbyUntilRestart => "the standby",
             Self::Maintenance => "the maintenance",
             Self::Ban { .. } => "the ban",
+            Self::Adopt { .. } => "the adoption",
+            Self::Release { .. } => "the release",
         }
     }
 
@@ -78,6 +106,7 @@ impl Leave {
             Self::Standby | Self::StandbyUntilRestart => "standby",
             Self::Maintenance => "maintenance",
             Self::Ban { .. } => "banned",
+            Self::Adopt { .. } | Self::Release { .. } => "released by the cluster",
         }
     }
 
@@ -87,6 +116,7 @@ impl Leave {
             Self::Standby | Self::StandbyUntilRestart => "out of standby",
             Self::Maintenance => "out of maintenance",
             Self::Ban { .. } => "allowed again",
+            Self::Adopt { .. } | Self::Release { .. } => "taken over by the cluster",
         }
     }
 }

@@ -98,6 +98,11 @@ impl UnitView {
         self.active == "active"
     }
 
+    /// Started by systemd at boot.
+    pub fn is_enabled(&self) -> bool {
+        self.file_state.starts_with("enabled")
+    }
+
     /// Not running, and not failed either.
     pub fn is_inactive(&self) -> bool {
         self.active == "inactive"

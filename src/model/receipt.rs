@@ -50,6 +50,13 @@ pub enum Before {
         /// Whether it was running.
         active: bool,
     },
+    /// Whether systemd starts a unit at boot.
+    UnitFile {
+        /// The unit.
+        unit: UnitName,
+        /// Whether it did.
+        enabled: bool,
+    },
 }
 
 impl Before {
@@ -61,7 +68,8 @@ impl Before {
                 Self::Route { route: x, instance: y, server: z, .. },
             ) => (a, b, c) == (x, y, z),
             (Self::Standby { .. }, Self::Standby { .. }) => true,
-            (Self::Unit { unit: a, .. }, Self::Unit { unit: b, .. }) => a == b,
+            (Self::Unit { unit: a, .. }, Self::Unit { unit: b, .. })
+            | (Self::UnitFile { unit: a, .. }, Self::UnitFile { unit: b, .. }) => a == b,
             _ => false,
         }
     }

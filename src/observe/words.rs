@@ -175,6 +175,9 @@ fn thing(receipt: &Receipt) -> String {
         Before::Standby { attribute } => {
             format!("standby attribute {}", attribute.as_deref().unwrap_or("absent"))
         }
+        Before::UnitFile { unit, enabled } => {
+            format!("{unit} {}", if *enabled { "enabled at boot" } else { "not enabled at boot" })
+        }
         Before::Unit { unit, active } => format!("{unit} {}", if *active { "active" } else { "not active" }),
     }
 }

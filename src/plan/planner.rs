@@ -16,7 +16,7 @@ use crate::{
         settings::{Affinity, Service},
     },
     model::{
-        Before, NodeName, Observation, Receipt, Rehearsal, RouteTarget, RunId, Topology,
+        Before, Leave, NodeName, Observation, Receipt, Rehearsal, RouteTarget, RunId, Topology,
         topology::{Listener, RouteShape, ServiceShape},
     },
     run::look::Look,
@@ -71,7 +71,7 @@ pub fn plan(request: &Request, basis: &Basis<'_>) -> Result<Plan, Vec<Gate>> {
     let warned = verdict.into_iter().filter(|g| g.answer == Answer::Warn).map(|g| g.detail);
     let (steps, origin) = match (request.purpose, basis.outstanding) {
         (Purpose::Restore, Some((origin, receipts))) => {
-            (restore_steps(basis.settings, basis.topology, request, receipts), Some(origin.clone()))
+            (restore_steps(basis.settings, basis.topology, request, receipts, Way::On), Some(origin.clone()))
         }
         (Purpose::Withhold, _) => (drain_routes(basis.topology, &request.node), None),
         _ => (drain_steps(basis, request), None),
@@ -103,7 +103,9 @@ pub fn undo(
     let topology = &plan.request.leave.concerns(topology);
     let (purpose, origin, steps) = match plan.request.purpose {
         Purpose::Drain if receipts.is_empty() => return None,
-        Purpose::Drain => (Purpose::Restore, run.clone(), restore_steps(settings, topology, &plan.request, receipts)),
+        Purpose::Drain => {
+            (Purpose::Restore, run.clone(), restore_steps(settings, topology, &plan.request, receipts, Way::Back))
+        }
         Purpose::Restore => (Purpose::Withhold, plan.origin.clone()?, drain_routes(topology, plan.node())),
         // Giving up to withhold would put clients onto a node that nobody vouches for.
         Purpose::Withhold => return None,
@@ -162,13 +164,19 @@ fn drain_steps(basis: &Basis<'_>, request: &Request) -> Vec<Action> {
     if !topology.nodes.contains(node) {
         return steps;
     }
+    if let Leave::Adopt { unit, .. } = &request.leave {
+        steps.push(Action::StopUnits { units: vec![unit.clone()] });
+        steps.push(Action::EnableUnits { units: vec![unit.clone()], enabled: false });
+        return steps;
+    }
     steps.push(Action::Standby { leave: request.leave.clone() });
     if !request.leave.stops_units() {
         return steps;
     }
     steps.push(Action::VerifyStopped { units: cluster_units(topology) });
     let extra = extra_units(topology);
-    if !extra.is_empty() {
+    // Units beside the one that changes its keeper keep theirs.
+    if !extra.is_empty() && !request.leave.changes_keeper() {
         steps.push(Action::StopUnits { units: extra });
     }
     steps
@@ -241,8 +249,22 @@ fn extra_units(topology: &Topology) -> Vec<crate::model::UnitName> {
     topology.services.iter().flat_map(|s| s.extra_units.iter().cloned()).collect()
 }
 
+/// Where a restore leads. It is the same for all that is put back as it was; a unit that changes its keeper goes on to the
+/// new one, or back to the one that it had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    On,
+    Back,
+}
+
 /// The way back, from what was touched: receipts in reverse.
-fn restore_steps(settings: &Settings, topology: &Topology, request: &Request, receipts: &[Receipt]) -> Vec<Action> {
+fn restore_steps(
+    settings: &Settings,
+    topology: &Topology,
+    request: &Request,
+    receipts: &[Receipt],
+    way: Way,
+) -> Vec<Action> {
     let (node, leave) = (&request.node, &request.leave);
     let stopped_units: Vec<_> = receipts
         .iter()
@@ -256,7 +278,19 @@ fn restore_steps(settings: &Settings, topology: &Topology, request: &Request, re
         Before::Standby { attribute } => Some(attribute.clone()),
         _ => None,
     });
-    let stopped = standby.is_some() && leave.stops_units();
+    let enabled: Vec<_> = receipts
+        .iter()
+        .filter_map(|r| match &r.before {
+            Before::UnitFile { unit, enabled: true } => Some(unit.clone()),
+            _ => None,
+        })
+        .collect();
+    let (stopped_units, enabled, standby) = match (leave, way) {
+        (Leave::Adopt { .. }, Way::On) => (Vec::new(), Vec::new(), Some(None)),
+        (Leave::Release { unit, .. }, Way::On) => (vec![unit.clone()], vec![unit.clone()], None),
+        _ => (stopped_units, enabled, standby),
+    };
+    let stopped = (standby.is_some() || leave.changes_keeper()) && leave.stops_units();
     let mut tiers = readmissions(settings, topology, node, receipts, stopped);
     let mut steps = Vec::new();
     let fresh: Vec<RouteTarget> =
@@ -265,6 +299,9 @@ fn restore_steps(settings: &Settings, topology: &Topology, request: &Request, re
     let closed = !bound_targets(settings, topology, node).is_empty();
     if (stopped || closed) && !fresh.is_empty() {
         steps.push(Action::RequireFreshChecks { targets: fresh });
+    }
+    if !enabled.is_empty() {
+        steps.push(Action::EnableUnits { units: enabled, enabled: true });
     }
     if !stopped_units.is_empty() {
         steps.push(Action::StartUnits { units: stopped_units });

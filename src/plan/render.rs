@@ -67,6 +67,12 @@ pub fn headline(plan: &Plan) -> String {
             }
             Leave::Maintenance => format!("Drain {node}: out of traffic, then out of the cluster's hands"),
             Leave::Ban { service, .. } => format!("Drain {node} of {service}: out of traffic, then stopped there"),
+            Leave::Adopt { service, .. } => {
+                format!("Drain {node} of {service}: out of traffic, then stopped, to be run by the cluster")
+            }
+            Leave::Release { service, .. } => {
+                format!("Drain {node} of {service}: out of traffic, then stopped, to be run by systemd")
+            }
         },
         (Purpose::Restore, Some(parent), _) => format!("Undo {parent}: put back what it changed on {node}"),
         (Purpose::Restore, None, Some(origin)) => format!("Restore {node}: put back what {origin} changed"),
@@ -101,6 +107,12 @@ fn step_lines(plan: &Plan, action: &Action) -> Lines {
         Action::Standby { leave } => standby(node, leave),
         Action::VerifyStopped { units } => units.iter().map(|u| stopped(u, node)).collect(),
         Action::StopUnits { units } => units_changed("stop", units, node, "inactive, one after the other"),
+        Action::EnableUnits { units, enabled: true } => {
+            units_changed("enable", units, node, "started by systemd at boot")
+        }
+        Action::EnableUnits { units, enabled: false } => {
+            units_changed("disable", units, node, "not started by systemd at boot")
+        }
         Action::RequireFreshChecks { targets } => fresh_checks(targets),
         Action::StartUnits { units } => units_changed("start", units, node, "active, one after the other"),
         Action::Unstandby { attribute, leave } => unstandby(node, leave, attribute.as_deref()),
@@ -224,6 +236,10 @@ fn standby(node: &NodeName, leave: &Leave) -> Lines {
         Leave::Ban { resource, .. } => {
             (format!("{node} is banned for {resource}, by a constraint with this run's name"), "the ban")
         }
+        Leave::Adopt { resource, .. } | Leave::Release { resource, .. } => (
+            format!("the cluster stops {resource} on {node} and leaves it alone from then on"),
+            "that it may not run there",
+        ),
     };
     vec![
         ("changes", change),
@@ -240,6 +256,9 @@ fn unstandby(node: &NodeName, leave: &Leave, before: Option<&str>) -> Lines {
         Leave::StandbyUntilRestart => format!("{node} out of standby where it still is, and our mark away"),
         Leave::Maintenance => format!("{node} out of maintenance ({}), and our mark away", value("maintenance")),
         Leave::Ban { resource, .. } => format!("our ban of {node} for {resource} away"),
+        Leave::Adopt { resource, .. } | Leave::Release { resource, .. } => {
+            format!("the cluster may run {resource} on {node}, and starts it")
+        }
     };
     vec![("changes", change), ("until", "the cluster shows it so".to_owned())]
 }

@@ -133,6 +133,13 @@ pub enum Action {
         /// The units, in order.
         units: Vec<UnitName>,
     },
+    /// Have systemd start units at boot, or no longer.
+    EnableUnits {
+        /// The units.
+        units: Vec<UnitName>,
+        /// Whether they are started at boot.
+        enabled: bool,
+    },
     /// Make every load balancer ask for a check that passes from now on, so that none believes an old one.
     RequireFreshChecks {
         /// The members that will be readmitted.
@@ -334,6 +341,8 @@ impl Action {
             Self::Standby { leave } => leave.title(),
             Self::VerifyStopped { .. } => "units stopped",
             Self::StopUnits { .. } => "other units stopped",
+            Self::EnableUnits { enabled: true, .. } => "enabled at boot",
+            Self::EnableUnits { enabled: false, .. } => "disabled at boot",
             Self::RequireFreshChecks { .. } => "fresh checks required",
             Self::StartUnits { .. } => "other units started",
             Self::Unstandby { leave, .. } => leave.end_title(),

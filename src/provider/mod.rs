@@ -182,6 +182,11 @@ pub trait UnitControl: Send + Sync {
         std::future::pending().await
     }
 
+    /// Has systemd start a unit at boot, or no longer.
+    async fn enable(&self, node: &NodeName, unit: &UnitName, _enabled: bool) -> Result<()> {
+        Err(ProviderError::Refused(format!("{unit} on {node}: nobody here decides what starts at boot")))
+    }
+
     /// Stops a unit and waits for its job to end.
     async fn stop(&self, node: &NodeName, unit: &UnitName) -> Result<()>;
 

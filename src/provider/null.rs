@@ -18,7 +18,7 @@ use crate::{
     model::{
         Admission, ClusterView, Desired, Exact, Health, InstanceName, InstanceView, Leave, MemberView, NodeName,
         Ownership, Readiness, Rehearsal, Role, RouteId, RunId, ServiceName, SocketsView, UnitName, UnitView,
-        cluster::Ban,
+        cluster::{Ban, Withheld},
     },
     run::proof::StandbyPermit,
 };
@@ -176,8 +176,8 @@ impl ClusterControl for NullCluster {
         let rehearsal = Rehearsal::of_stops(&lock(&self.view), node);
         Ok(match leave {
             Leave::Standby | Leave::StandbyUntilRestart => rehearsal,
-            Leave::Maintenance => Rehearsal { moves: Vec::new(), ..rehearsal },
-            Leave::Ban { resource, .. } => {
+            Leave::Maintenance | Leave::Adopt { .. } => Rehearsal { moves: Vec::new(), ..rehearsal },
+            Leave::Ban { resource, .. } | Leave::Release { resource, .. } => {
                 let moves = rehearsal.moves.into_iter().filter(|m| m.resource == *resource).collect();
                 Rehearsal { moves, ..rehearsal }
             }
@@ -189,6 +189,12 @@ impl ClusterControl for NullCluster {
         let Some(member) = view.nodes.get_mut(permit.node()) else {
             return refused(format!("the cluster has no node {}", permit.node()));
         };
+        if let Leave::Release { resource, .. } = leave {
+            let node = permit.node().clone();
+            view.withheld.push(Withheld { resource: resource.clone(), node });
+            run_instances(&mut view, permit.node(), Some(resource), false);
+            return Ok(());
+        }
         if let Leave::Ban { resource, .. } = leave {
             let ban = Ban { resource: resource.clone(), node: permit.node().clone(), run: owner.run.clone() };
             if !view.bans.contains(&ban) {
@@ -217,6 +223,11 @@ impl ClusterControl for NullCluster {
         let Some(member) = view.nodes.get_mut(node) else {
             return refused(format!("the cluster has no node {node}"));
         };
+        if let Leave::Adopt { resource, .. } | Leave::Release { resource, .. } = leave {
+            view.withheld.retain(|w| (&w.resource, &w.node) != (resource, node));
+            run_instances(&mut view, node, Some(resource), true);
+            return Ok(());
+        }
         if let Leave::Ban { resource, .. } = leave {
             view.bans.retain(|ban| ban.run != *owner);
             run_instances(&mut view, node, Some(resource), true);
@@ -250,12 +261,14 @@ impl ClusterControl for NullCluster {
 #[derive(Default)]
 pub struct NullUnits {
     units: Mutex<BTreeMap<(NodeName, UnitName), bool>>,
+    at_boot: Mutex<BTreeSet<(NodeName, UnitName)>>,
 }
 
 impl NullUnits {
     /// These units on these nodes, running or not.
     pub fn new(units: impl IntoIterator<Item = (NodeName, UnitName, bool)>) -> Self {
-        Self { units: Mutex::new(units.into_iter().map(|(node, unit, active)| ((node, unit), active)).collect()) }
+        let units = units.into_iter().map(|(node, unit, active)| ((node, unit), active)).collect();
+        Self { units: Mutex::new(units), at_boot: Mutex::default() }
     }
 
     /// Sets a unit's state by hand, as the cluster would; one that is not there yet comes to be.
@@ -280,7 +293,19 @@ impl UnitControl for NullUnits {
             Some(false) => ("inactive", "dead"),
             None => return refused(format!("{node} has no unit {unit}")),
         };
-        Ok(UnitView { active: active.into(), sub: sub.into(), file_state: "disabled".into() })
+        let at_boot = lock(&self.at_boot).contains(&(node.clone(), unit.clone()));
+        let file_state = if at_boot { "enabled" } else { "disabled" };
+        Ok(UnitView { active: active.into(), sub: sub.into(), file_state: file_state.into() })
+    }
+
+    async fn enable(&self, node: &NodeName, unit: &UnitName, enabled: bool) -> Result<()> {
+        let (mut at_boot, key) = (lock(&self.at_boot), (node.clone(), unit.clone()));
+        if enabled {
+            at_boot.insert(key)
+        } else {
+            at_boot.remove(&key)
+        };
+        Ok(())
     }
 
     async fn stop(&self, node: &NodeName, unit: &UnitName) -> Result<()> {

@@ -178,6 +178,7 @@ impl<'a> Look<'a> {
                 is_back(self.cluster()?, node, owner, leave, attribute.as_deref())
             }
             Effect::StopUnit { node, unit } => !is_running(self.unit(node, unit)?),
+            Effect::EnableUnit { node, unit, enabled } => self.unit(node, unit)?.is_enabled() == *enabled,
             Effect::StartUnit { node, unit } => self.unit(node, unit)?.is_active(),
         })
     }
@@ -191,6 +192,7 @@ fn has_left(cluster: &ClusterView, node: &NodeName, run: &RunId, leave: &Leave) 
         Leave::Standby | Leave::StandbyUntilRestart => ours && member.standby,
         Leave::Maintenance => ours && member.maintenance,
         Leave::Ban { resource, .. } => cluster.ban(resource, node) == Some(run),
+        Leave::Adopt { resource, .. } | Leave::Release { resource, .. } => cluster.withholds(resource, node),
     }
 }
 
@@ -202,6 +204,7 @@ fn is_back(cluster: &ClusterView, node: &NodeName, run: &RunId, leave: &Leave, b
         Leave::StandbyUntilRestart => member.owner.is_none() && !member.standby,
         Leave::Maintenance => member.owner.is_none() && member.maintenance_attribute.as_deref() == before,
         Leave::Ban { resource, .. } => cluster.ban(resource, node) != Some(run),
+        Leave::Adopt { resource, .. } | Leave::Release { resource, .. } => !cluster.withholds(resource, node),
     }
 }
 

@@ -106,7 +106,13 @@ pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
             wants.cluster = Some(Duration::ZERO);
             wants.units = node();
         }
-        Some(Action::StopUnits { .. } | Action::StartUnits { .. }) => wants.units = node(),
+        // The unit that systemd runs is stopped as others are by standby: behind the same gate.
+        Some(Action::StopUnits { .. }) if leave.changes_keeper() => {
+            wants.rehearsal = rehearsal();
+            (wants.sockets, wants.units, wants.ready) = (node(), node(), others());
+            wants.cluster = Some(Duration::from_secs(1));
+        }
+        Some(Action::StopUnits { .. } | Action::EnableUnits { .. } | Action::StartUnits { .. }) => wants.units = node(),
         Some(Action::Unstandby { .. }) => wants.cluster = Some(Duration::ZERO),
         Some(Action::AwaitReady { .. } | Action::ReadmitRoutes { .. }) => {
             wants.ready = node();

@@ -4,6 +4,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests without a runtime; their sleeps are the lab's time")]
 
+mod adoption;
 mod alerts;
 mod clones;
 mod deadline;

@@ -479,6 +479,7 @@ impl Sim {
             instances: self.nodes.iter().filter_map(instance).collect(),
             resources: Vec::new(),
             bans: Vec::new(),
+            withheld: Vec::new(),
         }
     }
 

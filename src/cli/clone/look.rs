@@ -62,6 +62,15 @@ pub(super) struct Row {
 impl Picture {
     /// Looks at the services (at one, where it is named). Fails where the cluster does not answer.
     pub(super) async fn take(context: &Context, only: Option<&ServiceName>, overrides: &[Override]) -> Result<Self> {
+        Self::of(context, only, overrides, false).await
+    }
+
+    /// Looks at one service whose clone, where it is yet to be created, is withheld from every node.
+    pub(super) async fn withheld(context: &Context, service: &ServiceName) -> Result<Self> {
+        Self::of(context, Some(service), &[], true).await
+    }
+
+    async fn of(context: &Context, only: Option<&ServiceName>, overrides: &[Override], withhold: bool) -> Result<Self> {
         let services = chosen(context, only)?;
         let survey = context.survey(|t| wants(t.nodes.iter().cloned().collect())).await?;
         let providers = context.clones(&survey.topology.nodes);
@@ -81,7 +90,7 @@ impl Picture {
         let services: Vec<Pictured> = services
             .into_iter()
             .zip(found)
-            .map(|(service, found)| Pictured::new(of(&service), service, found, &cluster))
+            .map(|(service, found)| Pictured::new(of(&service), service, found, &cluster, withhold))
             .collect();
         let mut changes: Vec<Change> = services.iter().flat_map(|s| s.changes.clone()).collect();
         changes.sort_by_key(|c| !c.is_of_cluster());
@@ -171,15 +180,24 @@ impl Pictured {
         service: Service,
         found: Found,
         cluster: &ClusterView,
+        withhold: bool,
     ) -> Self {
-        let banned = found.banned();
+        let mut banned = found.banned();
+        if withhold {
+            banned.retain(|node| !found.withheld.contains(*node));
+        }
         let known =
             || units.iter().filter_map(|(n, u)| Some((n, u.as_ref().ok()?))).filter(|(n, _)| !banned.contains(n));
         // Whoever withholds a node from the cluster admits it, too.
-        let wanted = Declaration::new(&service, known().map(|(_, u)| u).filter(|u| u.exists))
-            .withheld_from(found.withheld.iter().cloned());
+        let wanted =
+            Declaration::new(&service, known().map(|(_, u)| u).filter(|u| u.exists)).withheld_from(match found.clone {
+                None if withhold => units.keys().cloned().collect(),
+                _ => found.withheld.clone(),
+            });
         let mut changes = diff(&wanted, &found);
-        changes.extend(known().filter_map(|(node, file)| diff::boot(node, &service.unit, file)));
+        // What the cluster may not touch is systemd's, at boot as well.
+        let admitted = known().filter(|(node, _)| !wanted.withheld.contains(*node));
+        changes.extend(admitted.filter_map(|(node, file)| diff::boot(node, &service.unit, file)));
         let facts = gates::Facts { service: &service, wanted: &wanted, found: &found, units: &units, cluster };
         let gates = gates::of_service(&facts);
         Self { service, wanted, found, units, changes, gates }

@@ -43,6 +43,7 @@ impl From<&Action> for Step {
             Action::Standby { .. } => Self::Standby,
             Action::VerifyStopped { .. } => Self::Stopped,
             Action::StopUnits { .. } => Self::StopUnits,
+            Action::EnableUnits { .. } => Self::EnableUnits,
             Action::RequireFreshChecks { .. } => Self::FreshChecks,
             Action::StartUnits { .. } => Self::StartUnits,
             Action::Unstandby { .. } => Self::Unstandby,
@@ -62,7 +63,7 @@ impl Open {
             (_, Some(Step::DrainRoutes | Step::CloseRoutes | Step::Readmit)) => Wait::Routes,
             (_, Some(Step::Connections)) => Wait::Connections,
             (_, Some(Step::Standby | Step::Unstandby | Step::Stopped | Step::Started)) => Wait::Cluster,
-            (_, Some(Step::StopUnits | Step::StartUnits)) => Wait::Units,
+            (_, Some(Step::StopUnits | Step::EnableUnits | Step::StartUnits)) => Wait::Units,
             (_, Some(Step::Ready)) => Wait::Readiness,
             (_, Some(Step::FreshChecks)) => Wait::Checks,
         }

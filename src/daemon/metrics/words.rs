@@ -163,6 +163,8 @@ words! {
         Stopped = "verify-stopped",
         /// Units outside the cluster stop.
         StopUnits = "stop-units",
+        /// Units start at boot, or no longer.
+        EnableUnits = "enable-units",
         /// Load balancers forget old checks.
         FreshChecks = "require-fresh-checks",
         /// Units outside the cluster start.

@@ -51,7 +51,9 @@ fn serves(facts: &Facts<'_>, cluster: &ClusterView, service: &ServiceShape, node
     if !member.usable() {
         return Err(if member.standby { "is in standby" } else { unfit(member).unwrap_or("is not usable") }.into());
     }
-    if !cluster.instances_on(&service.resource, node).any(|i| i.started()) {
+    // Where the keeper changes, some nodes still run it under the other: that it is ready is what counts.
+    let kept = facts.request.leave.changes_keeper() && cluster.withholds(&service.resource, node);
+    if !kept && !cluster.instances_on(&service.resource, node).any(|i| i.started()) {
         return Err(format!("does not run {}", service.resource).into());
     }
     match facts.look().readiness(node, &service.name).map_err(unseen)?.0 {

@@ -46,7 +46,8 @@ fn is_expected(facts: &Facts<'_>, one: &Move) -> bool {
     let leaves = one.kind == Kind::Instance && one.verb == Verb::Stop && one.from.as_ref() == Some(facts.node());
     match facts.request.leave {
         Leave::Standby | Leave::StandbyUntilRestart => one.kind == Kind::Fencing || leaves || is_arrival(facts, one),
-        Leave::Ban { .. } => leaves && is_ours(facts, &one.resource) || is_arrival(facts, one),
+        Leave::Adopt { .. } => false,
+        Leave::Ban { .. } | Leave::Release { .. } => leaves && is_ours(facts, &one.resource) || is_arrival(facts, one),
         Leave::Maintenance => false,
     }
 }

@@ -25,8 +25,9 @@ use self::bus::{
     JobRemovedStream, ManagerProxy, PropertiesChangedStream, PropertiesProxy, already_subscribed, changed, unanswered,
 };
 use crate::{
+    clone::unit::Enablement,
     model::{NodeName, UnitName, UnitView},
-    provider::{ProviderError, Result, UnitControl, access::Access},
+    provider::{ProviderError, Result, UnitControl, UnitFiles, access::Access},
 };
 
 mod bus;
@@ -139,6 +140,15 @@ impl UnitControl for Systemd {
             told.notify_one();
         }
         Err(ProviderError::Unreachable(format!("{context}: the connection broke")))
+    }
+
+    async fn enable(&self, node: &NodeName, unit: &UnitName, enabled: bool) -> Result<()> {
+        let now = Enablement::new(self.observe(node, unit).await?.file_state);
+        if now.at_boot() == enabled {
+            return Ok(());
+        }
+        let to = Enablement::new(if enabled { "enabled" } else { "disabled" });
+        self.set_boot(node, unit, &now, &to).await
     }
 
     async fn stop(&self, node: &NodeName, unit: &UnitName) -> Result<()> {

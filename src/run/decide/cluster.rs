@@ -40,9 +40,13 @@ pub(super) fn standby(s: &Situation<'_>, step: usize) -> Progress {
     let attribute = match s.plan.request.leave {
         Leave::Standby => member.and_then(|m| m.standby_attribute.clone()),
         Leave::Maintenance => member.and_then(|m| m.maintenance_attribute.clone()),
-        Leave::StandbyUntilRestart | Leave::Ban { .. } => None,
+        Leave::StandbyUntilRestart | Leave::Ban { .. } | Leave::Adopt { .. } | Leave::Release { .. } => None,
     };
-    let progress = s.pursue(step, effect, Some(Before::Standby { attribute }));
+    behind_the_gate(s, s.pursue(step, effect, Some(Before::Standby { attribute })))
+}
+
+/// What stops the service is only done where nobody is connected any more, by a look of this moment.
+fn behind_the_gate(s: &Situation<'_>, progress: Progress) -> Progress {
     if progress.acts.is_empty() {
         return progress;
     }
@@ -157,7 +161,9 @@ pub(super) fn stop_units(s: &Situation<'_>, step: usize, units: &[UnitName]) -> 
             Err(waiting) => return Progress::wait(waiting),
         };
         let effect = Effect::StopUnit { node: node.clone(), unit: unit.clone() };
-        s.pursue(step, effect, Some(Before::Unit { unit: unit.clone(), active }))
+        let progress = s.pursue(step, effect, Some(Before::Unit { unit: unit.clone(), active }));
+        // Elsewhere these units stop after standby, and carry no traffic any more.
+        if s.plan.request.leave.changes_keeper() { behind_the_gate(s, progress) } else { progress }
     })
 }
 
@@ -165,6 +171,19 @@ pub(super) fn stop_units(s: &Situation<'_>, step: usize, units: &[UnitName]) -> 
 pub(super) fn start_units(s: &Situation<'_>, step: usize, units: &[UnitName]) -> Progress {
     let node = s.plan.node();
     one_by_one(units, |unit| s.pursue(step, Effect::StartUnit { node: node.clone(), unit: unit.clone() }, None))
+}
+
+/// Has systemd start units at boot, or no longer.
+pub(super) fn enable_units(s: &Situation<'_>, step: usize, units: &[UnitName], enabled: bool) -> Progress {
+    let node = s.plan.node();
+    one_by_one(units, |unit| {
+        let before = match s.look.unit(node, unit) {
+            Ok(view) => view.is_enabled(),
+            Err(waiting) => return Progress::wait(waiting),
+        };
+        let effect = Effect::EnableUnit { node: node.clone(), unit: unit.clone(), enabled };
+        s.pursue(step, effect, Some(Before::UnitFile { unit: unit.clone(), enabled: before }))
+    })
 }
 
 fn one_by_one(units: &[UnitName], mut go: impl FnMut(&UnitName) -> Progress) -> Progress {
@@ -204,7 +223,7 @@ pub(super) fn keep_in(s: &Situation<'_>, current: usize) -> Progress {
     };
     let banned = match &s.plan.request.leave {
         Leave::Ban { resource, .. } => cluster.ban(resource, s.plan.node()) == Some(origin),
-        Leave::Standby | Leave::StandbyUntilRestart | Leave::Maintenance => false,
+        _ => false,
     };
     match cluster.nodes.get(s.plan.node()) {
         Some(_) if banned => unstandby(s, step, attribute),

@@ -179,6 +179,7 @@ fn pursue_action(s: &Situation<'_>, step: usize, action: &Action) -> Decision {
         Action::Standby { .. } => Decision::Go(cluster::standby(s, step)),
         Action::VerifyStopped { units } => Decision::Go(cluster::stopped(s, units)),
         Action::StopUnits { units } => Decision::Go(cluster::stop_units(s, step, units)),
+        Action::EnableUnits { units, enabled } => Decision::Go(cluster::enable_units(s, step, units, *enabled)),
         Action::StartUnits { units } => Decision::Go(cluster::start_units(s, step, units)),
         Action::Unstandby { attribute, .. } => Decision::Go(cluster::unstandby(s, step, attribute.clone())),
         Action::VerifyStarted { units } => Decision::Go(cluster::started(s, units)),

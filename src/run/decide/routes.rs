@@ -143,9 +143,10 @@ fn action_targets<'a>(
     }
 }
 
-/// Whether the plan brings a node back from standby: only then must its routes be out to begin with.
+/// Whether the plan starts what was stopped: only then must the node's routes be out to begin with.
 fn leaves_standby(s: &Situation<'_>) -> bool {
-    s.plan.steps.iter().any(|step| matches!(step.action, Action::Unstandby { .. }))
+    let starts = |action: &Action| matches!(action, Action::Unstandby { .. } | Action::StartUnits { .. });
+    s.plan.steps.iter().any(|step| starts(&step.action))
 }
 
 fn keep_out(s: &Situation<'_>, step: usize, target: &RouteTarget) -> Progress {

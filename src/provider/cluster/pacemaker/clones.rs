@@ -8,16 +8,28 @@
 //!
 //! A rehearsal is the same patch on a copy of the CIB (`CIB_file`), and the scheduler on that.
 
+use std::collections::BTreeSet;
+
 use super::{Pacemaker, cib::Cib, members::last_line, rehearse};
 use crate::{
     clone::{Change, Found},
-    model::Rehearsal,
+    model::{NodeName, Rehearsal},
     provider::{CloneControl, ProviderError, Result, cluster::pacemaker::cib::unexpected},
 };
 
 mod constraints;
 mod read;
 mod write;
+
+/// Nodes on which the cluster may not touch a clone's unit.
+pub(super) fn withheld(cib: &Cib, resource: &str) -> BTreeSet<NodeName> {
+    constraints::withheld(&cib.sections.constraints, resource)
+}
+
+/// The patch that makes all these changes; `None` where everything is so already.
+pub(super) fn patch(cib: &Cib, changes: &[Change]) -> Result<Option<String>> {
+    write::patch(cib, changes)
+}
 
 /// Times that a rehearsal is begun anew because the cluster's configuration changed in between.
 const ATTEMPTS: u32 = 5;

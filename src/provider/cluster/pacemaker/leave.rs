@@ -7,9 +7,11 @@
 
 use super::{
     cib::{BAN, Cib, MAINTENANCE, STANDBY},
+    clones,
     patch::{diff, escape, hold, refused, release, run_id},
 };
 use crate::{
+    clone::Change,
     model::{Leave, NodeName, RunId, action::Ownership},
     provider::Result,
 };
@@ -21,6 +23,10 @@ pub(super) fn leave(cib: &Cib, node: &NodeName, owner: &Ownership, leave: &Leave
         Leave::StandbyUntilRestart => hold(cib, node, owner, None),
         Leave::Maintenance => hold(cib, node, owner, Some((MAINTENANCE, "true"))),
         Leave::Ban { resource, .. } => ban(cib, node, &owner.run, resource),
+        Leave::Release { resource, .. } => {
+            keeper(cib, resource, |clone, resource| Change::Withhold { clone, resource, node: node.clone() })
+        }
+        Leave::Adopt { .. } => Ok(None),
     }
 }
 
@@ -37,7 +43,16 @@ pub(super) fn rejoin(
         Leave::StandbyUntilRestart => release(cib, node, owner, None),
         Leave::Maintenance => release(cib, node, owner, Some((MAINTENANCE, before))),
         Leave::Ban { .. } => unban(cib, owner),
+        Leave::Adopt { resource, .. } | Leave::Release { resource, .. } => {
+            keeper(cib, resource, |clone, resource| Change::Admit { clone, resource, node: node.clone() })
+        }
     }
+}
+
+/// Takes a clone's unit on one node out of the cluster's hands, or gives it into them: the clone manager's own changes.
+fn keeper(cib: &Cib, resource: &str, change: impl Fn(String, String) -> Change) -> Result<Option<String>> {
+    let clone = cib.clones.get(resource).ok_or_else(|| refused(format!("there is no clone of {resource}")))?;
+    clones::patch(cib, &[change(clone.clone(), resource.to_owned())])
 }
 
 fn ban(cib: &Cib, node: &NodeName, run: &RunId, resource: &str) -> Result<Option<String>> {

@@ -100,7 +100,8 @@ fn change(leave: &Leave) -> (&'static str, &str) {
     match leave {
         Leave::Standby | Leave::StandbyUntilRestart => (STANDBY, ""),
         Leave::Maintenance => (MAINTENANCE, ""),
-        Leave::Ban { resource, .. } => ("ban", resource),
+        Leave::Adopt { .. } => ("none", ""),
+        Leave::Ban { resource, .. } | Leave::Release { resource, .. } => ("ban", resource),
     }
 }
 

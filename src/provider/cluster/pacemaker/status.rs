@@ -11,11 +11,14 @@
 
 use roxmltree::{Document, Node};
 
-use super::cib::{Cib, Entry, MAINTENANCE, STANDBY, child, children, flag, required, unexpected};
+use super::{
+    cib::{Cib, Entry, MAINTENANCE, STANDBY, child, children, flag, required, unexpected},
+    clones,
+};
 use crate::{
     model::{
         ClusterView, NodeName,
-        cluster::{CloneInstance, Member, Role},
+        cluster::{CloneInstance, Member, Role, Withheld},
     },
     provider::Result,
 };
@@ -37,6 +40,7 @@ pub(super) fn view(cib: &Cib, simulation: &str) -> Result<ClusterView> {
         transition: to_do(child(root, "actions")?),
         resources: super::rehearse::resources(cluster)?,
         bans: cib.bans.clone(),
+        withheld: withheld(cib),
         ..ClusterView::default()
     };
     for node in children(child(cluster, "nodes")?, "node") {
@@ -55,6 +59,15 @@ pub(super) fn view(cib: &Cib, simulation: &str) -> Result<ClusterView> {
     }
     view.transition |= view.nodes.values().any(|n| n.pending || n.unclean);
     Ok(view)
+}
+
+/// Nodes on which the cluster may not touch a clone's unit.
+fn withheld(cib: &Cib) -> Vec<Withheld> {
+    let of = |resource: &String| {
+        let nodes = clones::withheld(cib, resource).into_iter();
+        nodes.map(|node| Withheld { resource: resource.clone(), node }).collect::<Vec<_>>()
+    };
+    cib.clones.keys().flat_map(of).collect()
 }
 
 /// Whether the scheduler would act. What it lists as blocked it cannot do, however long one waits.
