@@ -4,6 +4,7 @@
 //! (request, topology, observation, settings) → plan or every refusal; journal → run state → decision → effect.
 
 pub mod cli;
+pub mod clone;
 pub mod config;
 pub mod daemon;
 pub mod demo;
@@ -15,5 +16,6 @@ pub mod model;
 pub mod observe;
 pub mod plan;
 pub mod provider;
+pub mod review;
 pub mod run;
 pub mod traffic;

@@ -213,7 +213,12 @@ fn status_shows_what_is_unknown_and_check_finds_it() {
     assert_eq!(object["nodes"][0]["state"], "unknown");
     let check = place.run(&["check", "--json"]);
     assert_eq!((check.code, check.json()["ok"].as_bool()), (1, Some(false)), "{}", check.stderr);
-    assert_eq!(place.run(&["check", "--offline"]).code, 0);
+    let unknown = check.json()["findings"].as_array().is_some_and(|f| f.iter().any(|f| f["known"] == false));
+    assert!(unknown, "what cannot be asked is not known: {}", check.stdout);
+    let offline = place.run(&["check", "--offline", "--json"]);
+    assert_eq!(offline.code, 0);
+    assert!(offline.json()["findings"].is_array(), "{}", offline.stdout);
+    assert!(offline.json()["not_asked"].to_string().contains("unit-differs"), "{}", offline.stdout);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `tidegate check`: the configuration, then everything that it names, all at once: does it answer, does it fit.
+//! `tidegate check`: the configuration, then everything that it names, all at once: does it answer, does it fit. Then the
+//! review of the checklist (see [`crate::review`]).
 
 use std::collections::BTreeSet;
 
@@ -22,15 +23,19 @@ use crate::{
         topology::{RouteShape, ServiceShape},
     },
     provider::route::BALANCER,
+    provider::{Clock, SystemClock},
+    review::{Review, Severity},
     run::wants::Wants,
 };
+
+mod review;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// Print the JSON Schema of the configuration and do nothing else
     #[arg(long)]
     schema: bool,
-    /// Read the configuration only; connect to nothing
+    /// Read the configuration only; connect to nothing. The review then goes by what it says
     #[arg(long, conflicts_with = "schema")]
     offline: bool,
 }
@@ -66,7 +71,9 @@ pub(super) async fn command(global: &Global, out: Out, args: CheckArgs) -> Resul
     }
     let settings = context::settings(&global.config)?;
     let mut items = vec![configuration(&settings)];
-    if !args.offline {
+    let review = if args.offline {
+        review::offline(&settings, SystemClock.now())
+    } else {
         let context = Context::with(settings).await?;
         let survey = context.survey(Wants::everything).await?;
         items.push(journal(&context, &survey).await);
@@ -74,9 +81,22 @@ pub(super) async fn command(global: &Global, out: Out, args: CheckArgs) -> Resul
         items.extend(nodes(&survey));
         items.extend(endings(&survey).await);
         items.extend(routes(&survey));
-    }
-    let ok = items.iter().all(|i| i.answer != Answer::Problem);
-    out.result(&json!({ "ok": ok, "items": items }), &text(&items));
+        review::online(&context, &survey).await
+    };
+    let ok = problems(&items, &review) == 0;
+    let accepted: Vec<_> = review
+        .accepted
+        .iter()
+        .map(|(f, reason)| json!({ "code": f.code, "about": f.about, "what": f.what, "reason": reason }))
+        .collect();
+    let result = json!({
+        "ok": ok,
+        "items": items,
+        "findings": review.findings,
+        "accepted": accepted,
+        "not_asked": review.not_asked,
+    });
+    out.result(&result, &text(&items, &review));
     Ok(if ok { Code::Done } else { Code::Failed })
 }
 
@@ -130,7 +150,8 @@ fn cluster(context: &Context, survey: &Survey) -> Vec<Item> {
 
 fn nodes(survey: &Survey) -> Vec<Item> {
     let mut items = Vec::new();
-    for (node, view) in &survey.seen.nodes {
+    // Hosts outside the cluster run none of its services.
+    for (node, view) in survey.seen.nodes.iter().filter(|(node, _)| survey.topology.nodes.contains(node)) {
         for service in &survey.topology.services {
             let what = |thing: &str| format!("{node}: {thing}");
             items.push(match view.sockets.get(&service.port) {
@@ -209,7 +230,10 @@ fn routes(survey: &Survey) -> Vec<Item> {
                 items.push(Item::new(&what, Answer::Warn, found));
             }
             for server in route.servers.values() {
-                items.extend(server_item(&what, server, view.members.get(server).map(|m| &m.health)));
+                let health = view.members.get(server).map(|m| &m.health);
+                // Names and prefixes check nothing, ever.
+                let checks = route.tier >= BALANCER || health != Some(&Health::Unchecked);
+                items.extend(server_item(&what, server, health).filter(|_| checks));
             }
         }
     }
@@ -237,7 +261,13 @@ fn reason<T>(seen: Option<&Observed<T>>) -> &str {
     }
 }
 
-fn text(items: &[Item]) -> String {
+/// What fails the check.
+fn problems(items: &[Item], review: &Review) -> usize {
+    let bad = items.iter().filter(|i| i.answer == Answer::Problem).count();
+    bad + review.findings.iter().filter(|f| f.severity == Severity::Problem).count()
+}
+
+fn text(items: &[Item], review: &Review) -> String {
     let mut table = Table::new(["answer", "what", "found"]).unbroken(1);
     for item in items {
         let answer = match item.answer {
@@ -247,6 +277,8 @@ fn text(items: &[Item]) -> String {
         };
         table.row([answer, &item.what, &item.detail]);
     }
-    let count = |answer: Answer| items.iter().filter(|i| i.answer == answer).count();
-    format!("{table}\n{} problems, {} warnings\n", count(Answer::Problem), count(Answer::Warn))
+    let problems = problems(items, review);
+    let warned = items.iter().filter(|i| i.answer == Answer::Warn).count();
+    let warnings = warned + review.findings.iter().filter(|f| f.severity == Severity::Warn).count();
+    format!("{table}{}\n{problems} problems, {warnings} warnings\n", review::text(review))
 }

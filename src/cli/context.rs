@@ -9,7 +9,7 @@ use tokio::try_join;
 use super::{
     exit::{Code, Failure, Result},
     report::Reading,
-    world::{Ways, members},
+    world::{ClonesWorld, Ways, members},
 };
 use crate::{
     config::{self, Settings},
@@ -20,7 +20,7 @@ use crate::{
         topology::{InstanceShape, Role},
     },
     plan::{Plan, Purpose, Request, gates::Gate, ledger, planner},
-    provider::World,
+    provider::{World, unit::files::Files},
     run::{observer::Observer, wants::Wants},
 };
 
@@ -85,6 +85,16 @@ impl Context {
             return Ok(targets);
         }
         Err(Failure::usage(failures.into_iter().collect::<Vec<_>>().join("\n")))
+    }
+
+    /// The providers of the clone manager, for these members.
+    pub(super) fn clones(&self, members: &[NodeName]) -> ClonesWorld {
+        self.ways.clones(&self.settings, members)
+    }
+
+    /// The members' disks.
+    pub(super) fn files(&self, topology: &Topology) -> Files {
+        self.ways.files(&self.settings, &topology.nodes)
     }
 
     /// Looks at what is wanted of the cluster's members, once.

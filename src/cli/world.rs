@@ -15,11 +15,11 @@ use crate::{
     health::{Failure, Target, probe::Programs, prober::HttpProber},
     model::NodeName,
     provider::{
-        ProviderError, Result, SystemClock, World,
+        CloneControl, ProviderError, Result, SystemClock, UnitFiles, World,
         access::{Access, Following, Output, Stream, local::LocalAccess, ssh::SshAccess},
         cluster::pacemaker::Pacemaker,
         route::Tools,
-        unit::systemd::Systemd,
+        unit::{files::Files, systemd::Systemd},
     },
     traffic::sockets::Sockets,
 };
@@ -33,6 +33,12 @@ pub(super) struct Ways {
     ssh: Arc<SshAccess>,
     /// The member that this machine is, where access is local.
     here: Option<NodeName>,
+}
+
+/// What the clone manager drives.
+pub(super) struct ClonesWorld {
+    pub(super) clones: Arc<dyn CloneControl>,
+    pub(super) files: Arc<dyn UnitFiles>,
 }
 
 impl Ways {
@@ -94,6 +100,23 @@ impl Ways {
             prober: Arc::new(HttpProber::new(&settings.services, &settings.nodes, self.programs(settings, members))),
             clock: Arc::new(SystemClock),
         }
+    }
+
+    /// The providers of the clone manager, for these members.
+    pub(super) fn clones(&self, settings: &Settings, members: &[NodeName]) -> ClonesWorld {
+        let limit = settings.run.call_timeout;
+        let hosts: BTreeMap<NodeName, String> =
+            members.iter().map(|node| (node.clone(), self.host(settings, node))).collect();
+        ClonesWorld {
+            clones: Arc::new(Pacemaker::new(self.nodes.clone(), self.asked(&hosts), limit)),
+            files: Arc::new(Systemd::new(self.nodes.clone(), hosts, limit)),
+        }
+    }
+
+    /// The members' disks.
+    pub(super) fn files(&self, settings: &Settings, members: &[NodeName]) -> Files {
+        let hosts = members.iter().map(|node| (node.clone(), self.host(settings, node)));
+        Files::new(self.nodes.clone(), hosts.collect())
     }
 
     /// What the probe engine probes: every service on every member. A target that cannot be made, since a file that its

@@ -11,7 +11,7 @@ use super::{
     nearest::nearest,
     reader::{Reader, Spot},
     report::Problems,
-    service,
+    review, service,
     settings::{Access, Cluster, Journal, Node, Run, Settings},
 };
 use crate::model::{NodeName, ServiceName};
@@ -72,6 +72,7 @@ pub(crate) fn settings(root: &Reader<'_>, journal: PathBuf, problems: &mut Probl
         journal: Journal { path: root.table("journal")?.text("path").map_or(journal, PathBuf::from) },
         run: run?,
         guard: guard::guard(&root.table("guard")?)?,
+        review: review::review(&root.table("review")?, problems)?,
         nodes: nodes?,
         services: services?,
         entrypoints: entrypoints?,

@@ -26,6 +26,7 @@ pub mod ready;
 mod ready_reader;
 mod reference;
 pub(crate) mod report;
+pub mod review;
 mod schema;
 mod service;
 pub(crate) mod shape;
@@ -33,6 +34,7 @@ pub(crate) mod texts;
 mod tree;
 mod value;
 
+pub(crate) use duration::show;
 pub use reference::reference;
 pub use report::{Problem, Report};
 pub use schema::schema;

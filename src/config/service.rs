@@ -41,6 +41,7 @@ fn service(r: &Reader<'_>, context: &Context, problems: &mut Problems) -> Option
             max_skew: t.number("max-skew"),
         })
     });
+    let archives = r.texts("archives").map(|files| files.into_iter().map(|(_, file)| file.into()).collect());
     let extra_units = extra_units(r, unit.as_deref(), problems);
     let min_ready = r.integer("min-ready");
     if let Some(min_ready) = min_ready {
@@ -56,6 +57,7 @@ fn service(r: &Reader<'_>, context: &Context, problems: &mut Problems) -> Option
         sessions: sessions?,
         connections: connections?,
         objective: objective?,
+        archives: archives?,
     })
 }
 
@@ -83,6 +85,10 @@ fn clone(r: &Reader<'_>, unit: Option<&str>, problems: &mut Problems) -> Option<
         monitor_interval: r.duration("monitor-interval")?,
         clone_max: r.integer("clone-max"),
         clone_node_max: r.integer("clone-node-max")?,
+        clone_min: r.integer("clone-min"),
+        interleave: r.boolean("interleave")?,
+        stop_timeout: r.duration("stop-timeout"),
+        start_timeout: r.duration("start-timeout"),
     })
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::guard::Guard;
 pub use super::ready::{Http, Probe, Ready};
+pub use super::review::{Acceptance, Review};
 use crate::model::{EntrypointName, NodeName, RouteId, ServiceName, Topology, UnitName, topology};
 pub use crate::provider::route::Via;
 
@@ -22,6 +23,9 @@ pub struct Settings {
     /// What the coordinator may do by itself.
     #[serde(default)]
     pub guard: Guard,
+    /// What the review is told.
+    #[serde(default)]
+    pub review: Review,
     /// Nodes that need more than their name.
     pub nodes: BTreeMap<NodeName, Node>,
     /// The services, in order.
@@ -122,6 +126,9 @@ pub struct Service {
     pub connections: Connections,
     /// What the service promises.
     pub objective: Objective,
+    /// Files that must be the same on every member.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub archives: Vec<PathBuf>,
 }
 
 /// `service.clone`
@@ -135,6 +142,38 @@ pub struct CloneSettings {
     pub clone_max: Option<u32>,
     /// Instances a node.
     pub clone_node_max: u32,
+    /// Instances that others, ordered after the clone, wait for; `None` is left to the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clone_min: Option<u32>,
+    /// Whether those wait only for the instance on their own node.
+    #[serde(default = "yes")]
+    pub interleave: bool,
+    /// The stop operation's time-out; `None` is made of the unit's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_timeout: Option<Duration>,
+    /// The start operation's time-out; `None` is made of the unit's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_timeout: Option<Duration>,
+}
+
+impl CloneSettings {
+    /// The clone of this resource with nothing else said.
+    pub fn of(resource: impl Into<String>) -> Self {
+        Self {
+            resource: resource.into(),
+            monitor_interval: Duration::from_secs(30),
+            clone_max: None,
+            clone_node_max: 1,
+            clone_min: None,
+            interleave: yes(),
+            stop_timeout: None,
+            start_timeout: None,
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// `service.sessions`

@@ -127,5 +127,12 @@ pub(crate) static ENDPOINT: Text = Text::new(
     "known: `unix:/path`, `tcp:host:port`, `ssh://host/path`; a user or port for SSH belongs in the SSH configuration",
 );
 
+pub(crate) static RULE: Text = Text::new(
+    "a rule's code",
+    "single-balancer",
+    "^[a-z][a-z0-9-]{0,63}$",
+    "`tidegate check` prints it; docs/review.md lists all",
+);
+
 pub(crate) static PERCENT: Text =
     Text::new("a share in percent", "50%", "^([1-9][0-9]?|100)%$", "whole percents from \"1%\" to \"100%\"");

@@ -33,6 +33,7 @@ pub(super) fn settings(options: &Options, units: &BTreeMap<NodeName, Unit>, edge
             ..settings::Run::default()
         },
         guard: settings::Guard::default(),
+        review: settings::Review::default(),
         nodes: units
             .iter()
             .map(|(name, unit)| (name.clone(), Node { address: Some(unit.address().ip()), ssh: None, outside: false }))
@@ -47,12 +48,7 @@ fn service(options: &Options, port: u16) -> Service {
         name: ServiceName::new(SERVICE),
         unit: UnitName::new(UNIT),
         extra_units: Vec::new(),
-        clone: CloneSettings {
-            resource: RESOURCE.to_owned(),
-            monitor_interval: Duration::from_secs(10),
-            clone_max: None,
-            clone_node_max: 1,
-        },
+        clone: CloneSettings { monitor_interval: Duration::from_secs(10), ..CloneSettings::of(RESOURCE) },
         min_ready: u32::from(options.nodes.clamp(2, 9)) - 1,
         ready: Ready {
             timeout: Duration::from_secs(1),
@@ -63,6 +59,7 @@ fn service(options: &Options, port: u16) -> Service {
         sessions: Sessions::default(),
         connections: options.connections,
         objective: Objective { failover: None, max_error_ratio: 0.001, max_skew: Some(1.25) },
+        archives: Vec::new(),
     }
 }
 
@@ -94,6 +91,7 @@ fn entrypoint(options: &Options, edges: &[Edge]) -> Entrypoint {
                 backend: SERVICE.to_owned(),
                 server: "{node}".to_owned(),
                 instances: instances.collect(),
+                config_file: None,
             }),
         }],
     }

@@ -2,6 +2,7 @@
 //! Pure: nothing here reads a clock, a file or a socket.
 
 pub mod action;
+pub mod balancer;
 pub mod cluster;
 pub mod counters;
 pub mod exact;
@@ -16,6 +17,7 @@ pub mod straggler;
 pub mod topology;
 
 pub use action::{Desired, Effect, Ownership};
+pub use balancer::BalancerView;
 pub use cluster::{CloneInstance, ClusterView, Member, Role};
 pub use counters::Counters;
 pub use exact::Exact;

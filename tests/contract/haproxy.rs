@@ -142,7 +142,8 @@ impl Proxy {
 
 pub fn haproxy(socket: Endpoint, master: Option<Endpoint>, access: Arc<dyn Access>, limit: Duration) -> Haproxy {
     let instance = Instance { name: instance(), socket, master, source: Vec::new(), node: None };
-    let settings = Settings { backend: "app".into(), server: "{node}".into(), instances: vec![instance] };
+    let settings =
+        Settings { backend: "app".into(), server: "{node}".into(), instances: vec![instance], config_file: None };
     Haproxy::new("web/haproxy:app".into(), settings, access, limit)
 }
 
@@ -217,7 +218,8 @@ async fn inherited_and_unresolved_states_are_told_from_forced_ones() {
     let of = |backend: &str| -> Arc<dyn RouteProvider> {
         let instance =
             Instance { name: instance(), socket: proxy.unix(), master: None, source: Vec::new(), node: None };
-        let settings = Settings { backend: backend.into(), server: "{node}".into(), instances: vec![instance] };
+        let settings =
+            Settings { backend: backend.into(), server: "{node}".into(), instances: vec![instance], config_file: None };
         Arc::new(Haproxy::new("r".into(), settings, Arc::new(LocalAccess::new()), LIMIT))
     };
     let (app, follower, odd) = (of("app"), of("follower"), of("odd"));

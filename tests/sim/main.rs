@@ -59,6 +59,7 @@ pub fn settings() -> Settings {
             backend: "app".into(),
             server: "{node}".into(),
             instances: world::LBS.iter().enumerate().map(instance).collect(),
+            config_file: None,
         }),
     };
     Settings {
@@ -66,17 +67,13 @@ pub fn settings() -> Settings {
         journal: cfg::Journal { path: "memory".into() },
         run: cfg::Run { patience: Duration::from_secs(60), ..cfg::Run::default() },
         guard: cfg::Guard::default(),
+        review: cfg::Review::default(),
         nodes: BTreeMap::new(),
         services: vec![cfg::Service {
             name: "app".into(),
             unit: "app.service".into(),
             extra_units: vec!["app-sidecar.service".into()],
-            clone: cfg::CloneSettings {
-                resource: "app_service".into(),
-                monitor_interval: Duration::from_secs(30),
-                clone_max: Some(3),
-                clone_node_max: 1,
-            },
+            clone: cfg::CloneSettings { clone_max: Some(3), ..cfg::CloneSettings::of("app_service") },
             min_ready: 2,
             ready,
             sessions: cfg::Sessions::default(),
@@ -87,6 +84,7 @@ pub fn settings() -> Settings {
                 max_age: None,
             },
             objective: cfg::Objective { failover: None, max_error_ratio: 0.001, max_skew: None },
+            archives: Vec::new(),
         }],
         entrypoints: vec![cfg::Entrypoint {
             name: "web".into(),

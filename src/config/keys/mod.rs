@@ -9,9 +9,11 @@ use super::{
 
 mod entrypoint;
 mod ready;
+mod review;
 mod service;
 
 use entrypoint::ENTRYPOINT;
+use review::REVIEW;
 use service::SERVICE;
 
 const fn ms(n: u64) -> Duration {
@@ -52,6 +54,12 @@ pub(crate) static ROOT: Shape = shape(
             Kind::Table(&GUARD),
             Need::Optional("its defaults"),
             "What `tidegate serve` may do by itself when something is lost that nobody drained.",
+        ),
+        key(
+            "review",
+            Kind::Table(&REVIEW),
+            Need::Optional("its defaults"),
+            "What `tidegate check` reviews beyond what it finds by itself.",
         ),
         key(
             "node",

@@ -35,12 +35,7 @@ async fn server(answer: Option<&'static [u8]>) -> (u16, JoinHandle<(String, bool
 fn prober(port: u16, probe: Probe) -> HttpProber {
     let timeout = Duration::from_millis(500);
     let ready = Ready { timeout, ..Ready::new(port, probe) };
-    let clone = CloneSettings {
-        resource: "app_service".into(),
-        monitor_interval: Duration::from_secs(30),
-        clone_max: None,
-        clone_node_max: 1,
-    };
+    let clone = CloneSettings::of("app_service");
     let connections = Connections {
         settle: Duration::from_secs(2),
         deadline: Duration::from_secs(600),
@@ -57,6 +52,7 @@ fn prober(port: u16, probe: Probe) -> HttpProber {
         sessions: Sessions::default(),
         connections,
         objective: Objective { failover: None, max_error_ratio: 0.001, max_skew: None },
+        archives: Vec::new(),
     };
     let node = settings::Node { address: Some([127, 0, 0, 1].into()), ..settings::Node::default() };
     HttpProber::new(&[service], &BTreeMap::from([("node-01".into(), node)]), Programs::default())

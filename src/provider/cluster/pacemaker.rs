@@ -31,11 +31,13 @@ use self::{
 };
 use crate::{
     model::{ClusterView, Leave, NodeName, Rehearsal, RunId, action::Ownership},
-    provider::{ClusterControl, ProviderError, Result, access::Access},
+    provider::{ClusterControl, ProviderError, Result, StopTimeouts, access::Access},
     run::proof::StandbyPermit,
 };
 
 mod cib;
+mod clones;
+mod element;
 mod hints;
 mod leave;
 mod members;
@@ -45,6 +47,7 @@ pub mod saved;
 mod status;
 #[cfg(test)]
 mod tests;
+mod timeouts;
 
 /// Races that are lost before giving up. Each costs a round trip.
 const ATTEMPTS: u32 = 40;
@@ -153,6 +156,14 @@ impl ClusterControl for Pacemaker {
         match output.code {
             Some(0) => rehearse::read(&output.stdout),
             _ => Err(rehearse::failure(&output.stderr)),
+        }
+    }
+
+    async fn stop_timeouts(&self, resources: &[&str]) -> Result<StopTimeouts> {
+        let output = self.members.run(&timeouts::QUERY).await?;
+        match output.code {
+            Some(0) => timeouts::read(&output.stdout, resources),
+            _ => Err(timeouts::failure(&output.stderr)),
         }
     }
 

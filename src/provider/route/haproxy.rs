@@ -26,13 +26,15 @@ use tokio::{
 
 use crate::{
     config::settings::Endpoint,
-    model::{Desired, InstanceName, InstanceView, RouteId, Stragglers},
+    model::{BalancerView, Desired, InstanceName, InstanceView, RouteId, Stragglers},
     provider::{
         ProviderError, Result, RouteProvider,
         access::{Access, Stream},
     },
 };
 
+mod configured;
+mod file;
 mod parse;
 mod sessions;
 mod settings;
@@ -58,6 +60,7 @@ pub struct Haproxy {
     instances: Vec<Instance>,
     access: Arc<dyn Access>,
     limit: Duration,
+    config_file: Option<String>,
 }
 
 impl Haproxy {
@@ -65,7 +68,8 @@ impl Haproxy {
     /// (`ssh://host/path`); sockets here and TCP addresses are connected to directly. `limit` bounds every
     /// exchange with one process.
     pub fn new(id: RouteId, settings: Settings, access: Arc<dyn Access>, limit: Duration) -> Self {
-        Self { id, backend: settings.backend, instances: settings.instances, access, limit }
+        let Settings { backend, instances, config_file, .. } = settings;
+        Self { id, backend, instances, access, limit, config_file }
     }
 
     fn instance(&self, name: &InstanceName) -> Result<&Instance> {
@@ -203,6 +207,10 @@ impl Haproxy {
 impl RouteProvider for Haproxy {
     fn id(&self) -> &RouteId {
         &self.id
+    }
+
+    async fn configured(&self, instance: &InstanceName) -> Result<Option<BalancerView>> {
+        self.configuration(self.instance(instance)?).await.map(Some)
     }
 
     async fn observe(&self, instance: &InstanceName) -> Result<InstanceView> {

@@ -32,12 +32,13 @@ use super::{
 };
 use crate::{
     config::settings::Place,
-    model::{Desired, InstanceName, InstanceView, RouteId},
+    model::{BalancerView, Desired, InstanceName, InstanceView, RouteId},
     provider::{ProviderError, Result, RouteProvider},
     traffic::sockets::far_ends,
 };
 
 mod commit;
+mod dump;
 mod include;
 mod running;
 mod settings;
@@ -165,6 +166,14 @@ impl Site {
         }
     }
 
+    /// Its whole configuration, as `nginx -T` prints it: what a reload would load.
+    async fn dump(&self) -> Result<String> {
+        let mut command: Vec<&str> = self.command.iter().map(String::as_str).collect();
+        command.push("-T");
+        let output = self.machine.feed(&command, &[]).await?;
+        if output.code == Some(0) { Ok(output.stdout) } else { Err(failed("nginx -T", &output)) }
+    }
+
     /// `worker_shutdown_timeout` as it is configured; empty where it is not.
     async fn shutdown_timeout(&self) -> Result<String> {
         let script = "said=$(\"$@\" -T 2> /dev/null) || exit 3\n\
@@ -219,6 +228,12 @@ impl Site {
 impl RouteProvider for Nginx {
     fn id(&self) -> &RouteId {
         &self.id
+    }
+
+    async fn configured(&self, instance: &InstanceName) -> Result<Option<BalancerView>> {
+        let site = self.site(instance)?;
+        let view = dump::read(&site.dump().await?, &site.include).map_err(ProviderError::Unexpected)?;
+        Ok(Some(view))
     }
 
     async fn observe(&self, instance: &InstanceName) -> Result<InstanceView> {

@@ -104,6 +104,7 @@ backend app
     balance roundrobin
     option httpchk GET /ready
     http-check expect status 200
+    option forwardfor
 {cookie}{extra}{app}
 {jetty}"#
         )

@@ -9,10 +9,12 @@ use super::layout::{Role, hosts, machines, present};
 use super::shell::{self, Answer};
 use super::{Haproxy, Lab, network, switch, teardown};
 
-/// In a node: no switch of the application is set, its log is empty, and what should run does.
+/// In a node: no switch of the application is set, its log is empty, and what should run does. Jetty is the cluster's to
+/// start, never the boot's.
 const NODE: &str = r#"
 find /run/app -mindepth 1 -delete 2> /dev/null || true
 systemctl reset-failed
+systemctl disable --quiet jetty9.service
 systemctl start ssh.service corosync.service pacemaker.service app-sidecar.service
 : > /var/log/app/access.log
 "#;

@@ -4,9 +4,11 @@
 use super::{File, Finding, paths};
 
 /// Pure modules: a folder with all below it, or one file.
-const PURE: [&str; 28] = [
+const PURE: [&str; 30] = [
+    "src/clone/",
     "src/model/",
     "src/plan/",
+    "src/review/",
     "src/config/",
     "src/guard/",
     "src/health/damping.rs",

@@ -28,62 +28,86 @@ use crate::{
 /// The line between the parts. No line of what the tools print looks so.
 const SEPARATOR: &str = "==tidegate==";
 
-/// The CIB of the cluster that this member is in.
-const LIVE: &str = r#"PATH="$PATH:/usr/sbin:/sbin"
-cib=$(cibadmin --query) || exit"#;
-/// The CIB on standard input.
-const SAVED: &str = r#"PATH="$PATH:/usr/sbin:/sbin"
-cib=$(cat) || exit"#;
-/// `$1` is the node, `$2` the separator, `$3` the attribute that is set, or `ban` for the resource `$4`. A folder of its own
-/// also keeps the tools from shadow files elsewhere.
-const REHEARSE: &str = r#"
+/// A folder of its own, for the CIB and what is made of it; it also keeps the tools from shadow files elsewhere.
+const FOLDER: &str = r#"PATH="$PATH:/usr/sbin:/sbin"
 dir=$(mktemp -d) || exit
 trap 'rm -rf "$dir"' EXIT
-copy=$dir/cib.xml
-printf '%s\n' "$cib" > "$copy" || exit
-export CIB_shadow_dir="$dir"
-crm_simulate --simulate --xml-file "$copy" --output-as=xml || exit
+mkdir "$dir/is" "$dir/then" || exit
+"#;
+/// The CIB of the cluster that this member is in, and beside it the votes: they may be missing, since the tool ends with an
+/// error where there is no quorum.
+const LIVE: &str = r#"corosync-quorumtool -s -i > "$dir/votes" 2> /dev/null &
+cibadmin --query > "$dir/is/cib.xml" || exit"#;
+/// The CIB on standard input.
+const SAVED: &str = r#"cat > "$dir/is/cib.xml" || exit"#;
+/// `$1` is the node, `$2` the separator, `$3` the attribute that is set, `ban` for the resource `$4`, `patch` for the patch
+/// `$4` (an empty one changes nothing), or `none`. What the cluster would do anyway is asked beside what the change would
+/// make it do: each has a copy of its own, and most of the time is the tools' own start.
+const REHEARSE: &str = r#"
+cp "$dir/is/cib.xml" "$dir/then/cib.xml" || exit
+CIB_shadow_dir="$dir/is" crm_simulate --simulate --xml-file "$dir/is/cib.xml" --output-as=xml > "$dir/is/said" &
+is=$!
+changed() {
+    export CIB_shadow_dir="$dir/then" CIB_file="$dir/then/cib.xml"
+    case $3 in
+    none) ;;
+    patch) [ -z "$4" ] || cibadmin --patch --xml-text "$4" >&2 || return ;;
+    ban) crm_resource --ban --resource "$4" --node "$1" >&2 || return ;;
+    *) crm_attribute --node "$1" --name "$3" --update true --lifetime forever >&2 || return ;;
+    esac
+    unset CIB_file
+    now=$dir/then/cib.xml pass=0
+    while [ $pass -lt 4 ]; do
+        pass=$((pass + 1)) next=$dir/then/next-$((pass + 1)).xml
+        crm_simulate --simulate --xml-file "$now" --save-output "$next" --output-as=xml > "$dir/then/pass" || return
+        cat "$dir/then/pass" >> "$dir/then/said" || return
+        printf '\n%s\n' "$2" >> "$dir/then/said"
+        now=$next
+        grep -q -e '<rsc_action action=' -e '<node_action ' "$dir/then/pass" || break
+    done
+}
+changed "$@"
+code=$?
+wait "$is" || exit
+[ "$code" -eq 0 ] || exit "$code"
+cat "$dir/is/said" || exit
 printf '\n%s\n' "$2"
-export CIB_file="$copy"
-case $3 in
-ban) crm_resource --ban --resource "$4" --node "$1" >&2 || exit ;;
-*) crm_attribute --node "$1" --name "$3" --update true --lifetime forever >&2 || exit ;;
-esac
-unset CIB_file
-now=$copy pass=0
-while [ $pass -lt 4 ]; do
-    pass=$((pass + 1))
-    crm_simulate --simulate --xml-file "$now" --save-output "$dir/next-$pass.xml" --output-as=xml > "$dir/said" || exit
-    cat "$dir/said" || exit
-    printf '\n%s\n' "$2"
-    now=$dir/next-$pass.xml
-    grep -q -e '<rsc_action action=' -e '<node_action ' "$dir/said" || break
-done"#;
-/// Votes are asked for last, and may be missing: the tool ends with an error where there is no quorum.
+cat "$dir/then/said" || exit"#;
+/// The node's number, by which the votes know it.
 const VOTES: &str = r#"
-sed -n "s/.*<node [^>]*id=\"\([0-9]*\)\"[^>]*uname=\"$1\".*/own \1/p" "$copy" | head -n 1
-corosync-quorumtool -s -i 2> /dev/null
+wait
+sed -n "s/.*<node [^>]*id=\"\([0-9]*\)\"[^>]*uname=\"$1\".*/own \1/p" "$dir/is/cib.xml" | head -n 1
+cat "$dir/votes"
 exit 0"#;
 
 /// The arguments that rehearse on a member of the cluster.
 pub(super) fn live(node: &NodeName, leave: &Leave) -> [String; 8] {
-    arguments(format!("{LIVE}{REHEARSE}{VOTES}"), node, leave)
+    arguments(format!("{FOLDER}{LIVE}{REHEARSE}{VOTES}"), node.as_str(), change(leave))
 }
 
 /// The arguments that rehearse on the CIB that is fed to them.
 pub(super) fn saved(node: &NodeName, leave: &Leave) -> [String; 8] {
-    arguments(format!("{SAVED}{REHEARSE}"), node, leave)
+    arguments(format!("{FOLDER}{SAVED}{REHEARSE}"), node.as_str(), change(leave))
 }
 
-fn arguments(script: String, node: &NodeName, leave: &Leave) -> [String; 8] {
-    let plain = |text: &str| text.to_owned();
-    let (change, resource) = match leave {
+/// The arguments that rehearse a patch of the CIB on a member of the cluster.
+pub(super) fn patched(patch: &str) -> [String; 8] {
+    arguments(format!("{FOLDER}{LIVE}{REHEARSE}"), "", ("patch", patch))
+}
+
+/// What is changed, and for which resource.
+fn change(leave: &Leave) -> (&'static str, &str) {
+    match leave {
         Leave::Standby | Leave::StandbyUntilRestart => (STANDBY, ""),
         Leave::Maintenance => (MAINTENANCE, ""),
-        Leave::Ban { resource, .. } => ("ban", resource.as_str()),
-    };
-    let (node, change, resource) = (plain(node.as_str()), plain(change), plain(resource));
-    [plain("sh"), plain("-c"), script, plain("tidegate"), node, plain(SEPARATOR), change, resource]
+        Leave::Ban { resource, .. } => ("ban", resource),
+    }
+}
+
+fn arguments(script: String, node: &str, (change, what): (&str, &str)) -> [String; 8] {
+    let plain = |text: &str| text.to_owned();
+    let separator = plain(SEPARATOR);
+    [plain("sh"), plain("-c"), script, plain("tidegate"), plain(node), separator, plain(change), plain(what)]
 }
 
 /// Reads what the script printed.

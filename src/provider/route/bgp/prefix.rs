@@ -13,6 +13,17 @@ pub struct Prefix {
 }
 
 impl Prefix {
+    /// Whether that address lies in it.
+    pub fn holds(&self, address: IpAddr) -> bool {
+        let bits = |address: IpAddr| match address {
+            IpAddr::V4(a) => u128::from(a.to_bits()) << 96,
+            IpAddr::V6(a) => a.to_bits(),
+        };
+        let beyond = 128 - u32::from(self.length);
+        let apart = bits(self.address) ^ bits(address);
+        self.address.is_ipv4() == address.is_ipv4() && apart.checked_shr(beyond).unwrap_or(0) == 0
+    }
+
     /// FRR's word for its family.
     pub(super) fn family(&self) -> &'static str {
         if self.address.is_ipv4() { "ipv4" } else { "ipv6" }
@@ -61,6 +72,23 @@ impl fmt::Display for Prefix {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn which_addresses_lie_in_it() {
+        for (prefix, address, expected) in [
+            ("192.0.2.80/32", "192.0.2.80", true),
+            ("192.0.2.80/32", "192.0.2.81", false),
+            ("192.0.2.0/24", "192.0.2.255", true),
+            ("192.0.2.0/24", "192.0.3.0", false),
+            ("0.0.0.0/0", "8.8.8.8", true),
+            ("0.0.0.0/0", "::1", false),
+            ("2001:db8::/32", "2001:db8:1::1", true),
+            ("2001:db8::/32", "2001:db9::1", false),
+        ] {
+            let prefix: Prefix = prefix.parse().expect("a prefix");
+            assert_eq!(prefix.holds(address.parse().expect("an address")), expected, "{address} in {prefix}");
+        }
+    }
 
     #[test]
     fn prefixes_are_read_and_shown_in_one_way() {

@@ -45,7 +45,7 @@ impl Type {
     }
 
     /// Whether its records are addresses; else they name a target.
-    pub(super) fn is_address(self) -> bool {
+    pub(crate) fn is_address(self) -> bool {
         matches!(self, Self::A | Self::Aaaa)
     }
 }

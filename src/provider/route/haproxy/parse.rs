@@ -9,7 +9,11 @@ use serde_json::json;
 
 use counters::{counters, slow_start, stand_by};
 
-use crate::model::{Admission, Counters, Exact, Health, MemberView};
+use super::configured::{Running, kind};
+use crate::model::{
+    Admission, Counters, Exact, Health, MemberView,
+    balancer::{Check, Layer},
+};
 
 mod counters;
 
@@ -230,6 +234,36 @@ pub(super) fn loads(answer: &str, backend: &str) -> Result<BTreeMap<String, Load
         return Ok(BTreeMap::new());
     }
     stats(answer, backend)?.into_iter().map(|(name, row)| Ok((name, load(&row)?))).collect()
+}
+
+/// What the running process says of the backend's configuration. A check that never got beyond the port says only how
+/// far it came, so only one that passed tells its kind.
+pub(super) fn running(answer: &str, backend: &str) -> Result<Running, String> {
+    let rows = stats(answer, backend)?;
+    if rows.is_empty() {
+        return Err(format!("there is no server in the backend {backend}"));
+    }
+    let layer = match rows.values().find_map(|row| row.0.get("mode").filter(|m| !m.is_empty())).map(String::as_str) {
+        Some("http") => Some(Layer::Requests),
+        Some("tcp") => Some(Layer::Connections),
+        _ => None,
+    };
+    let mut checks = Vec::new();
+    for row in rows.values().filter(|row| row.0.get("bck").is_none_or(|b| b != "1")) {
+        let status = row.text("check_status")?;
+        let follows = !row.text("tracked")?.is_empty();
+        checks.push(if row.text("status")? == "no check" && !follows {
+            Some(Check::None)
+        } else {
+            Some(status).filter(|s| s.contains("OK")).and_then(kind)
+        });
+    }
+    let weakest = |wanted: fn(&Check) -> bool| checks.iter().flatten().find(|c| wanted(c)).cloned();
+    let check = weakest(|c| *c == Check::None)
+        .or_else(|| weakest(|c| *c == Check::Port))
+        .or_else(|| weakest(|c| *c == Check::Handshake))
+        .or_else(|| weakest(|_| true));
+    Ok(Running { layer, check })
 }
 
 /// Current and old workers, by process id, from the master's `show proc`.

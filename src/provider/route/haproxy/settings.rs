@@ -15,7 +15,7 @@ use crate::{
         reader::{Reader, Spot},
         report::Problems,
         settings::{Endpoint, Place},
-        shape::{Key, Kind as Form, Literal, Need, Shape, Variant},
+        shape::{Key, Kind as Form, Literal, Need, Shape, Text, Variant},
         texts,
     },
     model::{InstanceName, NodeName, RouteId, topology::InstanceShape},
@@ -34,6 +34,10 @@ pub struct Settings {
     pub server: String,
     /// Every process (or master) that must acknowledge.
     pub instances: Vec<Instance>,
+    /// Where each instance's configuration file is: a path on the host of its socket, or `ssh://host/path`; `{instance}`
+    /// stands for the instance's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_file: Option<String>,
 }
 
 /// One HAProxy.
@@ -60,7 +64,7 @@ impl Kind for Settings {
         let backend = r.text("backend");
         let server = r.text("server");
         let instances = instances(r, about, problems);
-        Some(Self { backend: backend?, server: server?, instances: instances? })
+        Some(Self { backend: backend?, server: server?, instances: instances?, config_file: r.text("config-file") })
     }
 
     fn name(&self) -> String {
@@ -91,7 +95,7 @@ impl Kind for Settings {
     }
 }
 
-static KEYS: [Key; 3] = [
+static KEYS: [Key; 4] = [
     key("backend", Form::Text(&texts::PROXY_NAME), Need::Required, "The backend."),
     key(
         "server",
@@ -105,7 +109,21 @@ static KEYS: [Key; 3] = [
         Need::Required,
         "Every HAProxy that serves this entrypoint: each must acknowledge. A socket as text, or a table.",
     ),
+    key(
+        "config-file",
+        Form::Text(&CONFIG_FILE),
+        Need::Optional("the review says what it does not know without it"),
+        "Its configuration file, which the review reads: a path on the host of each instance's socket, or `ssh://host/path`; \
+         `{instance}` stands for the instance's name.",
+    ),
 ];
+
+static CONFIG_FILE: Text = Text::new(
+    "a file on the load balancer",
+    "/etc/haproxy/haproxy.cfg",
+    "^(ssh://[A-Za-z0-9_{][A-Za-z0-9_.{}-]*)?/[!-~]+$",
+    "`/path` or `ssh://host/path`; `{instance}` stands for the instance's name",
+);
 
 static INSTANCE: Shape = Shape {
     about: "One HAProxy.",

@@ -95,6 +95,7 @@ async fn no_name_smuggles_a_command_in() {
             source: Vec::new(),
             node: None,
         }],
+        config_file: None,
     };
     let access = Arc::new(crate::provider::access::local::LocalAccess::default());
     let haproxy = Haproxy::new("r".into(), settings, access, Duration::from_secs(1));

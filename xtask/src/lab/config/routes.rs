@@ -38,7 +38,8 @@ impl Entrance {
     pub(super) fn text(&self) -> String {
         let Self { address, port } = self;
         format!(
-            "[[entrypoint]]\nname = \"web\"\nservice = \"app\"\naddress = \"{address}\"\nport = {port}\nprotocol = \"http\"\n"
+            "[[entrypoint]]\nname = \"web\"\nservice = \"app\"\naddress = \"{address}\"\nport = {port}\nprotocol = \"http\"\n\
+             client-identity = \"x-forwarded-for\"\n"
         )
     }
 }
@@ -83,7 +84,9 @@ impl RouteText {
 
 /// `on_node`: each runs on a host, of its own name, that can be drained.
 fn haproxy(machines: &[&str], on_node: bool, ramp: &str) -> Result<String> {
-    let mut text = format!("via = \"haproxy\"\nbackend = \"app\"\nserver = \"{{node}}\"\n{ramp}instances = [\n");
+    let mut text = format!(
+        "via = \"haproxy\"\nbackend = \"app\"\nserver = \"{{node}}\"\nconfig-file = \"/etc/haproxy/haproxy.cfg\"\n{ramp}instances = [\n"
+    );
     for machine in machines {
         let host = find(machine)?;
         let node = if on_node { format!(", node = \"{machine}\"") } else { String::new() };
