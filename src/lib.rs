@@ -4,6 +4,7 @@
 //! (request, topology, observation, settings) → plan or every refusal; journal → run state → decision → effect.
 
 pub mod cli;
+pub mod clone;
 pub mod config;
 pub mod daemon;
 pub mod demo;

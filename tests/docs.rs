@@ -52,6 +52,24 @@ fn the_guide_explains_every_gate() {
     assert_eq!(rows, explained);
 }
 
+/// The same for the gates of clones.
+#[test]
+fn the_guide_explains_every_gate_of_clones() {
+    let sources = ["src/clone/gates.rs", "src/clone/gates/declared.rs", "src/clone/gates/units.rs"].map(page).concat();
+    let code = |call: &str| call.trim_start().strip_prefix('"')?.split('"').next().map(str::to_owned);
+    let codes: BTreeSet<String> = sources.split("Gate::new(").skip(1).filter_map(code).collect();
+    assert!(codes.len() > 10, "the gates are found in their source: {codes:?}");
+    let guide = page("docs/guide.md");
+    let table = guide.split("| clone gate |").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("the table");
+    let first = |row: &str| row.strip_prefix("| `")?.split(" |").next().map(|cell| cell.replace(['`', ' '], ""));
+    let rows: BTreeSet<String> = table
+        .lines()
+        .filter_map(first)
+        .flat_map(|cell| cell.split(',').map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    assert_eq!(rows, codes);
+}
+
 /// Every `tidegate …` in the documents: its command and its flags, as far as they are there.
 fn mentions(page: &str) -> BTreeSet<Vec<String>> {
     let mut found = BTreeSet::new();

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, builder::styling};
 
 use super::{
-    abort::AbortArgs, bench_probes::BenchProbesArgs, check::CheckArgs, completions::CompletionsArgs, guard::GuardArgs,
-    history::HistoryArgs, load::LoadArgs, man::ManArgs, serve::ServeArgs, show::ShowArgs, status::StatusArgs,
-    window::Window,
+    abort::AbortArgs, bench_probes::BenchProbesArgs, check::CheckArgs, clone::Clone as CloneCommand,
+    completions::CompletionsArgs, guard::GuardArgs, history::HistoryArgs, load::LoadArgs, man::ManArgs,
+    serve::ServeArgs, show::ShowArgs, status::StatusArgs, window::Window,
 };
 use crate::{demo::DemoArgs, model::NodeName};
 
@@ -46,6 +46,12 @@ With --json the last line of stdout is one JSON object; everything for people is
       {run, opened_at, ended_at, plan, records, receipts, steps, status, chain, report}
   window
       {result, routes: [{route, ttl_s, former_s}]}
+  clone plan, clone status
+      {verdict, version, gates, services: [{service, resource, clone, declared, constraints, withheld,
+      changes: [{change, text, commands}], gates}], rehearsal}; verdict is as-declared, yes or no; status adds
+      instances: [{service, node, cluster, unit, boot, ready}] and applied: what undo takes back, the last one last
+  clone apply, clone undo
+      {result, changed, changes, texts, missing}; result is done, or held where something is missing
   serve
       {result}; stopped, once it is told to
   check
@@ -203,6 +209,9 @@ pub(super) enum Command {
     /// Shorten the TTLs of names ahead of a planned window, and put them back after it
     #[command(subcommand)]
     Window(Window),
+    /// Declare, mend and show the clones by which the cluster runs the services
+    #[command(subcommand)]
+    Clone(CloneCommand),
     /// Show what the guard withdrew by itself, and what it saw and did lately
     Guard(GuardArgs),
     /// Run the coordinator: keep out what is out, guard what is lost, and export what is seen

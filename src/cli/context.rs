@@ -9,7 +9,7 @@ use tokio::try_join;
 use super::{
     exit::{Code, Failure, Result},
     report::Reading,
-    world::{Ways, members},
+    world::{ClonesWorld, Ways, members},
 };
 use crate::{
     config::{self, Settings},
@@ -85,6 +85,11 @@ impl Context {
             return Ok(targets);
         }
         Err(Failure::usage(failures.into_iter().collect::<Vec<_>>().join("\n")))
+    }
+
+    /// The providers of the clone manager, for these members.
+    pub(super) fn clones(&self, members: &[NodeName]) -> ClonesWorld {
+        self.ways.clones(&self.settings, members)
     }
 
     /// The members' disks.

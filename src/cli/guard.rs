@@ -84,6 +84,12 @@ fn about(note: &Note) -> (String, String) {
         Note::OutOfOrder { node } => (node.to_string(), "in standby, and nobody drained it".to_owned()),
         Note::Blind { why } => (String::new(), why.clone()),
         Note::Sighted => (String::new(), "the cluster is seen again".to_owned()),
+        Note::CloneChanging { changes, reason, .. } => {
+            let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            (changes.join("; "), reason.clone())
+        }
+        Note::CloneChanged => (String::new(), "the clones are as declared".to_owned()),
+        Note::CloneUnchanged { error } => (String::new(), error.clone()),
         Note::Turned { node, service, to, why } => {
             let why = if why.is_empty() { to.clone() } else { format!("{to}: {why}") };
             (format!("{service} on {node}"), why)

@@ -11,6 +11,7 @@ mod args;
 mod bench_probes;
 mod can_drain;
 mod check;
+mod clone;
 mod completions;
 mod context;
 pub mod demo;
@@ -84,6 +85,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::History(args) => history::command(&global, out, args).await,
         Command::Show(args) => show::command(&global, out, args).await,
         Command::Window(args) => window::command(&global, out, args).await,
+        Command::Clone(args) => clone::command(&global, out, args).await,
         Command::Guard(args) => guard::command(&global, out, args).await,
         Command::Serve(args) => serve::command(&global, out, args).await,
         Command::BenchProbes(args) => bench_probes::command(out, args).await,

@@ -15,7 +15,7 @@ use crate::{
     health::{Failure, Target, probe::Programs, prober::HttpProber},
     model::NodeName,
     provider::{
-        ProviderError, Result, SystemClock, World,
+        CloneControl, ProviderError, Result, SystemClock, UnitFiles, World,
         access::{Access, Following, Output, Stream, local::LocalAccess, ssh::SshAccess},
         cluster::pacemaker::Pacemaker,
         route::Tools,
@@ -33,6 +33,12 @@ pub(super) struct Ways {
     ssh: Arc<SshAccess>,
     /// The member that this machine is, where access is local.
     here: Option<NodeName>,
+}
+
+/// What the clone manager drives.
+pub(super) struct ClonesWorld {
+    pub(super) clones: Arc<dyn CloneControl>,
+    pub(super) files: Arc<dyn UnitFiles>,
 }
 
 impl Ways {
@@ -93,6 +99,17 @@ impl Ways {
             traffic: Arc::new(Sockets::new(self.nodes.clone(), reached, limit)),
             prober: Arc::new(HttpProber::new(&settings.services, &settings.nodes, self.programs(settings, members))),
             clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// The providers of the clone manager, for these members.
+    pub(super) fn clones(&self, settings: &Settings, members: &[NodeName]) -> ClonesWorld {
+        let limit = settings.run.call_timeout;
+        let hosts: BTreeMap<NodeName, String> =
+            members.iter().map(|node| (node.clone(), self.host(settings, node))).collect();
+        ClonesWorld {
+            clones: Arc::new(Pacemaker::new(self.nodes.clone(), self.asked(&hosts), limit)),
+            files: Arc::new(Systemd::new(self.nodes.clone(), hosts, limit)),
         }
     }
 

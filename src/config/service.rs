@@ -85,6 +85,10 @@ fn clone(r: &Reader<'_>, unit: Option<&str>, problems: &mut Problems) -> Option<
         monitor_interval: r.duration("monitor-interval")?,
         clone_max: r.integer("clone-max"),
         clone_node_max: r.integer("clone-node-max")?,
+        clone_min: r.integer("clone-min"),
+        interleave: r.boolean("interleave")?,
+        stop_timeout: r.duration("stop-timeout"),
+        start_timeout: r.duration("start-timeout"),
     })
 }
 

@@ -142,6 +142,38 @@ pub struct CloneSettings {
     pub clone_max: Option<u32>,
     /// Instances a node.
     pub clone_node_max: u32,
+    /// Instances that others, ordered after the clone, wait for; `None` is left to the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clone_min: Option<u32>,
+    /// Whether those wait only for the instance on their own node.
+    #[serde(default = "yes")]
+    pub interleave: bool,
+    /// The stop operation's time-out; `None` is made of the unit's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_timeout: Option<Duration>,
+    /// The start operation's time-out; `None` is made of the unit's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_timeout: Option<Duration>,
+}
+
+impl CloneSettings {
+    /// The clone of this resource with nothing else said.
+    pub fn of(resource: impl Into<String>) -> Self {
+        Self {
+            resource: resource.into(),
+            monitor_interval: Duration::from_secs(30),
+            clone_max: None,
+            clone_node_max: 1,
+            clone_min: None,
+            interleave: yes(),
+            stop_timeout: None,
+            start_timeout: None,
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// `service.sessions`

@@ -48,12 +48,7 @@ fn service(options: &Options, port: u16) -> Service {
         name: ServiceName::new(SERVICE),
         unit: UnitName::new(UNIT),
         extra_units: Vec::new(),
-        clone: CloneSettings {
-            resource: RESOURCE.to_owned(),
-            monitor_interval: Duration::from_secs(10),
-            clone_max: None,
-            clone_node_max: 1,
-        },
+        clone: CloneSettings { monitor_interval: Duration::from_secs(10), ..CloneSettings::of(RESOURCE) },
         min_ready: u32::from(options.nodes.clamp(2, 9)) - 1,
         ready: Ready {
             timeout: Duration::from_secs(1),

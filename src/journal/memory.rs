@@ -230,6 +230,10 @@ impl Notebook for MemoryJournal {
         Ok(self.state().notes.iter().rev().take(limit).cloned().collect())
     }
 
+    async fn clone_notes(&self) -> Result<Vec<Noted>> {
+        Ok(self.state().notes.iter().filter(|noted| noted.note.is_of_clones()).cloned().collect())
+    }
+
     async fn withdrawn(&self) -> Result<BTreeMap<RouteTarget, Withdrawal>> {
         Ok(withdrawals(&self.state().notes))
     }

@@ -179,6 +179,9 @@ pub trait Notebook: Send + Sync {
     /// The newest notes, at most `limit`, the newest first.
     async fn notes(&self, limit: usize) -> Result<Vec<Noted>>;
 
+    /// Every note of the clone manager ever written, the oldest first.
+    async fn clone_notes(&self) -> Result<Vec<Noted>>;
+
     /// What is withdrawn, of all notes ever written.
     async fn withdrawn(&self) -> Result<BTreeMap<RouteTarget, Withdrawal>>;
 }

@@ -1,12 +1,16 @@
-//! What the guard and the probes write down, outside every run: what was taken out of a route on its own, what was there
-//! before, and what was seen. What is still withdrawn is a fold over these notes.
+//! What is written down outside every run: by the guard and the probes, what was taken out of a route on its own, what was
+//! there before, and what was seen; by the clone manager, what it changes and what was there. What is still withdrawn, and
+//! what can be undone, are folds over these notes.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Exact, NodeName, RouteTarget, ServiceName};
+use crate::{
+    clone::Change,
+    model::{Exact, NodeName, RouteTarget, ServiceName},
+};
 
 /// One fact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,6 +99,25 @@ pub enum Note {
         /// Why, for a person.
         why: String,
     },
+    /// Clones are about to be changed. From here on it *may have happened*.
+    CloneChanging {
+        /// Who asked.
+        operator: String,
+        /// Why.
+        reason: String,
+        /// Each with what it leads away from.
+        changes: Vec<Change>,
+        /// The note whose changes are taken back, where this is an undo.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undoes: Option<u64>,
+    },
+    /// It was read back: the last changes are there.
+    CloneChanged,
+    /// They were refused, and nothing was changed.
+    CloneUnchanged {
+        /// What the real system said.
+        error: String,
+    },
 }
 
 impl Note {
@@ -113,12 +136,25 @@ impl Note {
             Self::Blind { .. } => "blind",
             Self::Sighted => "sighted",
             Self::Turned { .. } => "turned",
+            Self::CloneChanging { .. } => "clone-changing",
+            Self::CloneChanged => "clone-changed",
+            Self::CloneUnchanged { .. } => "clone-unchanged",
         }
     }
 
     /// Whether it says something about what is withdrawn: such notes are kept for as long as they matter.
     pub fn is_of_withdrawal(&self) -> bool {
         self.target().is_some() && !matches!(self, Self::Advised { .. } | Self::Would { .. } | Self::FailOpen { .. })
+    }
+
+    /// Whether it says something about clones: such notes are kept, since an undo needs them.
+    pub fn is_of_clones(&self) -> bool {
+        matches!(self, Self::CloneChanging { .. } | Self::CloneChanged | Self::CloneUnchanged { .. })
+    }
+
+    /// Whether it is never forgotten.
+    pub fn is_kept(&self) -> bool {
+        self.is_of_withdrawal() || self.is_of_clones()
     }
 
     fn target(&self) -> Option<&RouteTarget> {
@@ -131,7 +167,13 @@ impl Note {
             | Self::Advised { target, .. }
             | Self::Would { target, .. }
             | Self::FailOpen { target, .. } => Some(target),
-            Self::OutOfOrder { .. } | Self::Blind { .. } | Self::Sighted | Self::Turned { .. } => None,
+            Self::OutOfOrder { .. }
+            | Self::Blind { .. }
+            | Self::Sighted
+            | Self::Turned { .. }
+            | Self::CloneChanging { .. }
+            | Self::CloneChanged
+            | Self::CloneUnchanged { .. } => None,
         }
     }
 }

@@ -209,6 +209,10 @@ impl Notebook for SqliteJournal {
         self.call(move |store| store.notes(limit)).await
     }
 
+    async fn clone_notes(&self) -> Result<Vec<Noted>> {
+        self.call(|store| store.clone_notes()).await
+    }
+
     async fn withdrawn(&self) -> Result<BTreeMap<RouteTarget, Withdrawal>> {
         self.call(|store| store.withdrawn()).await
     }

@@ -51,11 +51,11 @@ pub struct Gate {
 }
 
 impl Gate {
-    fn new(code: &str, answer: Answer, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &str, answer: Answer, detail: impl Into<String>) -> Self {
         Self { code: code.into(), answer, detail: detail.into(), remedy: None, unknown: false }
     }
 
-    fn remedy(mut self, words: impl Into<String>) -> Self {
+    pub(crate) fn remedy(mut self, words: impl Into<String>) -> Self {
         self.remedy = Some(words.into());
         self
     }

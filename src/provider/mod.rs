@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::{
+    clone::{Change, Enablement, Found, UnitFile},
     model::{
         BalancerView, ClusterView, Desired, InstanceName, InstanceView, Leave, NodeName, Readiness, Rehearsal, RouteId,
         RunId, ServiceName, Session, SocketsView, Straggler, Stragglers, UnitName, UnitView, action::Ownership,
@@ -140,6 +141,32 @@ pub trait ClusterControl: Send + Sync {
 
     /// Takes that back: the attribute is as it was before, and our mark is gone. Refused where the mark is not `owner`'s.
     async fn unstandby(&self, node: &NodeName, owner: &RunId, leave: &Leave, attribute: Option<&str>) -> Result<()>;
+}
+
+/// The clones of the cluster's configuration.
+#[async_trait]
+pub trait CloneControl: Send + Sync {
+    /// What the configuration says of these primitives, in their order and all of one moment.
+    async fn found(&self, resources: &[String]) -> Result<Vec<Found>>;
+
+    /// What the cluster would do because of these changes, by its own scheduler on a copy of it. Changes nothing. Changes
+    /// of nodes are left out.
+    async fn rehearse_changes(&self, changes: &[Change]) -> Result<Rehearsal>;
+
+    /// Makes the changes of the cluster's configuration, all of them at once or none; those of nodes are left out. What is
+    /// as wanted already is not touched. Refused where something is neither what a change leads away from nor what it
+    /// leads to: then somebody else was there.
+    async fn make(&self, changes: &[Change]) -> Result<()>;
+}
+
+/// The files of units on the nodes.
+#[async_trait]
+pub trait UnitFiles: Send + Sync {
+    /// The files of a unit, by the manager and with their content. That there are none is an answer, not an error.
+    async fn files(&self, node: &NodeName, unit: &UnitName) -> Result<UnitFile>;
+
+    /// Lets a unit start at boot (`to` enabled) or not (`to` disabled). Whether it runs now stays as it is.
+    async fn set_boot(&self, node: &NodeName, unit: &UnitName, from: &Enablement, to: &Enablement) -> Result<()>;
 }
 
 /// systemd on the nodes.

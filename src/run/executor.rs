@@ -424,7 +424,7 @@ impl Execution<'_> {
 
 /// Keeps the lease alive while effects take their time. A lease that is lost meanwhile is noticed by the next append,
 /// before anything else happens.
-async fn with_lease<T>(engine: &Engine, lease: &Lease, work: impl Future<Output = T>) -> T {
+pub(crate) async fn with_lease<T>(engine: &Engine, lease: &Lease, work: impl Future<Output = T>) -> T {
     let ttl = engine.settings.run.lease;
     let renewing = async {
         let mut lease = lease.clone();

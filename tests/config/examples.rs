@@ -46,12 +46,7 @@ fn three_nodes() -> Settings {
             name: "app".into(),
             unit: "app.service".into(),
             extra_units: Vec::new(),
-            clone: CloneSettings {
-                resource: "app_service".into(),
-                monitor_interval: secs(30),
-                clone_max: Some(3),
-                clone_node_max: 1,
-            },
+            clone: CloneSettings { clone_max: Some(3), ..CloneSettings::of("app_service") },
             min_ready: 2,
             ready: Ready::new(8080, Probe::Http(Http::default())),
             sessions: Sessions { affinity: Affinity::None, state: SessionState::External },

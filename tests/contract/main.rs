@@ -5,6 +5,7 @@
 
 mod backend;
 mod bgp;
+mod clones;
 mod cluster;
 mod dns;
 mod dns_servers;

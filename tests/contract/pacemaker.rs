@@ -22,17 +22,17 @@ use tokio::process::Command;
 use crate::{cluster, process};
 
 /// What somebody else does: the program and its arguments.
-type Line = &'static [&'static str];
+pub(super) type Line = &'static [&'static str];
 
 /// A CIB in a file, and what somebody else does to it right before the next patches.
-struct Tools {
+pub(super) struct Tools {
     folder: tempfile::TempDir,
     meanwhile: Mutex<VecDeque<Line>>,
 }
 
 impl Tools {
     /// The recorded CIB of a healthy cluster; `None`, loudly, where Pacemaker's tools are not installed.
-    fn with(name: &str) -> Option<Arc<Self>> {
+    pub(super) fn with(name: &str) -> Option<Arc<Self>> {
         for tool in ["/usr/sbin/cibadmin", "/usr/sbin/crm_simulate", "/usr/sbin/crm_attribute"] {
             process::program(tool)?;
         }
@@ -43,11 +43,11 @@ impl Tools {
         Some(Arc::new(Self { folder, meanwhile: Mutex::default() }))
     }
 
-    fn cib(&self) -> PathBuf {
+    pub(super) fn cib(&self) -> PathBuf {
         self.folder.path().join("cib.xml")
     }
 
-    async fn call(&self, line: &[&str]) -> Output {
+    pub(super) async fn call(&self, line: &[&str]) -> Output {
         let output = Command::new(line[0])
             .args(&line[1..])
             .env("CIB_file", self.cib())
@@ -59,15 +59,15 @@ impl Tools {
         Output { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 
-    async fn nodes(&self) -> String {
+    pub(super) async fn nodes(&self) -> String {
         self.call(&["cibadmin", "--query", "--scope", "nodes"]).await.stdout
     }
 
-    fn meanwhile(&self, line: Line) {
+    pub(super) fn meanwhile(&self, line: Line) {
         self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner).push_back(line);
     }
 
-    fn pacemaker(self: &Arc<Self>) -> Pacemaker {
+    pub(super) fn pacemaker(self: &Arc<Self>) -> Pacemaker {
         driving(Arc::<Self>::clone(self))
     }
 }

@@ -53,6 +53,7 @@ async fn a_standby_is_rehearsed_on_a_saved_cluster() {
         [
             format!("stop app_service on node-2 {gone}"),
             "move vip from node-2 to node-3".into(),
+            format!("demote db on node-2 {gone}"),
             format!("stop db on node-2 {gone}"),
             "promote db on node-3".into()
         ]

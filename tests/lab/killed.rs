@@ -23,7 +23,7 @@ use xtask::{
     routes,
 };
 
-use crate::stage::{Routes, Running};
+use crate::stage::{Routes, Running, within};
 
 /// How far a step got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +52,7 @@ const fn at(step: usize, phase: Phase, what: &'static str) -> Point {
     Point { place: (step, phase), into: None, what }
 }
 
-const fn within(step: usize, phase: Phase, ms: u64, what: &'static str) -> Point {
+const fn into(step: usize, phase: Phase, ms: u64, what: &'static str) -> Point {
     Point { place: (step, phase), into: Some(Duration::from_millis(ms)), what }
 }
 
@@ -60,14 +60,14 @@ const fn within(step: usize, phase: Phase, ms: u64, what: &'static str) -> Point
 const ANYCAST: [Point; 10] = [
     at(0, Taken, "before anything is done"),
     at(0, Intended, "while the path is marked for leaving"),
-    within(0, Accepted, 400, "while routers lead clients elsewhere"),
+    into(0, Accepted, 400, "while routers lead clients elsewhere"),
     at(0, Intended, "while the path is withdrawn"),
-    within(1, Begun, 100, "while the last clients of the path are waited for"),
+    into(1, Begun, 100, "while the last clients of the path are waited for"),
     at(2, Intended, "while both load balancers are told"),
     at(2, Acknowledged, "when both have drained the node"),
-    within(3, Begun, 100, "while its last requests are waited for"),
+    into(3, Begun, 100, "while its last requests are waited for"),
     at(4, Intended, "while standby is set"),
-    within(5, Begun, 400, "while its unit stops"),
+    into(5, Begun, 400, "while its unit stops"),
 ];
 
 /// DNS, HAProxy, cluster.
@@ -75,13 +75,13 @@ const NAMES: [Point; 10] = [
     at(0, Taken, "before anything is done"),
     at(0, Intended, "while the record is taken away"),
     at(0, Accepted, "while the secondary follows"),
-    within(1, Begun, 300, "while resolvers may still have the record"),
-    within(1, Begun, 600, "and again, in the same wait"),
+    into(1, Begun, 300, "while resolvers may still have the record"),
+    into(1, Begun, 600, "and again, in the same wait"),
     at(2, Intended, "while both load balancers are told"),
     at(2, Acknowledged, "when both have drained the node"),
-    within(3, Begun, 100, "while its last requests are waited for"),
+    into(3, Begun, 100, "while its last requests are waited for"),
     at(4, Intended, "while standby is set"),
-    within(5, Begun, 400, "while its unit stops"),
+    into(5, Begun, 400, "while its unit stops"),
 ];
 
 /// How long the journal may take to come to a point.
@@ -166,6 +166,9 @@ fn places(records: &[Record]) -> Vec<(usize, Place)> {
 /// Drains the node through all kills to its end.
 fn drain(lab: &Lab, tidegate: &Tidegate<'_>, node: &str, points: &[Point]) -> Result<()> {
     let watch = Watch::open(lab)?;
+    // A check that a busy machine answers late takes a server out of a load balancer for a moment, and the drain would be
+    // refused for capacity.
+    within(20, "the node can be drained", || Ok(tidegate.json(&["can-drain", node, "--json"])?.0 == 0))?;
     let mut running = Running::start(&mut tidegate.command(&["drain", node, "--yes", "--json"])?)?;
     let (mut known, mut steps) = (0, Vec::new());
     for point in points {

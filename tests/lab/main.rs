@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests without a runtime; their sleeps are the lab's time")]
 
 mod alerts;
+mod clones;
 mod deadline;
 mod drain;
 mod edits;
@@ -12,6 +13,7 @@ mod faults;
 mod guard;
 mod killed;
 mod last;
+mod layouts;
 mod lingering;
 mod longlived;
 mod review;

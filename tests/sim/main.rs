@@ -73,12 +73,7 @@ pub fn settings() -> Settings {
             name: "app".into(),
             unit: "app.service".into(),
             extra_units: vec!["app-sidecar.service".into()],
-            clone: cfg::CloneSettings {
-                resource: "app_service".into(),
-                monitor_interval: Duration::from_secs(30),
-                clone_max: Some(3),
-                clone_node_max: 1,
-            },
+            clone: cfg::CloneSettings { clone_max: Some(3), ..cfg::CloneSettings::of("app_service") },
             min_ready: 2,
             ready,
             sessions: cfg::Sessions::default(),

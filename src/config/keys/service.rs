@@ -57,6 +57,30 @@ static CLONE: Shape = shape(
         key("monitor-interval", Kind::Duration(secs(1), HOUR), text("30s"), "Time between two monitor operations."),
         key("clone-max", Kind::Integer(1, 1000), Need::Optional("one a node"), "Instances in all."),
         key("clone-node-max", Kind::Integer(1, 100), number(1), "Instances a node."),
+        key(
+            "clone-min",
+            Kind::Integer(1, 1000),
+            Need::Optional("left to the cluster"),
+            "Instances that must run before what is ordered after the clone may start.",
+        ),
+        key(
+            "interleave",
+            Kind::Boolean,
+            Need::Default(Literal::Boolean(true)),
+            "Whether what is ordered after the clone waits only for the instance on its own node, and not for all of them.",
+        ),
+        key(
+            "stop-timeout",
+            Kind::Duration(secs(1), HOUR),
+            Need::Optional("15s more than the unit's `TimeoutStopSec`; a longer one in the cluster stays"),
+            "Time that the cluster gives a stop; longer than the unit's `TimeoutStopSec`, since a failed stop fences the node.",
+        ),
+        key(
+            "start-timeout",
+            Kind::Duration(secs(1), HOUR),
+            Need::Optional("15s more than the unit's `TimeoutStartSec`; a longer one in the cluster stays"),
+            "Time that the cluster gives a start; longer than the unit's `TimeoutStartSec`.",
+        ),
     ],
 );
 

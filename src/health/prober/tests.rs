@@ -35,12 +35,7 @@ async fn server(answer: Option<&'static [u8]>) -> (u16, JoinHandle<(String, bool
 fn prober(port: u16, probe: Probe) -> HttpProber {
     let timeout = Duration::from_millis(500);
     let ready = Ready { timeout, ..Ready::new(port, probe) };
-    let clone = CloneSettings {
-        resource: "app_service".into(),
-        monitor_interval: Duration::from_secs(30),
-        clone_max: None,
-        clone_node_max: 1,
-    };
+    let clone = CloneSettings::of("app_service");
     let connections = Connections {
         settle: Duration::from_secs(2),
         deadline: Duration::from_secs(600),

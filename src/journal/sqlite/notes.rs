@@ -33,6 +33,13 @@ impl Store {
         })
     }
 
+    pub(super) fn clone_notes(&self) -> Result<Vec<Noted>> {
+        self.read(|tx| match has_notes(tx)? {
+            true => tx.prepare_cached(sql::CLONE_NOTES)?.query_and_then([], rows::noted)?.collect(),
+            false => Ok(Vec::new()),
+        })
+    }
+
     pub(super) fn withdrawn(&self) -> Result<BTreeMap<RouteTarget, Withdrawal>> {
         self.read(|tx| {
             if !has_notes(tx)? {
@@ -47,7 +54,7 @@ impl Store {
 
 fn add(tx: &Transaction<'_>, note: &Note, now: Timestamp) -> std::result::Result<(), Fault> {
     let text = serde_json::to_string(note)?;
-    tx.execute(sql::ADD_NOTE, params![now.to_string(), note.word(), note.is_of_withdrawal(), text])?;
+    tx.execute(sql::ADD_NOTE, params![now.to_string(), note.word(), note.is_kept(), text])?;
     let seq = u64::try_from(tx.last_insert_rowid()).unwrap_or_default();
     if seq % 1000 == 0 {
         tx.execute(sql::FORGET_NOTES, [seq.saturating_sub(KEPT)])?;

@@ -78,5 +78,8 @@ pub(super) const ABORT_BY: &str = "SELECT abort_by FROM runs WHERE number = ?1";
 pub(super) const HAS_NOTES: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'notes')";
 pub(super) const ADD_NOTE: &str = "INSERT INTO notes (at, word, kept, note) VALUES (?1, ?2, ?3, ?4)";
 pub(super) const NOTES: &str = "SELECT seq, at, note FROM notes ORDER BY seq DESC LIMIT ?1";
-pub(super) const WITHDRAWALS: &str = "SELECT seq, at, note FROM notes WHERE kept = 1 ORDER BY seq";
+pub(super) const WITHDRAWALS: &str =
+    "SELECT seq, at, note FROM notes WHERE kept = 1 AND word NOT LIKE 'clone-%' ORDER BY seq";
+pub(super) const CLONE_NOTES: &str =
+    "SELECT seq, at, note FROM notes WHERE kept = 1 AND word LIKE 'clone-%' ORDER BY seq";
 pub(super) const FORGET_NOTES: &str = "DELETE FROM notes WHERE kept = 0 AND seq <= ?1";

@@ -36,6 +36,8 @@ use crate::{
 };
 
 mod cib;
+mod clones;
+mod element;
 mod hints;
 mod leave;
 mod members;

@@ -30,6 +30,7 @@ use crate::{
 };
 
 mod bus;
+mod files;
 #[cfg(test)]
 mod tests;
 

@@ -1,14 +1,14 @@
 //! What is run in a node to configure the cluster, as an administrator would type it.
 
-/// The standard configuration, written into a copy of what the cluster starts with: it needs no running cluster,
+/// The standard configuration (a clone in two commands: in one, pcs 0.11 writes the clone's values to the primitive), written into a copy of what the cluster starts with: it needs no running cluster,
 /// so it is done while the nodes still look for each other.
 pub(crate) const PREPARE: &str = r#"
 file=/root/lab-cib.xml
 cp /var/lib/pacemaker/cib/cib.xml $file
 pcs -f $file property set stonith-enabled=true no-quorum-policy=stop cluster-recheck-interval=5min stonith-timeout=60s
 pcs -f $file stonith create power fence_lab pcmk_host_list="node-1 node-2 node-3" op monitor interval=300s
-pcs -f $file resource create app_service systemd:app op monitor interval=30s start timeout=30s stop timeout=30s \
-    clone meta clone-max=3 clone-node-max=1 interleave=true
+pcs -f $file resource create app_service systemd:app op monitor interval=30s start timeout=30s stop timeout=30s
+pcs -f $file resource clone app_service meta clone-max=3 clone-node-max=1 interleave=true
 "#;
 
 /// And pushed once there is quorum: fencing first, so that no resource starts without it.
@@ -19,8 +19,12 @@ cibadmin --replace --scope resources --xml-file /root/lab-cib.xml
 
 /// Jetty on every node, as a second service.
 pub(crate) const JETTY_ON: &str = r#"
-pcs resource create jetty_service systemd:jetty9 op monitor interval=30s start timeout=120s stop timeout=60s \
-    clone meta clone-max=3 clone-node-max=1 interleave=true
+cd /root
+pcs cluster cib lab-before.xml
+cp lab-before.xml lab-jetty.xml
+pcs -f lab-jetty.xml resource create jetty_service systemd:jetty9 op monitor interval=30s start timeout=120s stop timeout=120s
+pcs -f lab-jetty.xml resource clone jetty_service meta clone-max=3 clone-node-max=1 interleave=true
+pcs cluster cib-push lab-jetty.xml diff-against=lab-before.xml
 "#;
 
 /// And gone again.

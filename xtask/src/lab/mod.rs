@@ -56,6 +56,7 @@ pub use route::{
 pub(crate) use shell::{Answer, run};
 pub use status::{BalancerStatus, HostStatus, Status};
 pub use supervisor::{Power, supervise};
+pub use up::prepare;
 pub use view::{ClusterView, Instance, Member};
 
 /// What a lab is started with.

@@ -3,11 +3,11 @@
 //! This machine's root namespace holds neither an address nor an interface of the lab, so a lab cannot disturb
 //! it, and two labs with the same addresses cannot meet.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::layout::{HOSTS, Host, Layout, Role};
 use super::route_network;
@@ -19,7 +19,9 @@ const BRIDGE: &str = "bridge";
 /// Makes the bridge and the namespaces that are no machines; machines are cabled when they get power.
 pub(crate) fn create(layout: &Layout, routes: bool) -> Result<()> {
     let bridge = layout.netns(BRIDGE);
+    let alone = alone()?;
     run(&mut tool("ip", &["netns", "add", &bridge]))?;
+    drop(alone);
     let script = "link add br0 type bridge forward_delay 0 stp_state 0\nlink set br0 up\nlink set lo up\n";
     feed(&mut tool("ip", &["-n", &bridge, "-batch", "-"]), script)?;
     for host in HOSTS.iter().filter(|host| host.role == Role::Namespace) {
@@ -74,12 +76,21 @@ pub(crate) fn destroy(layout: &Layout) -> Result<()> {
             fs::remove_file(layout.netns_file(name))?;
         }
     }
+    let _alone = alone()?;
     let folder = Path::new("/run/netns");
     if folder.read_dir().is_ok_and(|mut entries| entries.next().is_none()) {
         let _ = run(&mut tool("umount", &["/run/netns"]));
         let _ = fs::remove_dir(folder);
     }
     Ok(())
+}
+
+/// Held while a lab makes its first namespace, or removes the folder of all namespaces: another lab that comes up at that
+/// moment would lose its own with it.
+fn alone() -> Result<File> {
+    let run = File::open("/run").context("could not open /run")?;
+    run.lock().context("could not lock /run")?;
+    Ok(run)
 }
 
 /// The kernel's ids of this lab's namespaces, to tell which processes live in them.

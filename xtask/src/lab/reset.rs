@@ -9,10 +9,12 @@ use super::layout::{Role, hosts, machines, present};
 use super::shell::{self, Answer};
 use super::{Haproxy, Lab, network, switch, teardown};
 
-/// In a node: no switch of the application is set, its log is empty, and what should run does.
+/// In a node: no switch of the application is set, its log is empty, and what should run does. Jetty is the cluster's to
+/// start, never the boot's.
 const NODE: &str = r#"
 find /run/app -mindepth 1 -delete 2> /dev/null || true
 systemctl reset-failed
+systemctl disable --quiet jetty9.service
 systemctl start ssh.service corosync.service pacemaker.service app-sidecar.service
 : > /var/log/app/access.log
 "#;
@@ -56,6 +58,7 @@ impl Lab {
         }
         self.wait_quorum(limit)?;
         self.restore_cluster()?;
+        self.wait("resources of a test to be gone", limit, Self::without_orphans)?;
         self.reprobe_if_misled()?;
         self.wait_app(limit)?;
         self.fresh_balancers()?;
@@ -72,6 +75,20 @@ impl Lab {
             }
         }
         Ok(())
+    }
+
+    /// Whether nothing runs any more that is not in the configuration: until then the cluster is not at rest, and the next
+    /// test's drain would be held for it.
+    fn without_orphans(&self) -> Result<Answer> {
+        let said = self.output("node-1", &["crm_mon", "--one-shot", "--output-as=xml"])?;
+        let text = String::from_utf8_lossy(&said.stdout);
+        let orphans = text.lines().filter(|line| line.contains(" orphaned=\"true\""));
+        let names: Vec<&str> = orphans.filter_map(|line| line.split(" id=\"").nth(1)?.split('"').next()).collect();
+        Ok(match (said.status.success(), names.is_empty()) {
+            (true, true) => Answer::Yes,
+            (true, false) => Answer::NotYet(format!("still there: {}", names.join(", "))),
+            (false, _) => Answer::NotYet(String::from_utf8_lossy(&said.stderr).trim().to_owned()),
+        })
     }
 
     /// Makes the cluster look for itself where it believes in an application that is dead: its own monitor

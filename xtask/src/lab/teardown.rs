@@ -29,8 +29,6 @@ pub(crate) fn clean(layout: &Layout) -> Result<()> {
         unmount_below(dir)?;
         fs::remove_dir_all(dir).with_context(|| format!("could not remove {}", dir.display()))?;
     }
-    // Folders that nspawn and the lab made on the way; they stay while something else uses them.
-    let _ = fs::remove_dir("/run/systemd/nspawn");
     Ok(())
 }
 
@@ -45,10 +43,13 @@ fn unmount_below(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes the lab's lock and, after the last lab, the folder of all labs.
+/// Removes the lab's lock and, after the last lab, the folder of all labs and the one that nspawn works in. While there
+/// is another lab its machines have a mount on the latter, each in its own mount namespace, and would lose that.
 pub(crate) fn forget(layout: &Layout) {
     let _ = fs::remove_file(lock_file(layout));
-    let _ = fs::remove_dir(state_root());
+    if fs::remove_dir(state_root()).is_ok() {
+        let _ = fs::remove_dir("/run/systemd/nspawn");
+    }
 }
 
 /// The file that keeps two runs on the same lab apart.

@@ -13,6 +13,15 @@ use super::{
     Lab, Options, TidegateConfig, cgroup, host, keys, network, product, rootfs, route, seed, switch, teardown,
 };
 
+/// What all labs of this machine share: packages, the machines' root file system, and Envoy where there are routes. Two
+/// labs that come up at once must not both install.
+pub fn prepare(routes: bool) -> Result<()> {
+    host::require_root()?;
+    host::install_missing()?;
+    rootfs::ensure()?;
+    if routes { crate::envoy::envoy().map(drop) } else { Ok(()) }
+}
+
 /// See [`Lab::up`].
 pub(super) fn up(options: Options) -> Result<Lab> {
     let layout = Layout::new(&options.prefix)?;
@@ -34,7 +43,7 @@ pub(super) fn up(options: Options) -> Result<Lab> {
         crate::envoy::envoy()?;
     }
 
-    let mut clock = Clock::start();
+    let mut clock = Clock::start(&layout);
     fs::create_dir_all(layout.dir()).with_context(|| format!("could not make {}", layout.dir().display()))?;
     keys::create(&layout, options.routes)?;
     if options.routes {
@@ -133,14 +142,17 @@ fn start_supervisor(layout: &Layout, rootfs: &Path, program: &Path, routes: bool
 }
 
 /// Tells on stderr what was reached, and when.
-struct Clock(Instant);
+struct Clock {
+    started: Instant,
+    prefix: String,
+}
 
 impl Clock {
-    fn start() -> Self {
-        Self(Instant::now())
+    fn start(layout: &Layout) -> Self {
+        Self { started: Instant::now(), prefix: layout.prefix().to_owned() }
     }
 
     fn lap(&mut self, what: &str) {
-        eprintln!("lab: {:5.1} s  {what}", self.0.elapsed().as_secs_f32());
+        eprintln!("lab {}: {:5.1} s  {what}", self.prefix, self.started.elapsed().as_secs_f32());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs,
+    fmt, fs,
     io::{self, BufRead, BufReader, Write},
     path::Path,
     process::{Child, Command, Stdio},
@@ -15,6 +15,11 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Tally, tally::Reader};
+
+/// How long output may stay open after its process: something it left running could hold it for ever.
+const TAIL: Duration = Duration::from_secs(2);
+/// Between two looks at a process that says nothing.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A `cargo` command in the repository: the same cargo that runs this, and the locked dependencies.
 pub(super) fn cargo(root: &Path, arguments: &[&str]) -> Command {
@@ -41,12 +46,23 @@ pub(super) enum How {
     Late(Duration),
 }
 
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Well => f.write_str("it ended well"),
+            Self::Badly => f.write_str("it failed"),
+            Self::Late(limit) => write!(f, "not over after {} s: it was ended", limit.as_secs()),
+        }
+    }
+}
+
 /// Runs it to its end, at most for `limit`; what it says goes on to stdout as it comes.
 pub(super) fn run(command: &mut Command, limit: Duration) -> Result<Ended> {
     run_into(command, limit, &mut io::stdout())
 }
 
-fn run_into(command: &mut Command, limit: Duration, out: &mut impl Write) -> Result<Ended> {
+/// The same, into `out`.
+pub(super) fn run_into(command: &mut Command, limit: Duration, out: &mut impl Write) -> Result<Ended> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -64,21 +80,28 @@ fn run_into(command: &mut Command, limit: Duration, out: &mut impl Write) -> Res
     });
     let deadline = Instant::now() + limit;
     let mut reader = Reader::default();
+    let mut over: Option<Instant> = None;
     let how = loop {
-        match received.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) => {
-                reader.read(&line);
-                // Nobody reads on: the checks are still worth their exit code.
-                let _ = writeln!(out, "{line}");
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                let status = child.wait().context("could not wait for a child")?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            end_all(&mut child);
+            break How::Late(limit);
+        }
+        let said = received.recv_timeout(PAUSE.min(left));
+        if let Ok(line) = said {
+            reader.read(&line);
+            // Nobody reads on: the checks are still worth their exit code.
+            let _ = writeln!(out, "{line}");
+            continue;
+        }
+        if let Some(status) = child.try_wait().context("could not wait for a child")? {
+            let silent = said == Err(RecvTimeoutError::Disconnected);
+            if silent || over.get_or_insert_with(Instant::now).elapsed() >= TAIL {
                 break if status.success() { How::Well } else { How::Badly };
             }
-            Err(RecvTimeoutError::Timeout) => {
-                end_all(&mut child);
-                break How::Late(limit);
-            }
+        } else if said == Err(RecvTimeoutError::Disconnected) {
+            // It has closed its output, and goes on.
+            thread::sleep(PAUSE);
         }
     };
     Ok(Ended { how, tests: reader.tally() })
@@ -169,6 +192,22 @@ mod tests {
             thread::sleep(Duration::from_millis(5));
         }
         assert!(!alive(&marker), "a grandchild outlived its limit");
+    }
+
+    #[test]
+    fn one_that_says_something_all_the_time_is_late_too() {
+        let limit = Duration::from_millis(300);
+        let ended = run_into(&mut sh("while :; do echo more; done"), limit, &mut io::sink()).expect("it ran");
+        assert_eq!(ended.how, How::Late(limit));
+    }
+
+    #[test]
+    fn what_a_child_leaves_running_is_not_waited_for() {
+        let started = Instant::now();
+        let mut out = Vec::new();
+        let ended = run_into(&mut sh("sleep 30 & echo out"), Duration::from_secs(20), &mut out).expect("it ran");
+        assert_eq!((ended.how, out.as_slice()), (How::Well, b"out\n".as_slice()));
+        assert!(started.elapsed() < Duration::from_secs(15));
     }
 
     /// Whether a process other than this one has it in its command line.

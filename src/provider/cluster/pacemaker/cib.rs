@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use roxmltree::{Document, Node};
 
+use super::element::Element;
 use crate::{
     model::{NodeName, RunId, action::Ownership, cluster::Ban},
     provider::{ProviderError, Result},
@@ -49,6 +50,19 @@ pub(super) struct Cib {
     pub(super) constraints: usize,
     /// Our bans among them.
     pub(super) bans: Vec<Ban>,
+    /// The configuration as it is, for whoever changes clones.
+    pub(super) sections: Box<Sections>,
+}
+
+/// Parts of the configuration as they are; without children where there is none.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Sections {
+    pub(super) resources: Element,
+    pub(super) constraints: Element,
+    /// Defaults of resources.
+    pub(super) resource_defaults: Element,
+    /// Defaults of operations.
+    pub(super) operation_defaults: Element,
 }
 
 /// A CIB's version. Rises with every change; two readings with the same version have the same configuration.
@@ -146,7 +160,20 @@ impl Cib {
             bans: bans(configuration, &clones),
             constraints: children(configuration, "constraints").map(elements).sum(),
             clones,
+            sections: Box::new(Sections::copy(configuration)),
         })
+    }
+}
+
+impl Sections {
+    fn copy(configuration: Node<'_, '_>) -> Self {
+        let section = |name| children(configuration, name).next().map(Element::copy).unwrap_or_default();
+        Self {
+            resources: section("resources"),
+            constraints: section("constraints"),
+            resource_defaults: section("rsc_defaults"),
+            operation_defaults: section("op_defaults"),
+        }
     }
 }
 
