@@ -1,3 +1,5 @@
+//! What `files.sh` prints, and a real disk.
+
 use super::*;
 
 const HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

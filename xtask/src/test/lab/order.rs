@@ -3,7 +3,7 @@
 use super::Test;
 
 /// Tests whose names begin so take about so many seconds each on a quiet machine; others take less than all of these.
-const LONG: [(&str, u32); 12] = [
+const LONG: [(&str, u32); 13] = [
     ("faults::a_lab_breaks", 80),
     ("layouts", 70),
     ("routes", 60),
@@ -12,6 +12,7 @@ const LONG: [(&str, u32); 12] = [
     ("drain::jetty", 45),
     ("faults::killed", 45),
     ("lingering", 45),
+    ("review", 40),
     ("killed", 38),
     ("sticky", 30),
     ("serve", 28),

@@ -1,3 +1,5 @@
+//! The review's reading of HAProxy's file.
+
 use std::time::Duration;
 
 use super::read;

@@ -1,3 +1,5 @@
+//! The review's reading of `nginx -T`.
+
 use std::time::Duration;
 
 use super::{blocks, read};
