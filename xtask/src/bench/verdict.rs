@@ -8,7 +8,8 @@ use std::fmt;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
@@ -60,7 +61,8 @@ pub fn verdict(lab: &Lab, rounds: usize) -> Result<VerdictReport> {
     let file = program()?;
     install(lab, &file)?;
     let _priority = Priority::raise(lab);
-    calm::wait(lab, std::time::Instant::now())?;
+    calm::wait(lab, Instant::now())?;
+    taking_clients(lab)?;
     let first = timed(&mut tidegate.command(&line)?)?;
     let ssh: Vec<f64> = (0..rounds).map(|_| timed(&mut tidegate.command(&line)?)).collect::<Result<_>>()?;
     let here = || -> Result<Command> {
@@ -94,6 +96,18 @@ impl VerdictReport {
     pub fn passed(&self) -> bool {
         self.targets.iter().all(|target| target.met)
     }
+}
+
+/// Waits until both load balancers send clients to every node: just after the lab is up, some checks are still to come.
+fn taking_clients(lab: &Lab) -> Result<()> {
+    let started = Instant::now();
+    for lb in ["lb-1", "lb-2"] {
+        while !lab.servers(lb)?.iter().filter(|s| s.backend == "app").all(|s| s.status == "UP") {
+            ensure!(started.elapsed() < Duration::from_secs(30), "{lb} does not send clients to every node");
+            sleep(Duration::from_millis(100));
+        }
+    }
+    Ok(())
 }
 
 /// Puts the program and a configuration with local access onto the member.
