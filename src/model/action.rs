@@ -105,6 +105,13 @@ pub enum Effect {
         #[serde(default, skip_serializing_if = "Leave::is_usual")]
         leave: Leave,
     },
+    /// Allow a clone this number of instances.
+    Resize {
+        /// The cloned primitive.
+        resource: String,
+        /// `clone-max`; `None` is not set.
+        instances: Option<String>,
+    },
     /// Stop a unit outside the cluster.
     StopUnit {
         /// The node.
@@ -138,6 +145,7 @@ impl Effect {
                 (route, instance, server) == (r, i, s)
             }
             (Self::Standby { .. }, Before::Standby { .. }) => true,
+            (Self::Resize { resource, .. }, Before::Clone { resource: r, .. }) => resource == r,
             (Self::StopUnit { unit, .. }, Before::Unit { unit: u, .. })
             | (Self::EnableUnit { unit, .. }, Before::UnitFile { unit: u, .. }) => unit == u,
             _ => false,
@@ -186,6 +194,8 @@ impl fmt::Display for Effect {
                     write!(f, "{resource} on {node} into the cluster's hands")
                 }
             },
+            Self::Resize { resource, instances: Some(n) } => write!(f, "{resource}: clone-max {n}"),
+            Self::Resize { resource, instances: None } => write!(f, "{resource}: no clone-max"),
             Self::StopUnit { node, unit } => write!(f, "stop {unit} on {node}"),
             Self::EnableUnit { node, unit, enabled: true } => write!(f, "enable {unit} on {node}"),
             Self::EnableUnit { node, unit, enabled: false } => write!(f, "disable {unit} on {node}"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Exact, InstanceName, RouteId, UnitName};
+use super::{Exact, InstanceName, NodeName, RouteId, UnitName};
 
 /// The exact state of one thing before Tidegate first touched it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,15 @@ pub enum Before {
         /// The stored value.
         attribute: Option<String>,
     },
+    /// A clone's number of instances.
+    Clone {
+        /// The cloned primitive.
+        resource: String,
+        /// `clone-max` as it was set; `None` where it was not.
+        instances: Option<String>,
+        /// The node on which an instance stands in meanwhile.
+        node: NodeName,
+    },
     /// A unit outside the cluster.
     Unit {
         /// The unit.
@@ -68,6 +77,7 @@ impl Before {
                 Self::Route { route: x, instance: y, server: z, .. },
             ) => (a, b, c) == (x, y, z),
             (Self::Standby { .. }, Self::Standby { .. }) => true,
+            (Self::Clone { resource: a, .. }, Self::Clone { resource: b, .. }) => a == b,
             (Self::Unit { unit: a, .. }, Self::Unit { unit: b, .. })
             | (Self::UnitFile { unit: a, .. }, Self::UnitFile { unit: b, .. }) => a == b,
             _ => false,

@@ -107,6 +107,19 @@ pub enum Action {
         /// Every member on every instance.
         targets: Vec<RouteTarget>,
     },
+    /// Allow a clone another number of instances: one more while one stands in, as many as before afterwards.
+    Resize {
+        /// Every clone that is concerned.
+        clones: Vec<Resize>,
+    },
+    /// Wait until clients are sent to the instance that stands in, by everything that leads to its node; where nothing
+    /// checks by itself, send them.
+    AdmitRoutes {
+        /// Its node.
+        node: NodeName,
+        /// Every member on every instance, with the weight that it gets where it has none yet.
+        targets: Vec<Admitted>,
+    },
     /// Wait until no residual traffic is left on the node.
     AwaitConnections {
         /// The policy of each service.
@@ -122,11 +135,17 @@ pub enum Action {
         /// How.
         #[serde(default, skip_serializing_if = "Leave::is_usual")]
         leave: Leave,
+        /// Where, if it is not the plan's node: one on which an instance stands in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<NodeName>,
     },
     /// Verify that the cluster stopped the units.
     VerifyStopped {
         /// The units.
         units: Vec<ClusterUnit>,
+        /// Where, if it is not the plan's node: one on which an instance stands in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<NodeName>,
     },
     /// Stop units outside the cluster, one after the other.
     StopUnits {
@@ -157,16 +176,25 @@ pub enum Action {
         /// How the node had left.
         #[serde(default, skip_serializing_if = "Leave::is_usual")]
         leave: Leave,
+        /// Where, if it is not the plan's node: one on which an instance stands in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<NodeName>,
     },
     /// Verify that the cluster started the units.
     VerifyStarted {
         /// The units.
         units: Vec<ClusterUnit>,
+        /// Where, if it is not the plan's node: one on which an instance stands in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<NodeName>,
     },
     /// Wait until the services answer as ready, as often in a row as configured.
     AwaitReady {
         /// The services.
         services: Vec<ReadyWait>,
+        /// Where, if it is not the plan's node: one on which an instance stands in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<NodeName>,
     },
     /// Put the node back into one tier, exactly as it was, by the ramp.
     ReadmitRoutes {
@@ -240,6 +268,25 @@ pub struct Following {
     pub target: RouteTarget,
     /// Whether the member takes clients there when all is as before.
     pub serving: bool,
+}
+
+/// A clone's number of instances.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resize {
+    /// The cloned primitive.
+    pub resource: String,
+    /// `clone-max` as it is to be; `None` is not set.
+    pub instances: Option<String>,
+}
+
+/// A member that clients are to be sent to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admitted {
+    /// The member.
+    #[serde(flatten)]
+    pub target: RouteTarget,
+    /// Its weight where clients are not sent there yet: the leaving node's.
+    pub weight: u32,
 }
 
 /// A unit under the cluster.
@@ -336,6 +383,8 @@ impl Action {
     pub fn title(&self) -> &'static str {
         match self {
             Self::DrainRoutes { .. } => "routing drained",
+            Self::Resize { .. } => "clone resized",
+            Self::AdmitRoutes { .. } => "stand-in in routing",
             Self::AwaitConnections { .. } => "connections drained",
             Self::CloseRoutes { .. } => "bound clients sent elsewhere",
             Self::Standby { leave } => leave.title(),

@@ -140,6 +140,12 @@ pub trait ClusterControl: Send + Sync {
     /// one.
     async fn standby(&self, permit: StandbyPermit, owner: &Ownership, leave: &Leave) -> Result<()>;
 
+    /// Allows a clone this number of instances (`clone-max`; `None` is not set). Refused where the clone's values are not
+    /// its own.
+    async fn resize(&self, resource: &str, _instances: Option<&str>) -> Result<()> {
+        Err(ProviderError::Refused(format!("the number of instances of {resource} cannot be changed here")))
+    }
+
     /// Takes that back: the attribute is as it was before, and our mark is gone. Refused where the mark is not `owner`'s.
     async fn unstandby(&self, node: &NodeName, owner: &RunId, leave: &Leave, attribute: Option<&str>) -> Result<()>;
 }

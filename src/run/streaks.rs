@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{lasting::Lasting, look::Look};
 use crate::{
-    model::{Readiness, RouteTarget, ServiceName, topology::Listener},
+    model::{NodeName, Readiness, RouteTarget, ServiceName, topology::Listener},
     plan::{Action, Plan, steps::ConnectionWait},
 };
 
@@ -17,7 +17,7 @@ pub struct Streaks {
     quiet: BTreeMap<Listener, Quiet>,
     counted: BTreeMap<(Listener, RouteTarget), u64>,
     lasting: BTreeMap<Listener, Lasting>,
-    ready: BTreeMap<ServiceName, Ready>,
+    ready: BTreeMap<(NodeName, ServiceName), Ready>,
 }
 
 /// A time without traffic.
@@ -49,9 +49,9 @@ impl Streaks {
                         self.listen(look, wait);
                     }
                 }
-                Action::AwaitReady { services } => {
+                Action::AwaitReady { services, node } => {
                     for wait in services {
-                        self.count_probe(look, plan, &wait.service);
+                        self.count_probe(look, node.as_ref().unwrap_or(plan.node()), &wait.service);
                     }
                 }
                 _ => {}
@@ -93,11 +93,11 @@ impl Streaks {
         came
     }
 
-    fn count_probe(&mut self, look: &Look<'_>, plan: &Plan, service: &ServiceName) {
-        match look.readiness(plan.node(), service) {
+    fn count_probe(&mut self, look: &Look<'_>, node: &NodeName, service: &ServiceName) {
+        let key = (node.clone(), service.clone());
+        match look.readiness(node, service) {
             Ok((readiness, at)) => {
-                let streak =
-                    self.ready.entry(service.clone()).or_insert(Ready { passed: 0, at: Timestamp::MIN, reason: None });
+                let streak = self.ready.entry(key).or_insert(Ready { passed: 0, at: Timestamp::MIN, reason: None });
                 if at <= streak.at {
                     return;
                 }
@@ -108,7 +108,7 @@ impl Streaks {
                 }
             }
             Err(_) => {
-                self.ready.remove(service);
+                self.ready.remove(&key);
             }
         }
     }
@@ -123,8 +123,8 @@ impl Streaks {
         self.quiet.get(listener).map(|quiet| crate::model::observed::age(quiet.until.unwrap_or(now), quiet.since))
     }
 
-    /// The probes of a service in a row.
-    pub fn ready(&self, service: &ServiceName) -> Option<&Ready> {
-        self.ready.get(service)
+    /// The probes of a service on a node in a row.
+    pub fn ready(&self, node: &NodeName, service: &ServiceName) -> Option<&Ready> {
+        self.ready.get(&(node.clone(), service.clone()))
     }
 }

@@ -10,9 +10,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Pacemaker, cib::Cib, members::last_line, rehearse};
+use super::{Pacemaker, cib::Cib, members::last_line, patch::refused, rehearse};
 use crate::{
-    clone::{Change, Found},
+    clone::{Change, Found, Held, Place},
     model::{NodeName, Rehearsal},
     provider::{CloneControl, ProviderError, Result, cluster::pacemaker::cib::unexpected},
 };
@@ -24,6 +24,26 @@ mod write;
 /// Nodes on which the cluster may not touch a clone's unit.
 pub(super) fn withheld(cib: &Cib, resource: &str) -> BTreeSet<NodeName> {
     constraints::withheld(&cib.sections.constraints, resource)
+}
+
+/// `clone-max` of a cloned primitive, where the clone itself sets it.
+pub(super) fn clone_max(cib: &Cib, resource: &str) -> Option<String> {
+    let found = read::found(cib, resource).clone?;
+    let setting = found.setting(&Place::meta("clone-max"))?;
+    setting.held.value().filter(|_| setting.entangled.is_none()).map(str::to_owned)
+}
+
+/// The patch after which a clone may have this number of instances; `None` where it may already.
+pub(super) fn resize(cib: &Cib, resource: &str, instances: Option<&str>) -> Result<Option<String>> {
+    let found = read::found(cib, resource).clone.ok_or_else(|| refused(format!("{resource} is not cloned")))?;
+    let place = Place::meta("clone-max");
+    let setting = found.setting(&place);
+    if let Some(why) = setting.and_then(|s| s.entangled.clone()) {
+        return Err(refused(format!("clone-max of {resource} cannot be changed: {why}")));
+    }
+    let from = setting.map_or(Held::Nothing, |s| s.held.clone());
+    let to = instances.map_or(Held::Nothing, |n| Held::Value(n.to_owned()));
+    write::patch(cib, &[Change::Set { clone: found.id, resource: resource.to_owned(), place, from, to }])
 }
 
 /// The patch that makes all these changes; `None` where everything is so already.
