@@ -5,8 +5,9 @@ use sha2::{Digest, Sha256};
 
 use super::{
     gates::{self, Answer, Facts, Gate},
+    standin::{self, StandIn},
     steps::{
-        Action, ClusterUnit, ConnectionWait, Following, Found, Plan, Purpose, Readmission, ReadyWait, Request, Step,
+        Action, Admitted, ClusterUnit, ConnectionWait, Following, Found, Plan, Purpose, Readmission, ReadyWait, Request, Resize, Step,
         Through,
     },
 };
@@ -147,7 +148,8 @@ fn found(basis: &Basis<'_>, steps: &[Action]) -> Vec<Found> {
 fn drain_steps(basis: &Basis<'_>, request: &Request) -> Vec<Action> {
     let (settings, topology, node) = (basis.settings, basis.topology, &request.node);
     let mut frontends = frontend_waits(basis, node);
-    let mut steps = Vec::new();
+    let stand_ins = stand_ins(basis, request);
+    let mut steps = admit(basis, node, &stand_ins);
     for (tier, targets) in topology.targets(node) {
         let (now, later): (Vec<_>, Vec<_>) = frontends.into_iter().partition(|(at, _)| *at <= tier);
         frontends = later;
@@ -169,17 +171,132 @@ fn drain_steps(basis: &Basis<'_>, request: &Request) -> Vec<Action> {
         steps.push(Action::EnableUnits { units: vec![unit.clone()], enabled: false });
         return steps;
     }
-    steps.push(Action::Standby { leave: request.leave.clone() });
+    steps.push(Action::Standby { leave: request.leave.clone(), node: None });
     if !request.leave.stops_units() {
         return steps;
     }
-    steps.push(Action::VerifyStopped { units: cluster_units(topology) });
+    steps.push(Action::VerifyStopped { units: cluster_units(topology), node: None });
+    if !stand_ins.is_empty() {
+        steps.push(resize(&stand_ins, false));
+    }
     let extra = extra_units(topology);
     // Units beside the one that changes its keeper keep theirs.
     if !extra.is_empty() && !request.leave.changes_keeper() {
         steps.push(Action::StopUnits { units: extra });
     }
     steps
+}
+
+/// The instances that start elsewhere because of this drain; only those that can be started first.
+fn stand_ins(basis: &Basis<'_>, request: &Request) -> Vec<StandIn> {
+    let Some(rehearsal) = rehearsal(request, basis).filter(|_| request.leave.stops_units()) else { return Vec::new() };
+    let facts = Facts {
+        request,
+        settings: basis.settings,
+        topology: basis.topology,
+        seen: basis.seen,
+        min_ready: &[],
+        open_run: None,
+        outstanding: None,
+        now: basis.now,
+        max_age: basis.settings.max_age(),
+    };
+    basis.topology.services.iter().filter_map(|s| standin::of(&facts, s, rehearsal)?.ok()).collect()
+}
+
+/// One more instance, ready and in routing.
+fn admit(basis: &Basis<'_>, leaving: &NodeName, stand_ins: &[StandIn]) -> Vec<Action> {
+    let look = Look { seen: basis.seen, now: basis.now, max_age: basis.settings.max_age() };
+    let mut steps = Vec::new();
+    if !stand_ins.is_empty() {
+        steps.push(resize(stand_ins, true));
+    }
+    for one in stand_ins {
+        let part = part(basis.topology, &one.resource);
+        let node = Some(one.node.clone());
+        steps.push(Action::VerifyStarted { units: cluster_units(&part), node: node.clone() });
+        steps.push(Action::AwaitReady { services: concerned(basis.settings, &part).map(ready_wait).collect(), node });
+        let weight = |target: &RouteTarget| {
+            let own = look.member(target).map(|m| m.weight).ok().filter(|w| *w > 0);
+            let route = part.routes.iter().find(|r| r.id == target.route);
+            let leaving = route.into_iter().flat_map(|r| r.targets(leaving)).find(|t| t.instance == target.instance);
+            own.or_else(|| look.member(&leaving?).ok().map(|m| m.weight)).unwrap_or(1)
+        };
+        let targets = part.targets(&one.node).into_iter().flat_map(|(_, targets)| targets);
+        let targets = targets.map(|target| Admitted { weight: weight(&target), target }).collect();
+        steps.push(Action::AdmitRoutes { node: one.node.clone(), targets });
+    }
+    steps
+}
+
+fn resize(stand_ins: &[StandIn], more: bool) -> Action {
+    let resize = |one: &StandIn| Resize {
+        resource: one.resource.clone(),
+        instances: Some(if more { one.more.clone() } else { one.instances.clone() }),
+        stand_in: one.node.clone(),
+    };
+    Action::Resize { clones: stand_ins.iter().map(resize).collect() }
+}
+
+/// The part of the world that is about one primitive.
+fn part(topology: &Topology, resource: &str) -> Topology {
+    match topology.services.iter().find(|s| s.resource == resource) {
+        Some(service) => ban(service).concerns(topology),
+        None => Topology::default(),
+    }
+}
+
+fn ban(service: &ServiceShape) -> Leave {
+    Leave::Ban { service: service.name.clone(), resource: service.resource.clone() }
+}
+
+/// What a drain made run elsewhere leaves again: without its clients, by a ban, and what leads to it is as it was before.
+fn retire(settings: &Settings, topology: &Topology, stand_in: &StandIn, receipts: &[Receipt]) -> Vec<Action> {
+    let part = part(topology, &stand_in.resource);
+    let Some(service) = part.services.first() else { return Vec::new() };
+    let (leave, node) = (ban(service), Some(stand_in.node.clone()));
+    let mut steps = drain_routes(&part, &stand_in.node);
+    let waits = concerned(settings, &part).map(|s| (u16::MAX, leftover_wait(&part, &stand_in.node, s, receipts)));
+    steps.extend(await_connections(waits.collect()));
+    steps.push(Action::Standby { leave: leave.clone(), node: node.clone() });
+    steps.push(Action::VerifyStopped { units: cluster_units(&part), node: node.clone() });
+    steps.push(resize(std::slice::from_ref(stand_in), false));
+    steps.push(Action::Unstandby { attribute: None, leave, node });
+    let mut back = readmissions(settings, &part, &stand_in.node, receipts, false);
+    back.reverse();
+    steps.extend(back.into_iter().map(|(tier, readmissions, _)| {
+        // As it was before, whatever that was: nothing runs there that could be waited for.
+        let readmissions = readmissions.into_iter().map(|r| Readmission { serving: false, ..r }).collect();
+        Action::ReadmitRoutes { tier, readmissions, followers: Vec::new() }
+    }));
+    steps
+}
+
+/// The wait for a stand-in's clients. How long they remember it is what was said of the same route when it was touched.
+fn leftover_wait(topology: &Topology, node: &NodeName, service: &Service, receipts: &[Receipt]) -> ConnectionWait {
+    let remembered = |target: &RouteTarget| {
+        let lingers = receipts.iter().filter_map(|r| match &r.before {
+            Before::Route { route, linger, .. } if *route == target.route => Some(*linger),
+            _ => None,
+        });
+        lingers.max().unwrap_or_default()
+    };
+    let routes = topology.routes.iter().filter(|r| r.service == service.name);
+    let through = routes.flat_map(|route| {
+        route.targets(node).into_iter().map(|target| Through {
+            blind: route.instances.get(&target.instance).is_some_and(|i| i.blind),
+            source: route.instances.get(&target.instance).map(|i| i.source.clone()).unwrap_or_default(),
+            linger: remembered(&target),
+            target,
+        })
+    });
+    ConnectionWait {
+        node: node.clone(),
+        listener: Listener::of(&service.name),
+        port: service.ready.port,
+        through: through.collect(),
+        policy: service.connections,
+    }
 }
 
 /// The services that leave.
@@ -306,12 +423,17 @@ fn restore_steps(
     if !stopped_units.is_empty() {
         steps.push(Action::StartUnits { units: stopped_units });
     }
+    let stand_ins = standin::left(receipts);
     if let Some(attribute) = standby {
-        steps.push(Action::Unstandby { attribute, leave: leave.clone() });
-        steps.push(Action::VerifyStarted { units: cluster_units(topology) });
+        if !stand_ins.is_empty() {
+            steps.push(resize(&stand_ins, true));
+        }
+        steps.push(Action::Unstandby { attribute, leave: leave.clone(), node: None });
+        steps.push(Action::VerifyStarted { units: cluster_units(topology), node: None });
     }
     if !tiers.is_empty() && topology.nodes.contains(node) {
-        steps.push(Action::AwaitReady { services: concerned(settings, topology).map(ready_wait).collect() });
+        let services = concerned(settings, topology).map(ready_wait).collect();
+        steps.push(Action::AwaitReady { services, node: None });
     }
     tiers.reverse();
     steps.extend(tiers.into_iter().map(|(tier, readmissions, followers)| Action::ReadmitRoutes {
@@ -319,6 +441,7 @@ fn restore_steps(
         readmissions,
         followers,
     }));
+    steps.extend(stand_ins.iter().flat_map(|one| retire(settings, topology, one, receipts)));
     steps
 }
 

@@ -277,6 +277,8 @@ pub struct Resize {
     pub resource: String,
     /// `clone-max` as it is to be; `None` is not set.
     pub instances: Option<String>,
+    /// The node on which an instance stands in meanwhile.
+    pub stand_in: NodeName,
 }
 
 /// A member that clients are to be sent to.

@@ -86,25 +86,26 @@ pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
         }
         Some(Action::DrainRoutes { .. } | Action::CloseRoutes { .. } | Action::RequireFreshChecks { .. }) => {}
         // The cluster is looked at ahead, so that the gate before standby need not wait for it.
-        Some(Action::AwaitConnections { .. }) => {
-            wants.sockets = node();
+        Some(Action::AwaitConnections { services }) => {
+            wants.sockets = services.iter().map(|wait| wait.node.clone()).collect();
             wants.ready = others();
             wants.cluster = Some(Duration::from_secs(1));
             wants.rehearsal = rehearsal();
             wants.alerts = Some(REHEARSED);
         }
-        Some(Action::Standby { .. }) => {
-            wants.rehearsal = rehearsal();
+        Some(Action::Standby { leave, node: at }) => {
+            let at = at.as_ref().unwrap_or(plan.node());
+            wants.rehearsal = topology.nodes.contains(at).then(|| (at.clone(), leave.clone(), REHEARSED));
             wants.alerts = Some(REHEARSED);
-            wants.sockets = node();
-            wants.ready = others();
+            wants.sockets = BTreeSet::from([at.clone()]);
+            wants.ready = topology.nodes.iter().filter(|n| *n != at).cloned().collect();
             // Before the change a look of the last second will do; after it every look counts.
             let changed = state.attempts.iter().any(|a| state.current() == Some(a.step));
             wants.cluster = Some(if changed { Duration::ZERO } else { Duration::from_secs(1) });
         }
-        Some(Action::VerifyStopped { .. } | Action::VerifyStarted { .. }) => {
+        Some(Action::VerifyStopped { node: at, .. } | Action::VerifyStarted { node: at, .. }) => {
             wants.cluster = Some(Duration::ZERO);
-            wants.units = node();
+            wants.units = at.clone().map_or_else(node, |at| BTreeSet::from([at]));
         }
         // The unit that systemd runs is stopped as others are by standby: behind the same gate.
         Some(Action::StopUnits { .. }) if leave.changes_keeper() => {
@@ -113,7 +114,11 @@ pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
             wants.cluster = Some(Duration::from_secs(1));
         }
         Some(Action::StopUnits { .. } | Action::EnableUnits { .. } | Action::StartUnits { .. }) => wants.units = node(),
-        Some(Action::Unstandby { .. }) => wants.cluster = Some(Duration::ZERO),
+        Some(Action::Unstandby { .. } | Action::Resize { .. }) => wants.cluster = Some(Duration::ZERO),
+        Some(Action::AdmitRoutes { node: at, .. } | Action::AwaitReady { node: Some(at), .. }) => {
+            wants.ready = BTreeSet::from([at.clone()]);
+            wants.cluster = Some(Duration::from_secs(1));
+        }
         Some(Action::AwaitReady { .. } | Action::ReadmitRoutes { .. }) => {
             wants.ready = node();
             wants.cluster = Some(Duration::from_secs(1));

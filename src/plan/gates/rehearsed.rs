@@ -7,7 +7,7 @@ use crate::{
         ClusterView, Leave, NodeName, Rehearsal,
         rehearsal::{Kind, Move, Resource, Verb},
     },
-    plan::render::count,
+    plan::{render::count, standin},
 };
 
 /// All of them. `silence` is the answer where the cluster did not rehearse, `uncounted` where nobody tells the votes.
@@ -79,19 +79,22 @@ fn collateral(facts: &Facts<'_>, rehearsal: &Rehearsal) -> Gate {
     Gate::new("collateral", Answer::Warn, detail)
 }
 
-/// An instance that starts elsewhere only after the node has left would leave its clients one node short until then.
+/// An instance that would start elsewhere only after the node has left is started first; where that cannot be, its clients
+/// would be one node short until then.
 fn arrivals(facts: &Facts<'_>, rehearsal: &Rehearsal) -> Gate {
-    let starts: Vec<String> = rehearsal
-        .moves
-        .iter()
-        .filter(|m| is_arrival(facts, m))
-        .map(|m| format!("{} on {}", m.resource, m.to.as_ref().map_or("another node", NodeName::as_str)))
-        .collect();
-    if starts.is_empty() {
+    let found: Vec<_> =
+        facts.topology.services.iter().filter_map(|service| standin::of(facts, service, rehearsal)).collect();
+    if found.is_empty() {
         return Gate::new("arrivals", Answer::Pass, "no instance starts on another node");
     }
+    let why: Vec<&str> = found.iter().filter_map(|f| f.as_ref().err().map(String::as_str)).collect();
+    if why.is_empty() {
+        let said = found.iter().flatten().map(|one| format!("{} on {}", one.resource, one.node));
+        let said: Vec<String> = said.collect();
+        return Gate::new("arrivals", Answer::Pass, format!("started, ready and in routing first: {}", said.join(", ")));
+    }
     let what = facts.request.leave.noun();
-    let detail = format!("{what} would start {}, and only then is it ready and in routing", starts.join(", "));
+    let detail = format!("{what} would start an instance elsewhere, which cannot be started first: {}", why.join("; "));
     Gate::new("arrivals", Answer::Refuse, detail)
         .remedy("raise clone-max by one until it runs there and takes clients, then drain; lower it again after that")
 }

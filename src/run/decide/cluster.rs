@@ -16,33 +16,35 @@ use crate::{
     },
 };
 
-/// Our standby of the plan's node, or what the request asks for instead.
-pub(in crate::run) fn standby_effect(s: &Situation<'_>) -> Effect {
+/// Our standby of a node, or what is to be done instead.
+fn standby_effect(s: &Situation<'_>, leave: &Leave, node: &NodeName) -> Effect {
     Effect::Standby {
-        node: s.plan.node().clone(),
+        node: node.clone(),
         owner: Ownership {
             run: s.run.clone(),
             operator: s.plan.request.operator.clone(),
             reason: s.plan.request.reason.clone(),
         },
-        leave: s.plan.request.leave.clone(),
+        leave: leave.clone(),
     }
 }
 
 /// Standby, behind the gate. Traffic that came back opens the wait for connections again.
-pub(super) fn standby(s: &Situation<'_>, step: usize) -> Progress {
-    let effect = standby_effect(s);
+pub(super) fn standby(s: &Situation<'_>, step: usize, leave: &Leave, node: &NodeName) -> Progress {
+    let effect = standby_effect(s, leave, node);
     let cluster = match s.look.cluster() {
         Ok(cluster) => cluster,
         Err(waiting) => return Progress::wait(waiting),
     };
-    let member = cluster.nodes.get(s.plan.node());
-    let attribute = match s.plan.request.leave {
+    let member = cluster.nodes.get(node);
+    let attribute = match leave {
         Leave::Standby => member.and_then(|m| m.standby_attribute.clone()),
         Leave::Maintenance => member.and_then(|m| m.maintenance_attribute.clone()),
         Leave::StandbyUntilRestart | Leave::Ban { .. } | Leave::Adopt { .. } | Leave::Release { .. } => None,
     };
-    behind_the_gate(s, s.pursue(step, effect, Some(Before::Standby { attribute })))
+    // What stands in leaves nothing behind that another run would have to put back: this one takes it back itself.
+    let before = (node == s.plan.node()).then_some(Before::Standby { attribute });
+    behind_the_gate(s, s.pursue(step, effect, before))
 }
 
 /// What stops the service is only done where nobody is connected any more, by a look of this moment.
@@ -78,16 +80,17 @@ fn wait_of(s: &Situation<'_>, listener: &Listener) -> Option<usize> {
 }
 
 /// The cluster recorded the stop, and systemd says the same.
-pub(super) fn stopped(s: &Situation<'_>, units: &[ClusterUnit]) -> Progress {
-    let node = s.plan.node();
+pub(super) fn stopped(s: &Situation<'_>, units: &[ClusterUnit], at: Option<&NodeName>) -> Progress {
+    let node = at.unwrap_or(s.plan.node());
+    let leave = left_by(s, at);
     let cluster = match s.look.cluster() {
         Ok(cluster) => cluster,
         Err(waiting) => return Progress::wait(waiting),
     };
     let mut waits = Vec::new();
-    match s.look.shows(&standby_effect(s), None) {
+    match s.look.shows(&standby_effect(s, leave, node), None) {
         Ok(true) => {}
-        Ok(false) => waits.push(Waiting::Gate { gate: standby_lost(s) }),
+        Ok(false) => waits.push(Waiting::Gate { gate: standby_lost(s, leave, node) }),
         Err(waiting) => waits.push(waiting),
     }
     for unit in units {
@@ -113,11 +116,41 @@ pub(super) fn stopped(s: &Situation<'_>, units: &[ClusterUnit]) -> Progress {
         }
     }
     if waits.is_empty()
+        && at.is_none()
         && let Some(progress) = compared(s, cluster)
     {
         return progress;
     }
     Progress { waits, ..Progress::default() }
+}
+
+/// How a node left: by the step of the plan that says so.
+fn left_by<'a>(s: &Situation<'a>, at: Option<&NodeName>) -> &'a Leave {
+    let by = s.plan.steps.iter().find_map(|step| match &step.action {
+        Action::Standby { leave, node } if node.as_ref() == at => Some(leave),
+        _ => None,
+    });
+    by.unwrap_or(&s.plan.request.leave)
+}
+
+/// Allows clones another number of instances.
+pub(super) fn resize(s: &Situation<'_>, step: usize, clones: &[Resize]) -> Progress {
+    let cluster = match s.look.cluster() {
+        Ok(cluster) => cluster,
+        Err(waiting) => return Progress::wait(waiting),
+    };
+    let mut progress = Progress::default();
+    for Resize { resource, instances, stand_in } in clones {
+        let before = Before::Clone {
+            resource: resource.clone(),
+            instances: cluster.clone_max.get(resource).cloned(),
+            node: stand_in.clone(),
+        };
+        let effect = Effect::Resize { resource: resource.clone(), instances: instances.clone() };
+        let before = (s.plan.request.purpose == Purpose::Drain).then_some(before);
+        progress.merge(s.pursue(step, effect, before));
+    }
+    progress
 }
 
 /// What the cluster did is compared with what it had rehearsed, once it is at rest where that matters.

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     config::Settings,
     journal::Event,
-    model::{Effect, Receipt, RouteTarget, RunId, Topology, observed::age},
+    model::{Effect, NodeName, Receipt, RouteTarget, RunId, Topology, observed::age},
     plan::{Action, Plan},
 };
 
@@ -176,16 +176,25 @@ fn pursue_action(s: &Situation<'_>, step: usize, action: &Action) -> Decision {
         Action::RequireFreshChecks { targets } => Decision::Go(routes::fresh_checks(s, step, targets)),
         Action::AwaitConnections { services } => connections::wait(s, step, services),
         Action::CloseRoutes { targets } => Decision::Go(routes::close(s, step, targets)),
-        Action::Standby { .. } => Decision::Go(cluster::standby(s, step)),
-        Action::VerifyStopped { units } => Decision::Go(cluster::stopped(s, units)),
+        Action::Standby { leave, node } => Decision::Go(cluster::standby(s, step, leave, at(s, node))),
+        Action::Resize { clones } => Decision::Go(cluster::resize(s, step, clones)),
+        Action::AdmitRoutes { targets, .. } => Decision::Go(routes::admit(s, step, targets)),
+        Action::VerifyStopped { units, node } => Decision::Go(cluster::stopped(s, units, node.as_ref())),
         Action::StopUnits { units } => Decision::Go(cluster::stop_units(s, step, units)),
         Action::EnableUnits { units, enabled } => Decision::Go(cluster::enable_units(s, step, units, *enabled)),
         Action::StartUnits { units } => Decision::Go(cluster::start_units(s, step, units)),
-        Action::Unstandby { attribute, .. } => Decision::Go(cluster::unstandby(s, step, attribute.clone())),
-        Action::VerifyStarted { units } => Decision::Go(cluster::started(s, units)),
-        Action::AwaitReady { services } => Decision::Go(cluster::ready(s, services)),
+        Action::Unstandby { attribute, leave, node } => {
+            Decision::Go(cluster::unstandby(s, step, leave, node.as_ref(), attribute.clone()))
+        }
+        Action::VerifyStarted { units, node } => Decision::Go(cluster::started(s, units, at(s, node))),
+        Action::AwaitReady { services, node } => Decision::Go(cluster::ready(s, services, at(s, node))),
         Action::ReadmitRoutes { readmissions, followers, .. } => readmit::readmit(s, step, readmissions, followers),
     }
+}
+
+/// Where a step is about: the plan's node, unless it says otherwise.
+fn at<'a>(s: &Situation<'a>, node: &'a Option<NodeName>) -> &'a NodeName {
+    node.as_ref().unwrap_or(s.plan.node())
 }
 
 impl Situation<'_> {

@@ -46,16 +46,7 @@ pub(super) fn drain_one(s: &Situation<'_>, step: usize, target: &RouteTarget) ->
     if let Some(why) = member.refuses_drain.as_ref().filter(|_| member.admission == Admission::Serving) {
         return Progress::wait(Waiting::Gate { gate: fails_open(target, why) });
     }
-    let before = Before::Route {
-        route: target.route.clone(),
-        instance: target.instance.clone(),
-        server: target.server.clone(),
-        weight: member.weight,
-        serving: member.admission == Admission::Serving,
-        linger: member.linger,
-        exact: member.exact.clone(),
-    };
-    let mut progress = s.pursue(step, effect(target, Desired::Drained), Some(before));
+    let mut progress = s.pursue(step, effect(target, Desired::Drained), Some(before(target, member)));
     progress.records.extend(changed(s, target, &member.exact, &progress));
     progress
 }
@@ -135,11 +126,67 @@ fn action_targets<'a>(
     current: usize,
 ) -> Option<Vec<&'a RouteTarget>> {
     match action {
-        Action::DrainRoutes { targets, .. } if step < current => Some(targets.iter().collect()),
+        Action::DrainRoutes { targets, .. } if step < current => {
+            Some(targets.iter().filter(|target| !put_back(s, target, step, current)).collect())
+        }
         Action::ReadmitRoutes { readmissions, .. } if step > current && leaves_standby(s) => {
             Some(readmissions.iter().filter(|r| r.serving).map(|r| &r.target).collect())
         }
         _ => None,
+    }
+}
+
+/// Whether a step between these two, or the present one, puts back what the first one drained.
+fn put_back(s: &Situation<'_>, target: &RouteTarget, drained: usize, current: usize) -> bool {
+    let later = s.plan.steps.iter().take(current + 1).skip(drained + 1);
+    later.into_iter().any(|step| match &step.action {
+        Action::ReadmitRoutes { readmissions, .. } => readmissions.iter().any(|r| r.target == *target),
+        _ => false,
+    })
+}
+
+/// Sends clients to an instance that stands in. What takes clients there already is only written down as it is; what
+/// checks by itself is waited for.
+pub(super) fn admit(s: &Situation<'_>, step: usize, targets: &[Admitted]) -> Progress {
+    let mut progress = Progress::default();
+    for Admitted { target, weight } in targets {
+        if target.role == Role::Follower {
+            continue;
+        }
+        let member = match s.look.member(target) {
+            Ok(member) => member,
+            Err(waiting) => {
+                progress.waits.push(waiting);
+                continue;
+            }
+        };
+        let weight = if member.admission == Admission::Serving { member.weight } else { *weight };
+        progress.merge(s.pursue(step, effect(target, Desired::Serving { weight }), Some(before(target, member))));
+        if let Health::Failing { reason } = &member.health {
+            progress.waits.push(Waiting::CheckNotPassed {
+                instance: target.instance.clone(),
+                server: target.server.clone(),
+                reason: reason.clone(),
+            });
+        }
+    }
+    if progress.is_proven() {
+        let followers = targets.iter().filter(|admitted| admitted.target.role == Role::Follower);
+        followers.for_each(|admitted| progress.merge(follow(s, &admitted.target, true)));
+    }
+    progress
+}
+
+/// A member's state, to be put back.
+fn before(target: &RouteTarget, member: &MemberView) -> Before {
+    Before::Route {
+        route: target.route.clone(),
+        instance: target.instance.clone(),
+        server: target.server.clone(),
+        weight: member.weight,
+        serving: member.admission == Admission::Serving,
+        linger: member.linger,
+        exact: member.exact.clone(),
     }
 }
 
