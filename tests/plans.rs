@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tidegate::{
     config::{self, Settings},
-    model::{Before, Leave, NodeName, Observation, Receipt, RunId},
+    model::{Before, Leave, NodeName, Observation, Receipt, RunId, UnitName},
     plan::{
         Purpose, Request,
         gates::{Answer, Gate, KNOWN},
@@ -216,6 +216,29 @@ fn every_gate_says_no_somewhere() {
     for gate in &refused {
         assert!(KNOWN.iter().any(|known| known.code == gate.code), "{} is not in the table of gates", gate.code);
         assert!(gate.remedy.is_some(), "nothing is said of what would change {}: {}", gate.code, gate.detail);
+    }
+}
+
+/// Whoever gives up a change of keeper has the unit where it was.
+#[test]
+fn giving_up_leads_back_to_the_keeper() {
+    let unit = UnitName::new("app.service");
+    let adopted =
+        vec![Before::Unit { unit: unit.clone(), active: true }, Before::UnitFile { unit: unit.clone(), enabled: true }];
+    let released = vec![Before::Standby { attribute: None }];
+    for (name, befores, expected) in [
+        ("adopt", adopted, ["enabled at boot", "other units started"]),
+        ("release", released, ["taken over by the cluster", "units started"]),
+    ] {
+        let (_, case) = cases().into_iter().find(|(n, _)| n == name).expect("the case");
+        let (plan, _) = case.answer().unwrap_or_else(|(_, text)| panic!("{text}"));
+        let (settings, at) = (case.settings(), SEEN_AT.parse().expect("a time"));
+        let topology = settings.topology(&settings.cluster.members);
+        let receipts: Vec<Receipt> = befores.into_iter().map(|before| Receipt { before, at }).collect();
+        let run = RunId::new("drain-node-2-20260301T110000");
+        let undo = planner::undo(&settings, &topology, &run, &plan, &receipts, "changed my mind", at).expect("a plan");
+        let titles: Vec<&str> = undo.steps.iter().map(|s| s.action.title()).collect();
+        assert_eq!(titles, expected, "{name}");
     }
 }
 

@@ -139,13 +139,5 @@ impl Asked {
 }
 
 fn overridden(text: &str) -> std::result::Result<Override, String> {
-    let (gate, reason) = text.split_once('=').ok_or("it needs a reason: GATE=REASON")?;
-    let (gate, reason) = (gate.trim(), reason.trim());
-    if !OVERRIDABLE.contains(&gate) {
-        return Err(format!("{gate} cannot be overridden; these can: {}", OVERRIDABLE.join(", ")));
-    }
-    if reason.is_empty() {
-        return Err(format!("say why {gate} is overridden: {gate}=REASON"));
-    }
-    Ok(Override { gate: gate.into(), reason: reason.into() })
+    Override::of(text, &OVERRIDABLE)
 }

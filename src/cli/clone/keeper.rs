@@ -56,6 +56,11 @@ pub(super) async fn command(global: &Global, out: Out, direction: Direction, arg
         let survey = move_.look().await?;
         let shape = shape(&survey, &service)?;
         let nodes = &survey.topology.nodes;
+        // Each node is two runs, and one may have been open; more means that somebody else moves the other way.
+        if runs.len() > 2 * nodes.len() + 1 {
+            let why = format!("{direction} {service}: what was done is taken back again by another hand");
+            return Err(Failure::new(Code::Held, why).next("`tidegate clone status` and `tidegate history` show it."));
+        }
         let next = adoption::next(direction, &shape, nodes, view(&survey)?, &survey.runs)
             .map_err(|why| Failure::new(Code::Refused, format!("{direction} {service}: {why}")))?;
         let report = match next {

@@ -32,12 +32,22 @@ pub struct Override {
 impl std::str::FromStr for Override {
     type Err = String;
 
-    /// `GATE=REASON`.
+    /// `GATE=REASON`, for the gates of a drain.
     fn from_str(text: &str) -> Result<Self, String> {
+        Self::of(text, &OVERRIDABLE)
+    }
+}
+
+impl Override {
+    /// `GATE=REASON`, for one of these gates.
+    ///
+    /// # Errors
+    /// It is another gate, or there is no reason.
+    pub fn of(text: &str, overridable: &[&str]) -> Result<Self, String> {
         let (gate, reason) = text.split_once('=').ok_or("it needs a reason: GATE=REASON")?;
         let (gate, reason) = (gate.trim(), reason.trim());
-        if !OVERRIDABLE.contains(&gate) {
-            return Err(format!("{gate} cannot be overridden; these can: {}", OVERRIDABLE.join(", ")));
+        if !overridable.contains(&gate) {
+            return Err(format!("{gate} cannot be overridden; these can: {}", overridable.join(", ")));
         }
         if reason.is_empty() {
             return Err(format!("say why {gate} is overridden: {gate}=REASON"));
