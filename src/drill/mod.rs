@@ -1,3 +1,4 @@
-//! Drills and the load that measures them.
+//! Drills: what is expected, the load that measures it, what is broken, and the evidence.
 
 pub mod load;
+pub mod objective;

@@ -1,0 +1,14 @@
+//! Playbooks: what is done to nodes, in which order, and what has to hold before, between and after. A file is read
+//! against one table of keys, as the configuration is; what comes out is a [`Playbook`] with nothing left to check.
+//!
+//! Nothing in a playbook can break the order of a drain: there is no standby but inside `drain`, and whatever disturbs a
+//! node comes after its drain, or is a fault of a drill, which says so and asks. What comes next is a pure function of the
+//! playbook and its journal ([`next`]); `crate::play` carries it out.
+
+pub mod condition;
+pub mod fault;
+pub mod model;
+
+pub use condition::{Condition, What};
+pub use fault::{Fault, Place};
+pub use model::{Action, Drill, OnFailure, Playbook, Selection, Step, Who};
