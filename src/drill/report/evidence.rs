@@ -52,9 +52,8 @@ pub struct Evidence {
     /// Connections that did not leave in time.
     #[serde(default)]
     pub residual: Vec<Residual>,
-    /// What the cluster did otherwise than it had rehearsed, a line each.
-    #[serde(default)]
-    pub differences: Vec<String>,
+    /// What the cluster did otherwise than it had rehearsed, a line each; `None` where nothing was rehearsed.
+    pub differences: Option<Vec<String>>,
     /// What else happened meanwhile.
     #[serde(default)]
     pub remarks: Vec<Remark>,
@@ -226,7 +225,7 @@ impl Evidence {
             traffic: None,
             series: Series::default(),
             residual: Vec::new(),
-            differences: Vec::new(),
+            differences: None,
             remarks: Vec::new(),
             configuration: None,
             versions: Versions { reported_by: env!("CARGO_PKG_VERSION").into(), ..Versions::default() },
