@@ -66,6 +66,8 @@ pub enum Intent {
     Command {
         /// The unit.
         unit: String,
+        /// The node's boot id.
+        boot: String,
     },
     /// The node is about to be rebooted: its boot id until then.
     Boot {

@@ -15,6 +15,6 @@ pub mod state;
 pub use condition::{Condition, What};
 pub use event::{Intent, Opening, Part, PlayEnding, PlayEvent, Spot};
 pub use fault::{Fault, Place};
+pub use model::{Action, Drill, OnFailure, Playbook, Selection, Step, Who};
 pub use next::{Next, next};
 pub use state::{PlayState, SpotState};
-pub use model::{Action, Drill, OnFailure, Playbook, Selection, Step, Who};

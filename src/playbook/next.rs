@@ -120,7 +120,10 @@ fn forward(opening: &Opening, state: &PlayState, last_wave: Option<usize>) -> Op
 
 /// One node after the other: the cluster takes one change at a time.
 fn in_turn(action: &Action) -> bool {
-    matches!(action, Action::Gate | Action::Drain { .. } | Action::Restore | Action::Adopt { .. } | Action::Fault { .. })
+    matches!(
+        action,
+        Action::Gate | Action::Drain { .. } | Action::Restore | Action::Adopt { .. } | Action::Fault { .. }
+    )
 }
 
 /// The nodes that must come back before the end: those whose step failed with that policy, and all where it was given up.

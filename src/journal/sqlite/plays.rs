@@ -130,12 +130,7 @@ fn get(db: &Connection, play: &PlayId) -> std::result::Result<PlayRow, Fault> {
     Ok(PlayRow { play: play.clone(), number, head, ending: json_or_none(ending)?, holder })
 }
 
-fn extend(
-    tx: &Transaction<'_>,
-    row: PlayRow,
-    events: &[PlayEvent],
-    now: Timestamp,
-) -> std::result::Result<(), Fault> {
+fn extend(tx: &Transaction<'_>, row: PlayRow, events: &[PlayEvent], now: Timestamp) -> std::result::Result<(), Fault> {
     let mut head = row.head;
     let mut ending = None;
     let mut add = tx.prepare_cached(sql::ADD_PLAY_RECORD)?;

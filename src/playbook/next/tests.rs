@@ -97,8 +97,15 @@ fn waves_follow_each_other_and_the_clean_up_comes_last() {
     let mut played = Played::new();
     assert_eq!(played.play(&opening, |_| false), Next::End(PlayEnding::Done));
     let expected = [
-        "Before gate", "Each a, drain", "Each a, run", "Each a, restore", "Each b, drain", "Each b, run", "Each b, restore",
-        "After run", "CleanUp run",
+        "Before gate",
+        "Each a, drain",
+        "Each a, run",
+        "Each a, restore",
+        "Each b, drain",
+        "Each b, run",
+        "Each b, restore",
+        "After run",
+        "CleanUp run",
     ];
     assert_eq!(played.done, expected);
 }
@@ -140,7 +147,10 @@ fn restore_brings_the_node_back_and_begins_nothing_else() {
     let mut played = Played::new();
     let last = played.play(&opening, |what| what == "Each b, run");
     assert!(matches!(last, Next::End(PlayEnding::Failed { .. })), "{last:?}");
-    assert_eq!(played.done[4..], ["Each b, drain", "Each b, run", "Recovery b, restore after a failure", "CleanUp run"]);
+    assert_eq!(
+        played.done[4..],
+        ["Each b, drain", "Each b, run", "Recovery b, restore after a failure", "CleanUp run"]
+    );
     assert!(played.state.out(&opening).is_empty());
 }
 
