@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{FailureKind, Lookup, Target, address::Addresses};
+use super::{FailureKind, LoadPlan, Target, address::Addresses};
 
 /// Kept-alive connections that may wait for their next request.
 const MAX_IDLE: usize = 256;
@@ -31,15 +31,6 @@ const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
 const MAX_NODE_BODY: usize = 8 << 10;
 
 type Sender = http1::SendRequest<Empty<Bytes>>;
-
-/// How a client keeps its connections.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Habits {
-    /// When it looks up the target's name.
-    pub(super) lookup: Lookup,
-    /// A connection older than this gets no further request.
-    pub(super) max_age: Option<Duration>,
-}
 
 /// A connection that is kept alive.
 struct Kept {
@@ -61,18 +52,20 @@ pub(super) struct Outcome {
 }
 
 /// The connection of one request.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Connection {
     /// Whether it was opened for this request.
     pub(super) opened: bool,
     /// Where it led, as far as that was known.
     pub(super) address: Option<SocketAddr>,
+    /// The node that it leads to, where it was told when it was opened.
+    pub(super) node: Option<String>,
 }
 
 /// A whole answer.
 #[derive(Debug)]
 pub(super) struct Answer {
-    pub(super) status: u16,
+    pub(super) status: Option<u16>,
     /// The node that answered, where the answer says so.
     pub(super) node: Option<String>,
 }
@@ -87,13 +80,13 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(target: Target, habits: Habits) -> Self {
+    pub(super) fn new(target: Target, plan: &LoadPlan) -> Self {
         Self {
             authority: target.authority(),
             target,
-            max_age: habits.max_age,
+            max_age: plan.max_connection_age,
             idle: Mutex::default(),
-            addresses: Addresses::new(habits.lookup),
+            addresses: Addresses::new(plan.lookup),
         }
     }
 
@@ -138,7 +131,7 @@ impl Client {
                 },
             }
         }
-        *connection = Connection { opened: true, address: None };
+        *connection = Connection { opened: true, ..Connection::default() };
         let address = self.addresses.next(&self.target).await?;
         connection.address = Some(address);
         let mut kept = connect(address).await?;
@@ -200,7 +193,7 @@ async fn read(response: Response<Incoming>) -> Result<Answer, (FailureKind, Stri
             seen.extend_from_slice(&data[..data.len().min(room)]);
         }
     }
-    Ok(Answer { status, node: named.or_else(|| node_in(&seen)) })
+    Ok(Answer { status: Some(status), node: named.or_else(|| node_in(&seen)) })
 }
 
 fn node_in(body: &[u8]) -> Option<String> {
