@@ -46,7 +46,7 @@ pub use plan::{LoadPlan, Manner, Slow};
 pub use report::{Failure, FailureKind, Latency, LoadReport, RouteCount, Second};
 pub use target::{BadTarget, Scheme, Target};
 
-use client::Client;
+use client::{Client, Trust};
 use mix::{Job, Mix};
 use record::Recorder;
 
@@ -59,9 +59,10 @@ const TICK: Duration = Duration::from_millis(1);
 /// A plan without targets reports no requests. Dropping the future ends it without a report; requests under way
 /// then end by their own time limit.
 pub async fn run(plan: LoadPlan, cancel: CancellationToken, live: Live) -> LoadReport {
+    let trust = Trust::of(&plan);
     let start = Instant::now();
     let recorder = Arc::new(Recorder::new(&plan, start, live));
-    let client = |target: &Target| Arc::new(Client::new(target.clone(), &plan));
+    let client = |target: &Target| Arc::new(Client::new(target.clone(), &plan, &trust, &recorder));
     let clients: Vec<Arc<Client>> = plan.targets.iter().map(client).collect();
     let slots = Arc::new(Semaphore::new(plan.max_in_flight.max(1)));
     let give_up = start + plan.duration + plan.timeout;

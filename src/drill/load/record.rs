@@ -100,11 +100,11 @@ impl Recorder {
     }
 
     /// The far end ended a connection that was held.
-    pub(super) fn ended(&self, target: &Target, address: SocketAddr, node: Option<&str>, detail: String) {
+    pub(super) fn ended(&self, target: &Target, address: Option<SocketAddr>, node: Option<&str>, detail: String) {
         let since_start = self.start.elapsed();
-        let node = node.map(str::to_owned).or_else(|| self.node_at(Some(address)));
+        let node = node.map(str::to_owned).or_else(|| self.node_at(address));
         let failure = self.failure(since_start, target, target.path(), FailureKind::Ended, detail);
-        let failure = Failure { address: Some(address), node, reused: true, ..failure };
+        let failure = Failure { address, node, reused: true, ..failure };
         self.counts().failure(since_start, self.timestamp(since_start), failure);
         self.live.lost(1);
     }
