@@ -41,8 +41,12 @@ pub struct Injected {
     pub begin: Vec<String>,
     /// The program that ends it. Run twice it does no harm.
     pub undo: Vec<String>,
-    /// The program that exits with 0 where it is there, with 1 where it is not.
+    /// The program that says how far it came.
     pub there: Vec<String>,
+    /// How much longer than any exchange its begin may take.
+    pub begins_within: Duration,
+    /// How much longer its end may take: what the cluster needs to have a service back, or a fence device.
+    pub ends_within: Duration,
 }
 
 /// Whether a fault is there.

@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
+use self::{machine::Machine, recipe::recipe};
 use crate::{
     model::{NodeName, ServiceName, UnitName},
     playbook::{Fault, Place},
@@ -20,6 +21,12 @@ use crate::{
 };
 
 mod injected;
+mod machine;
+mod play;
+mod recipe;
+mod rehearse;
+mod state;
+mod timer;
 
 pub use injected::{FaultId, FaultState, Injected};
 
@@ -73,75 +80,84 @@ impl Injector {
     }
 
     /// What is known before: the way in works, the tools are there, what is to be broken runs, the file system has room,
-    /// the cluster has no failures there that would be cleaned up with ours, and no fault of ours is there. Changes
-    /// nothing.
+    /// the cluster has no failures there that would be forgotten with ours, and no fault of ours is there. Changes nothing.
     ///
     /// # Errors
-    /// All that stands against it at once, each with what to do.
+    /// All that stands against it at once, each with its machine.
     pub async fn rehearse(
         &self,
         fault: &Fault,
         place: &Place,
         lasts: Duration,
     ) -> std::result::Result<(), Vec<String>> {
-        let _ = (fault, place, lasts);
-        Err(vec!["not there yet".into()])
+        let against = self.against(fault, place, lasts).await;
+        if against.is_empty() { Ok(()) } else { Err(against) }
     }
 
     /// Plans a fault to the last word. It looks (which boot, which interface, which member helps), and changes nothing.
     /// The result belongs into the journal before [`Self::inject`] gets it.
     ///
     /// # Errors
-    /// A machine that does not answer; no fault to be had of these words; `lasts` out of [`LASTS`] is refused.
+    /// A machine that does not answer; what makes no fault, and `lasts` out of [`LASTS`], is refused.
     pub async fn prepare(&self, fault: &Fault, place: &Place, lasts: Duration) -> Result<Injected> {
-        let _ = (fault, place, lasts);
-        Err(ProviderError::Refused("not there yet".into()))
+        self.planned(fault, place, lasts).await
     }
 
-    /// Arms the timer, reads it back, and begins the fault. `Ok` is the moment from which it is there, by our clock: it
-    /// is not earlier than that, and later by a round trip at most.
+    /// Arms the timer, reads it back, and begins the fault. `Ok` is the moment from which it is there, by our clock and to
+    /// a round trip: where the fault cuts the way, nobody answered any more.
     ///
     /// # Errors
-    /// `Refused`: nothing was begun, and no timer is left. Anything else: it may have begun; [`Self::undo`] ends it, and
+    /// `Refused`: nothing is there, and no timer is left. Anything else: it may have begun; [`Self::undo`] ends it, and
     /// so does the timer. Another fault of ours on the machine is refused, with the command that ends it.
     pub async fn inject(&self, injected: &Injected) -> Result<Timestamp> {
-        let _ = injected;
-        Err(ProviderError::Refused("not there yet".into()))
+        self.begin(injected).await
     }
 
-    /// Ends a fault now, and reads back that it is gone. Done twice, it does nothing more; what was never begun is never
-    /// begun after that either. It returns when the cause is gone; the service and the cluster may still need a moment.
+    /// Ends a fault now, and reads back that it is gone; what failed because of it, the cluster forgets. Done twice, it
+    /// does nothing more; what was never begun is never begun after that either.
+    ///
+    /// The cause goes at once. For a fault of a service it returns when the cluster has the unit back, after 90 s at most.
     ///
     /// # Errors
-    /// `Unreachable`: nobody could be asked; where the fault cuts the way, the timer ends it at its deadline
-    /// ([`Self::settled`] waits for that). `Unexpected`: it is still there, and why.
+    /// `Unreachable` or `TimedOut`: nobody could be asked; where the fault cuts the way, the timer ends it at its deadline
+    /// ([`Self::settled`] waits for that). `Unexpected`: it may still be there, and why.
     pub async fn undo(&self, injected: &Injected) -> Result<()> {
-        let _ = injected;
-        Err(ProviderError::Refused("not there yet".into()))
+        self.end(injected).await
     }
 
-    /// Waits until it is gone, by its timer or by anybody, and at most until its deadline and `patience` after it. A
-    /// machine that does not answer is asked again.
+    /// Waits until it is gone, by its timer or by anybody, and at most until `patience` after its deadline. A machine that
+    /// does not answer is asked again.
     ///
     /// # Errors
     /// What was known last.
     pub async fn settled(&self, injected: &Injected, patience: Duration) -> Result<()> {
-        let _ = (injected, patience);
-        Err(ProviderError::Refused("not there yet".into()))
+        self.wait(injected, patience).await
     }
 
-    /// Whether it is still there, from the machine itself.
+    /// Whether it is still there, from the machine itself. [`Self::undo`] is right in every state.
     ///
     /// # Errors
-    /// None for a machine that does not answer: that is [`FaultState::Unknown`].
+    /// None today: a machine that does not answer is [`FaultState::Unknown`].
     pub async fn state(&self, injected: &Injected) -> Result<FaultState> {
-        let _ = injected;
-        Err(ProviderError::Refused("not there yet".into()))
+        Ok(self.seen(injected).await)
     }
 
     /// Faults of ours on these machines that are not undone, whoever began them. A machine that does not answer is an
     /// error of its own, never an empty list.
     pub async fn leftovers(&self, places: &[Place]) -> Vec<(Place, Result<Vec<Leftover>>)> {
-        places.iter().map(|p| (p.clone(), Err(ProviderError::Refused("not there yet".into())))).collect()
+        let each = places.iter().map(|place| async move { (place.clone(), self.list(place).await) });
+        futures_util::future::join_all(each).await
+    }
+
+    /// The machine of a place.
+    fn machine(&self, place: &Place) -> Result<Machine> {
+        let (access, host) = match place {
+            Place::Node(node) => {
+                let unknown = || ProviderError::Refused(format!("{node} is not a node that is known"));
+                (&self.reach.nodes, self.reach.hosts.get(node).ok_or_else(unknown)?)
+            }
+            Place::Host { host, .. } => (&self.reach.others, host),
+        };
+        Ok(Machine { access: access.clone(), host: host.clone(), limit: self.reach.limit })
     }
 }
