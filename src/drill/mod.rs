@@ -3,3 +3,4 @@
 pub mod fault;
 pub mod load;
 pub mod objective;
+pub mod report;
