@@ -25,6 +25,7 @@ mod man;
 pub mod offline;
 mod out;
 mod plan;
+mod play;
 mod report;
 mod resume;
 mod serve;

@@ -1,5 +1,6 @@
 //! Drills: what is expected, the load that measures it, what is broken, and the evidence.
 
+pub mod fault;
 pub mod load;
 pub mod objective;
 pub mod report;

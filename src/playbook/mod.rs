@@ -6,9 +6,15 @@
 //! playbook and its journal ([`next`]); `crate::play` carries it out.
 
 pub mod condition;
+pub mod event;
 pub mod fault;
 pub mod model;
+pub mod next;
+pub mod state;
 
 pub use condition::{Condition, What};
+pub use event::{Intent, Opening, Part, PlayEnding, PlayEvent, Spot};
 pub use fault::{Fault, Place};
 pub use model::{Action, Drill, OnFailure, Playbook, Selection, Step, Who};
+pub use next::{Next, next};
+pub use state::{PlayState, SpotState};
