@@ -9,7 +9,7 @@ use super::{
     chart::{Band, COLOURS, Chart, Ground, Layer, Mark, Scale, Shape},
     phases::between_s,
     thin,
-    words::{number, took_if},
+    words::{counted, number, took_if},
 };
 use crate::model::NodeName;
 
@@ -132,7 +132,11 @@ fn failures(ticks: &[Tick], traffic: &Traffic, offset: f64) -> Chart {
         title: "Failed requests".into(),
         sentence: match bad {
             0 => "No second had a failure.".into(),
-            bad => format!("{} failures, in {bad} of {} seconds.", traffic.failed, ticks.len()),
+            bad => format!(
+                "{} in {bad} of {}.",
+                counted(traffic.failed, "failure", "failures"),
+                counted(ticks.len() as u64, "second", "seconds")
+            ),
         },
         unit: "failures a second",
         scale: Scale::linear(bars.iter().map(|b| b.1)),

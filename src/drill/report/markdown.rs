@@ -64,7 +64,7 @@ fn cell(cell: &Cell) -> String {
     }
 }
 
-/// Requests and failures by second, as two lines.
+/// Answers and failures by second, as two lines: of answers the fewest of each stretch, of failures the most.
 fn lines(text: &mut String, traffic: &Traffic) {
     let last = traffic.seconds.iter().map(|tick| tick.second).max().unwrap_or(0);
     // A day is more than any load goes on; what comes after it is in the tables.
@@ -77,8 +77,9 @@ fn lines(text: &mut String, traffic: &Traffic) {
             (ok[second], failed[second]) = (Some(tick.ok as f64), Some(tick.failed as f64));
         }
     }
-    let line = |values: &[Option<f64>]| spark::sparkline(&spark::squeezed(values, WIDTH));
-    let _ = writeln!(text, "\n```text\nanswers  {}\nfailures {}\n```", line(&ok), line(&failed));
+    let ok = spark::sparkline(&spark::squeezed(&ok, WIDTH, f64::min));
+    let failed = spark::sparkline(&spark::squeezed(&failed, WIDTH, f64::max));
+    let _ = writeln!(text, "\n```text\nanswers  {}\nfailures {}\n```", ok, failed);
 }
 
 /// Text that stays text, in a table as well.

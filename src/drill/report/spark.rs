@@ -15,10 +15,10 @@ pub fn sparkline(values: &[Option<f64>]) -> String {
     values.iter().map(|value| known(value).map_or('·', level)).collect()
 }
 
-/// At most `width` numbers: each the greatest of those that it stands for.
-pub fn squeezed(values: &[Option<f64>], width: usize) -> Vec<Option<f64>> {
+/// At most `width` numbers: each the worst of those that it stands for, by `worse`.
+pub(super) fn squeezed(values: &[Option<f64>], width: usize, worse: fn(f64, f64) -> f64) -> Vec<Option<f64>> {
     let per = values.len().div_ceil(width.max(1)).max(1);
-    values.chunks(per).map(|chunk| chunk.iter().filter_map(|v| *v).reduce(f64::max)).collect()
+    values.chunks(per).map(|chunk| chunk.iter().filter_map(|v| *v).reduce(worse)).collect()
 }
 
 #[cfg(test)]
@@ -31,8 +31,8 @@ mod tests {
         assert_eq!(sparkline(&[Some(0.0), Some(0.0)]), "▁▁");
         let mut long = vec![Some(0.0); 10_000];
         long[7_777] = Some(1.0);
-        let short = squeezed(&long, 60);
+        let short = squeezed(&long, 60, f64::max);
         assert!(short.len() <= 60 && sparkline(&short).contains('█'));
-        assert!(squeezed(&[], 60).is_empty());
+        assert!(squeezed(&[], 60, f64::max).is_empty());
     }
 }

@@ -9,7 +9,7 @@ use super::super::{
 
 /// What was done when.
 pub(super) fn phases(evidence: &Evidence) -> Section {
-    let mut table = Table::new(["#", "phase", "node", "#began after", "#took", "#slowest acknowledgement"]);
+    let mut table = Table::new(["#no.", "phase", "node", "#began after", "#took", "#slowest acknowledgement"]);
     for (number, phase) in evidence.phases.iter().enumerate() {
         let slowest = phase.acknowledgements.iter().filter_map(|a| a.seconds).reduce(f64::max);
         let open = phase.acknowledgements.iter().filter(|a| a.seconds.is_none()).count();

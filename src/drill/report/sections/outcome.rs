@@ -12,7 +12,7 @@ pub(super) fn facts(evidence: &Evidence) -> Vec<(&'static str, String)> {
     let given = |text: &str| if text.is_empty() { UNKNOWN.to_owned() } else { text.to_owned() };
     vec![
         ("What", evidence.kind.words().into()),
-        ("Run", evidence.id.to_string()),
+        ("Run", evidence.id.clone()),
         ("Nodes", if nodes.is_empty() { "none".into() } else { nodes.join(", ") }),
         ("Asked for by", given(&evidence.operator)),
         ("Reason", given(&evidence.reason)),
