@@ -118,5 +118,6 @@ fn ten_thousand_seconds_are_a_page_of_bearable_size() {
     traffic.failed = 1;
     let page = html(&evidence);
     assert!(page.len() < 1_000_000, "{} bytes", page.len());
-    assert!(page.contains("1 failures, in 1 of 10000 seconds"), "the one failure is drawn");
+    assert!(page.contains("1 failure in 1 of 10\u{202f}000 seconds"), "it is told");
+    assert!(page.contains("<path class=\"bars bad\" d=\"M"), "and drawn");
 }

@@ -32,7 +32,7 @@ fn nodes(names: &[&str]) -> Vec<NodeName> {
 }
 
 fn base(kind: Kind, id: &str, name: &str) -> Evidence {
-    let mut evidence = Evidence::new(kind, id.into(), name, at(0.0));
+    let mut evidence = Evidence::new(kind, id, name, at(0.0));
     evidence.operator = "mira".into();
     evidence.reason = "quarterly failover drill".into();
     evidence.nodes = nodes(&["node-2"]);
@@ -277,7 +277,7 @@ pub fn aborted() -> Evidence {
 
 /// Of which nothing is known but that it was begun.
 pub fn unknown() -> Evidence {
-    let mut it = Evidence::new(Kind::Playbook, "play-20260314".into(), "kernel-reboot", at(0.0));
+    let mut it = Evidence::new(Kind::Playbook, "play-20260314", "kernel-reboot", at(0.0));
     it.versions.reported_by = "0.1.0".into();
     it
 }

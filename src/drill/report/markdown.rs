@@ -79,7 +79,7 @@ fn lines(text: &mut String, traffic: &Traffic) {
     }
     let ok = spark::sparkline(&spark::squeezed(&ok, WIDTH, f64::min));
     let failed = spark::sparkline(&spark::squeezed(&failed, WIDTH, f64::max));
-    let _ = writeln!(text, "\n```text\nanswers  {}\nfailures {}\n```", ok, failed);
+    let _ = writeln!(text, "\n## Over time\n\n```text\nanswers  {}\nfailures {}\n```", ok, failed);
 }
 
 /// Text that stays text, in a table as well.

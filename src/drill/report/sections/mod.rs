@@ -8,17 +8,17 @@ mod requests;
 
 use super::{Evidence, section::Section};
 
-/// Every section, in order. Charts, where a format has them, stand after the objectives and the fault.
+/// What stands before the charts: what was expected, what came out, what was broken.
 pub(super) fn before_charts(evidence: &Evidence) -> Vec<Section> {
     let mut sections = vec![outcome::objectives(evidence)];
     sections.extend(outcome::fault(evidence));
-    sections.push(requests::requests(evidence));
     sections
 }
 
 /// What stands after the charts.
 pub(super) fn after_charts(evidence: &Evidence) -> Vec<Section> {
     vec![
+        requests::requests(evidence),
         requests::failures(evidence),
         course::phases(evidence),
         course::acknowledgements(evidence),
