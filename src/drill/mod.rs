@@ -1,5 +1,7 @@
 //! Drills: what is expected, the load that measures it, what is broken, and the evidence.
 
+pub mod abort;
+pub mod breaking;
 pub mod fault;
 pub mod load;
 pub mod objective;

@@ -7,6 +7,7 @@ use super::{File, Finding, paths};
 const PURE: [&str; 33] = [
     "src/clone/",
     "src/model/",
+    "src/drill/abort.rs",
     "src/drill/objective.rs",
     "src/drill/report/",
     "src/plan/",
