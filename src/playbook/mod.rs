@@ -5,10 +5,21 @@
 //! node comes after its drain, or is a fault of a drill, which says so and asks. What comes next is a pure function of the
 //! playbook and its journal ([`next`]); `crate::play` carries it out.
 
+mod check;
 pub mod condition;
 pub mod fault;
+mod file;
+mod keys;
+mod load;
 pub mod model;
+mod read;
+mod reading;
+mod waves;
 
+pub use self::load::{load, read};
+pub use check::against;
 pub use condition::{Condition, What};
 pub use fault::{Fault, Place};
 pub use model::{Action, Drill, OnFailure, Playbook, Selection, Step, Who};
+pub use read::{Loaded, from_texts};
+pub use waves::{Attributes, waves};
