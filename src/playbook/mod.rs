@@ -5,16 +5,27 @@
 //! node comes after its drain, or is a fault of a drill, which says so and asks. What comes next is a pure function of the
 //! playbook and its journal ([`next`]); `crate::play` carries it out.
 
+mod check;
 pub mod condition;
 pub mod event;
 pub mod fault;
+mod file;
+mod keys;
+mod load;
 pub mod model;
 pub mod next;
 pub mod state;
+mod read;
+mod reading;
+mod waves;
 
+pub use self::load::{load, read};
+pub use check::against;
 pub use condition::{Condition, What};
 pub use event::{Intent, Opening, Part, PlayEnding, PlayEvent, Spot};
 pub use fault::{Fault, Place};
 pub use model::{Action, Drill, OnFailure, Playbook, Selection, Step, Who};
 pub use next::{Next, next};
 pub use state::{PlayState, SpotState};
+pub use read::{Loaded, from_texts};
+pub use waves::{Attributes, waves};

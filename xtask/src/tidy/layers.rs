@@ -41,8 +41,8 @@ const PURE: [&str; 33] = [
     "src/traffic/window.rs",
 ];
 
-/// Files among them that are the edge: where the configuration is, and reading it.
-const NOT_PURE: [&str; 2] = ["src/config/mod.rs", "src/config/fragment.rs"];
+/// Files among them that are the edge: where the configuration and playbooks are, and reading them.
+const NOT_PURE: [&str; 3] = ["src/config/mod.rs", "src/config/fragment.rs", "src/playbook/load.rs"];
 
 /// Names that a pure module must not use, and why.
 const FORBIDDEN: [(&str, &str); 26] = [
