@@ -26,6 +26,7 @@ pub mod offline;
 mod out;
 mod plan;
 mod play;
+mod playbook;
 mod report;
 mod resume;
 mod serve;
@@ -87,6 +88,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Show(args) => show::command(&global, out, args).await,
         Command::Window(args) => window::command(&global, out, args).await,
         Command::Clone(args) => clone::command(&global, out, args).await,
+        Command::Playbook(command) => playbook::command(&global, out, command).await,
         Command::Guard(args) => guard::command(&global, out, args).await,
         Command::Serve(args) => serve::command(&global, out, args).await,
         Command::BenchProbes(args) => bench_probes::command(out, args).await,

@@ -14,9 +14,9 @@ mod keys;
 mod load;
 pub mod model;
 pub mod next;
-pub mod state;
 mod read;
 mod reading;
+pub mod state;
 mod waves;
 
 pub use self::load::{load, read};
@@ -26,6 +26,6 @@ pub use event::{Intent, Opening, Part, PlayEnding, PlayEvent, Spot};
 pub use fault::{Fault, Place};
 pub use model::{Action, Drill, OnFailure, Playbook, Selection, Step, Who};
 pub use next::{Next, next};
-pub use state::{PlayState, SpotState};
 pub use read::{Loaded, from_texts};
+pub use state::{PlayState, SpotState};
 pub use waves::{Attributes, waves};
