@@ -10,6 +10,7 @@ const PURE: [&str; 34] = [
     "src/drill/abort.rs",
     "src/drill/objective.rs",
     "src/drill/report/",
+    "src/observe/trends.rs",
     "src/plan/",
     "src/playbook/",
     "src/review/",
