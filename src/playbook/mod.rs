@@ -14,12 +14,16 @@ mod load;
 pub mod model;
 mod read;
 mod reading;
+mod reference;
+mod schema;
 mod waves;
 
-pub use self::load::{load, read};
+pub use self::load::{checked, load, read};
 pub use check::against;
 pub use condition::{Condition, What};
 pub use fault::{Fault, Place};
 pub use model::{Action, Drill, OnFailure, Playbook, Selection, Step, Who};
 pub use read::{Loaded, from_texts};
+pub use reference::reference;
+pub use schema::schema;
 pub use waves::{Attributes, waves};

@@ -1,4 +1,5 @@
-//! What is played once has no node: `before`, `after` and `clean-up`, and all of a playbook without `[nodes]`.
+//! What is played once has no node, unless the playbook is about a single one: `before`, `after` and `clean-up`, and all
+//! of a playbook without `[nodes]`.
 
 use super::super::reading::conditions_of;
 use crate::config::{
@@ -13,9 +14,14 @@ const NODE: &str = "{node}";
 /// Reports everything that needs a node where there is none.
 pub(super) fn once(root: &Reader<'_>, problems: &mut Problems) {
     let bare = !root.has("nodes");
+    let single = one_node(root);
     let lists: &[&str] = if bare { &["before", "step", "after", "clean-up"] } else { &["before", "after", "clean-up"] };
     let help = if bare { "say which with `[nodes]`" } else { "put it among the steps of each node, `[[step]]`" };
     for step in lists.iter().flat_map(|list| root.tables(list)) {
+        if single {
+            in_turn(&step, problems);
+            continue;
+        }
         for (spot, what) in needs(&step) {
             spot.report(problems, format!("{what}, and there is none here: this is played once"), help);
         }
@@ -28,6 +34,23 @@ pub(super) fn once(root: &Reader<'_>, problems: &mut Problems) {
         for key in ["begins-out", "leaves-out"].into_iter().filter(|key| root.has(key)) {
             root.spot(key).report(problems, "there are no nodes here", help);
         }
+    }
+}
+
+/// Whether the playbook is about one node whatever the cluster is: then it is the node of what is played once, too.
+fn one_node(root: &Reader<'_>) -> bool {
+    let Some(nodes) = root.table("nodes").filter(|nodes| root.has("nodes") && nodes.variant() == Some("names")) else {
+        return false;
+    };
+    let names = nodes.texts("names").unwrap_or_default();
+    names.len() == 1
+}
+
+/// What moves a node is among the steps of the node, where its order is checked.
+fn in_turn(step: &Reader<'_>, problems: &mut Problems) {
+    if let Some(word @ ("gate" | "drain" | "restore" | "reboot")) = step.variant() {
+        let message = format!("`{word}` is a step of the node, and this is played around them");
+        step.spot("do").report(problems, message, "put it among the steps of each node, `[[step]]`");
     }
 }
 
