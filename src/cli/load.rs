@@ -81,6 +81,8 @@ pub async fn command(args: LoadArgs) -> std::io::Result<ExitCode> {
         slow: args.slow_every.zip(args.slow_path).map(|(every, path)| Slow { every, path }),
         timeout: args.timeout,
         max_in_flight: args.max_in_flight.max(1),
+        manner: load::Manner::default(),
+        nodes: load::Nodes::default(),
     };
     let report = load::run(plan, cancel, Live::new()).await;
     watcher.abort();

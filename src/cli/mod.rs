@@ -25,6 +25,8 @@ mod man;
 pub mod offline;
 mod out;
 mod plan;
+mod play;
+mod playbook;
 mod report;
 mod resume;
 mod serve;
@@ -86,6 +88,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Show(args) => show::command(&global, out, args).await,
         Command::Window(args) => window::command(&global, out, args).await,
         Command::Clone(args) => clone::command(&global, out, args).await,
+        Command::Playbook(command) => playbook::command(&global, out, command).await,
         Command::Guard(args) => guard::command(&global, out, args).await,
         Command::Serve(args) => serve::command(&global, out, args).await,
         Command::BenchProbes(args) => bench_probes::command(out, args).await,

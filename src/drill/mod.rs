@@ -1,4 +1,8 @@
 //! Drills: what is expected, the load that measures it, what is broken, and the evidence.
 
+pub mod abort;
+pub mod breaking;
+pub mod fault;
 pub mod load;
 pub mod objective;
+pub mod report;

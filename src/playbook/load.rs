@@ -29,11 +29,7 @@ pub fn checked(path: &Path, inputs: &BTreeMap<String, String>, settings: &Settin
     from_files(path, inputs, Some(settings))
 }
 
-fn from_files(
-    path: &Path,
-    inputs: &BTreeMap<String, String>,
-    settings: Option<&Settings>,
-) -> Result<Loaded, Report> {
+fn from_files(path: &Path, inputs: &BTreeMap<String, String>, settings: Option<&Settings>) -> Result<Loaded, Report> {
     let name = path.display().to_string();
     super::read::from_texts(&name, &mut |path| fragment::text_of(Path::new(path)), inputs, settings)
 }

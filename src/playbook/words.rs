@@ -1,7 +1,7 @@
 //! What a playbook says, in words: a line for each step, with what it waits for.
 
 use super::{
-    condition::{Bounds, Condition, What},
+    condition::{Condition, What},
     fault::{Fault, Place},
     model::{Action, Step, Through, Where},
 };
@@ -14,7 +14,9 @@ pub fn step(step: &Step) -> String {
         Action::Drain { service: None } => {
             "out of routing, until its connections have left, then out of the cluster".into()
         }
-        Action::Drain { service: Some(service) } => format!("out of the routing of {service}, until its connections have left"),
+        Action::Drain { service: Some(service) } => {
+            format!("out of the routing of {service}, until its connections have left")
+        }
         Action::Restore => "back into the cluster and into routing, until every route sends to it again".into(),
         Action::Run { command, on, timeout, expect, .. } => {
             let codes: Vec<String> = expect.iter().map(ToString::to_string).collect();
@@ -69,31 +71,21 @@ pub fn condition(condition: &Condition) -> String {
             let says = says.as_ref().map(|text| format!(" and says {text:?}")).unwrap_or_default();
             format!("`{}` {} ends with 0{says}", words(command), place(*on))
         }
-        What::Prometheus { query, bounds } => format!("{query} is {}", within(bounds)),
+        What::Prometheus { query, bounds } => format!("{query} is {bounds}"),
         What::Skew { entrypoint, at_most, over } => {
             format!("skew{} of at most {at_most} over {}", of(entrypoint.as_ref().map(|e| e.as_str())), show(*over))
         }
         What::ErrorRatio { entrypoint, at_most, over } => {
-            format!("error ratio{} of at most {at_most} over {}", of(entrypoint.as_ref().map(|e| e.as_str())), show(*over))
+            format!(
+                "error ratio{} of at most {at_most} over {}",
+                of(entrypoint.as_ref().map(|e| e.as_str())),
+                show(*over)
+            )
         }
         What::Latency { url, at_most, requests } => {
             format!("{url} answers 99 of 100 requests within {} ({requests} are sent)", show(*at_most))
         }
     }
-}
-
-fn within(bounds: &Bounds) -> String {
-    let tolerance = match bounds.tolerance {
-        0.0 => String::new(),
-        share => format!(", give or take {}%", share * 100.0),
-    };
-    let limits = match (bounds.at_least, bounds.at_most) {
-        (Some(least), Some(most)) => format!("from {least} to {most}"),
-        (Some(least), None) => format!("at least {least}"),
-        (None, Some(most)) => format!("at most {most}"),
-        (None, None) => "anything".into(),
-    };
-    limits + &tolerance
 }
 
 fn broken(fault: &Fault) -> String {

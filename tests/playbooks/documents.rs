@@ -1,7 +1,11 @@
 //! The table of keys and what is made of it: the schema and the reference are up to date, and the schema accepts what
 //! the program accepts.
 
-use std::fs;
+use std::{
+    collections::BTreeMap,
+    fs,
+    sync::{LazyLock, Mutex},
+};
 
 use regex::Regex;
 use serde_json::Value;
@@ -68,9 +72,10 @@ fn refused(schema: &Value, value: &Value, root: &Value) -> Option<String> {
             (!fits).then(|| format!("{value} is no {kind}"))
         }),
         schema.get("const").filter(|only| *only != value).map(|only| format!("{value} is not {only}")),
-        schema["pattern"].as_str().zip(value.as_str()).and_then(|(pattern, text)| {
-            (!Regex::new(pattern).expect("a pattern").is_match(text)).then(|| format!("{text:?} is not as {pattern}"))
-        }),
+        schema["pattern"]
+            .as_str()
+            .zip(value.as_str())
+            .and_then(|(pattern, text)| (!fits(pattern, text)).then(|| format!("{text:?} is not as {pattern}"))),
         value.as_f64().and_then(|n| {
             let out = schema["minimum"].as_f64().is_some_and(|min| n < min)
                 || schema["maximum"].as_f64().is_some_and(|max| n > max);
@@ -93,6 +98,13 @@ fn refused(schema: &Value, value: &Value, root: &Value) -> Option<String> {
         .or_else(|| among("anyOf", |fit| fit > 0))
         .or_else(|| among("oneOf", |fit| fit == 1))
         .or_else(|| members(schema, value, root))
+}
+
+/// Compiled once: there are many values, and few patterns.
+fn fits(pattern: &str, text: &str) -> bool {
+    static COMPILED: LazyLock<Mutex<BTreeMap<String, Regex>>> = LazyLock::new(Mutex::default);
+    let mut compiled = COMPILED.lock().expect("no test panics with it");
+    compiled.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).expect("a pattern")).is_match(text)
 }
 
 fn members(schema: &Value, value: &Value, root: &Value) -> Option<String> {

@@ -1,18 +1,30 @@
-//! What a load run looks like while it goes on: totals, and who answered during the last second.
+//! What a load run looks like while it goes on: totals, who answered during the last second, and how the last seconds
+//! went. Who watches it may stop a drill by it.
+//!
+//! Requests that are still under way count with the time that they have waited already: a service that has stopped
+//! answering is seen by that at once, not when the first time limit is over.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-/// How far back the shares look.
+use super::{
+    LoadReport, Second,
+    histogram::{add, coarse, ms, record_growing},
+};
+
+/// How far back the shares of a snapshot look.
 const WINDOW: Duration = Duration::from_secs(1);
-/// The window moves in steps of this.
+/// The windows move in steps of this.
 const STEP: Duration = Duration::from_millis(100);
+/// How far back anything can be told.
+const KEPT: Duration = Duration::from_secs(60);
 
 /// A handle to the counters of a run; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -23,9 +35,22 @@ struct Counters {
     sent: u64,
     ok: u64,
     failed: u64,
-    in_flight: u64,
     slow_in_flight: u64,
-    recent: VecDeque<(Instant, BTreeMap<String, u64>)>,
+    /// Requests under way, the oldest first; slow ones are left out.
+    under_way: BTreeSet<(Instant, u64)>,
+    /// When the next request is due, or was.
+    due: Option<Instant>,
+    recent: VecDeque<Slice>,
+}
+
+/// What ended during one step.
+#[derive(Debug)]
+struct Slice {
+    since: Instant,
+    ok: u64,
+    failed: u64,
+    by_node: BTreeMap<String, u64>,
+    latency: Histogram<u64>,
 }
 
 /// The counters at one moment.
@@ -45,6 +70,25 @@ pub struct LiveSnapshot {
     pub by_node: BTreeMap<String, u64>,
 }
 
+/// How the last seconds went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recent {
+    /// Requests that ended.
+    pub requests: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// Share of them that failed, from 0 to 1; none where no request ended.
+    pub error_ratio: Option<f64>,
+    /// Median latency, in milliseconds, of ordinary requests: of successes, and of those under way until now.
+    pub p50_ms: f64,
+    /// 99 of 100 took at most this.
+    pub p99_ms: f64,
+    /// The slowest.
+    pub max_ms: f64,
+    /// For how long the oldest request that has no answer yet has waited; 0 where there is none.
+    pub oldest_ms: f64,
+}
+
 impl LiveSnapshot {
     /// Each node's share of the last second's answers, between 0 and 1; none where nothing was answered.
     pub fn shares(&self) -> BTreeMap<String, f64> {
@@ -62,51 +106,111 @@ impl Live {
     /// The counters now.
     pub fn snapshot(&self) -> LiveSnapshot {
         self.with(|c| {
-            c.forget_old();
             let mut by_node = BTreeMap::new();
-            for (node, count) in c.recent.iter().flat_map(|(_, counts)| counts) {
+            for (node, count) in c.within(WINDOW).flat_map(|slice| &slice.by_node) {
                 *by_node.entry(node.clone()).or_default() += count;
             }
             LiveSnapshot {
                 sent: c.sent,
                 ok: c.ok,
                 failed: c.failed,
-                in_flight: c.in_flight,
+                in_flight: c.under_way.len() as u64 + c.slow_in_flight,
                 slow_in_flight: c.slow_in_flight,
                 by_node,
             }
         })
     }
 
-    pub(super) fn begin(&self, slow: bool) {
+    /// How the time from `window` ago until now went; at most the last minute is known.
+    pub fn recent(&self, window: Duration) -> Recent {
+        let now = Instant::now();
         self.with(|c| {
-            c.sent += 1;
-            c.in_flight += 1;
-            c.slow_in_flight += u64::from(slow);
+            let (mut latency, mut ok, mut failed) = (coarse(), 0, 0);
+            for slice in c.within(window) {
+                (ok, failed) = (ok + slice.ok, failed + slice.failed);
+                latency.add(&slice.latency).expect("it grows up to the limit");
+            }
+            for (from, _) in &c.under_way {
+                record_growing(&mut latency, now.saturating_duration_since(*from));
+            }
+            let oldest = c.under_way.first().map(|(from, _)| *from).into_iter().chain(c.due).min();
+            Recent {
+                requests: ok + failed,
+                failed,
+                error_ratio: (ok + failed > 0).then(|| LoadReport::ratio(ok + failed, failed)),
+                p50_ms: ms(latency.value_at_quantile(0.5)),
+                p99_ms: ms(latency.value_at_quantile(0.99)),
+                max_ms: ms(latency.max()),
+                oldest_ms: oldest.map_or(0.0, |from| now.saturating_duration_since(from).as_secs_f64() * 1000.0),
+            }
+        })
+    }
+
+    /// Takes over what another host counted in one second, as far as it can be read.
+    pub(super) fn absorb(&self, second: &Second) {
+        self.with(|c| {
+            c.sent += second.requests;
+            c.ok += second.ok;
+            c.failed += second.failed;
+            let slice = c.slice();
+            slice.ok += second.ok;
+            slice.failed += second.failed;
+            for (node, count) in &second.by_node {
+                *slice.by_node.entry(node.clone()).or_default() += count;
+            }
+            // A view for watching: the reports of the hosts say it exactly, and refuse what cannot be read.
+            let _ = add(&mut slice.latency, &second.histogram);
         });
     }
 
-    pub(super) fn ok(&self, slow: bool, node: Option<String>) {
+    pub(super) fn due(&self, at: Instant) {
+        self.with(|c| c.due = Some(at));
+    }
+
+    pub(super) fn begin(&self, from: Instant, slow: bool) -> u64 {
         self.with(|c| {
-            c.end(slow);
+            c.sent += 1;
+            c.due = None;
+            if slow {
+                c.slow_in_flight += 1;
+            } else {
+                c.under_way.insert((from, c.sent));
+            }
+            c.sent
+        })
+    }
+
+    /// A success; its latency where it was an ordinary request.
+    pub(super) fn ok(&self, from: Instant, ticket: u64, latency: Option<Duration>, node: Option<String>) {
+        self.with(|c| {
+            c.end(from, ticket, latency.is_none());
             c.ok += 1;
+            let slice = c.slice();
+            slice.ok += 1;
+            if let Some(latency) = latency {
+                record_growing(&mut slice.latency, latency);
+            }
             if let Some(node) = node {
-                *c.step().entry(node).or_default() += 1;
+                *slice.by_node.entry(node).or_default() += 1;
             }
         });
     }
 
-    pub(super) fn failed(&self, slow: bool) {
+    pub(super) fn failed(&self, from: Instant, ticket: u64, slow: bool) {
         self.with(|c| {
-            c.end(slow);
+            c.end(from, ticket, slow);
             c.failed += 1;
+            c.slice().failed += 1;
         });
     }
 
-    pub(super) fn not_sent(&self, number: u64) {
+    /// Failures of what was never under way.
+    pub(super) fn lost(&self, number: u64) {
         self.with(|c| {
             c.sent += number;
             c.failed += number;
+            c.due = None;
+            c.slice().failed += number;
         });
     }
 
@@ -116,24 +220,83 @@ impl Live {
 }
 
 impl Counters {
-    fn end(&mut self, slow: bool) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.slow_in_flight = self.slow_in_flight.saturating_sub(u64::from(slow));
+    fn end(&mut self, from: Instant, ticket: u64, slow: bool) {
+        if slow {
+            self.slow_in_flight = self.slow_in_flight.saturating_sub(1);
+        } else {
+            self.under_way.remove(&(from, ticket));
+        }
     }
 
-    fn step(&mut self) -> &mut BTreeMap<String, u64> {
-        let current = self.recent.back().is_some_and(|(since, _)| since.elapsed() < STEP);
+    fn slice(&mut self) -> &mut Slice {
+        let current = self.recent.back().is_some_and(|slice| slice.since.elapsed() < STEP);
         if !current {
-            self.forget_old();
-            self.recent.push_back((Instant::now(), BTreeMap::new()));
+            while self.recent.front().is_some_and(|slice| slice.since.elapsed() >= KEPT) {
+                self.recent.pop_front();
+            }
+            let empty = BTreeMap::new();
+            self.recent.push_back(Slice { since: Instant::now(), ok: 0, failed: 0, by_node: empty, latency: coarse() });
         }
         let last = self.recent.len() - 1;
-        &mut self.recent[last].1
+        &mut self.recent[last]
     }
 
-    fn forget_old(&mut self) {
-        while self.recent.front().is_some_and(|(since, _)| since.elapsed() >= WINDOW) {
-            self.recent.pop_front();
+    fn within(&self, window: Duration) -> impl Iterator<Item = &Slice> {
+        self.recent.iter().rev().take_while(move |slice| slice.since.elapsed() < window)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_seconds_are_told_and_the_ones_before_are_not() {
+        let (live, ms) = (Live::new(), Duration::from_millis);
+        assert_eq!(live.recent(ms(5000)), Recent::default(), "nothing is known before anything was sent");
+        for number in 0..100 {
+            let from = Instant::now();
+            let ticket = live.begin(from, false);
+            tokio::time::advance(ms(10)).await;
+            match number {
+                0..50 => live.failed(from, ticket, false),
+                _ => live.ok(from, ticket, Some(ms(10)), Some("a".into())),
+            }
         }
+        let whole = live.recent(ms(10_000));
+        assert_eq!((whole.requests, whole.error_ratio), (100, Some(0.5)));
+        assert!(whole.p99_ms < 10.2 && whole.oldest_ms == 0.0, "{whole:?}");
+        let last = live.recent(ms(400));
+        assert!((30..=40).contains(&last.requests) && last.error_ratio == Some(0.0), "{last:?}");
+        assert_eq!(live.snapshot().by_node, BTreeMap::from([("a".to_owned(), 50)]));
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert_eq!(live.recent(KEPT).error_ratio, None, "silence is no success");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_no_answer_yet_counts_with_its_wait() {
+        let (live, ms) = (Live::new(), Duration::from_millis);
+        for _ in 0..10 {
+            live.begin(Instant::now(), false);
+            tokio::time::advance(ms(100)).await;
+        }
+        live.due(Instant::now());
+        tokio::time::advance(ms(1000)).await;
+        let stalled = live.recent(ms(500));
+        assert_eq!((stalled.requests, stalled.error_ratio), (0, None));
+        assert!((1980.0..2020.0).contains(&stalled.p99_ms) && stalled.p50_ms > 1400.0, "{stalled:?}");
+        assert!((1999.0..2001.0).contains(&stalled.oldest_ms), "{stalled:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_hosts_seconds_are_seen_too() {
+        let mut took = coarse();
+        record_growing(&mut took, Duration::from_millis(70));
+        let second = Second { requests: 4, ok: 1, failed: 3, ..Second::default() }.with_latencies(&took);
+        let live = Live::new();
+        live.absorb(&second);
+        let recent = live.recent(Duration::from_secs(1));
+        assert_eq!((recent.requests, recent.error_ratio), (4, Some(0.75)));
+        assert!((69.0..71.0).contains(&recent.max_ms), "{recent:?}");
     }
 }
