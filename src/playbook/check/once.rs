@@ -62,7 +62,9 @@ fn needs(step: &Reader<'_>) -> Vec<(Spot, String)> {
         Some(word @ ("gate" | "drain" | "restore" | "copy" | "reboot")) => {
             found.push((step.spot("do"), format!("`{word}` is about a node")));
         }
-        Some("run") if on_node(step) => found.push((step.spot("on"), "this runs on the step's node".into())),
+        Some("run") if on_node(step) => {
+            found.push((step.spot(said_by(step, "do")), "this runs on the step's node".into()))
+        }
         Some("fault") if !step.has("at") => {
             found.push((step.spot("do"), "without `at` this breaks the step's node".into()));
         }
@@ -74,12 +76,17 @@ fn needs(step: &Reader<'_>) -> Vec<(Spot, String)> {
                 found.push((condition.spot("what"), format!("`{word}` is about the step's node")));
             }
             Some("command") if on_node(&condition) => {
-                found.push((condition.spot("on"), "this runs on the step's node".into()));
+                found.push((condition.spot(said_by(&condition, "what")), "this runs on the step's node".into()));
             }
             _ => {}
         }
     }
     found
+}
+
+/// The key that says where something runs: mostly it is not written.
+fn said_by<'k>(r: &Reader<'_>, else_key: &'k str) -> &'k str {
+    if r.has("on") { "on" } else { else_key }
 }
 
 /// Every text that holds `{node}`.

@@ -141,7 +141,7 @@ impl<'s> Known<'s> {
             if all.saturating_sub(most) < service.min_ready {
                 let left = all.saturating_sub(most);
                 let message = format!(
-                    "with {most} of {all} out, {left} are left of the service \"{}\", which needs {} ready",
+                    "with {most} of {all} out, the service \"{}\" has {left} left, and needs {} ready",
                     service.name, service.min_ready
                 );
                 nodes.spot("max-unavailable").report(problems, message, "");
