@@ -29,5 +29,5 @@ fn texts(files: &[(&str, &str)], given: &[(&str, &str)]) -> Result<playbook::Loa
         let found = files.iter().find(|(name, _)| *name == path);
         found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| "is not there".to_owned())
     };
-    playbook::from_texts(files[0].0, &mut read, &inputs(given))
+    playbook::from_texts(files[0].0, &mut read, &inputs(given), None)
 }

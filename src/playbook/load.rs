@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{Playbook, read::Loaded};
-use crate::config::{Report, fragment};
+use crate::config::{Report, Settings, fragment};
 
 /// Reads a playbook and what it includes, with what is put in.
 ///
@@ -18,5 +18,18 @@ pub fn load(path: &Path, inputs: &BTreeMap<String, String>) -> Result<Playbook, 
 /// # Errors
 /// As [`load`].
 pub fn read(path: &Path, inputs: &BTreeMap<String, String>) -> Result<Loaded, Report> {
-    super::read::from_texts(&path.display().to_string(), &mut |path| fragment::text_of(Path::new(path)), inputs)
+    from_files(path, inputs, None)
+}
+
+/// The same; what the playbook names must be in the configuration.
+///
+/// # Errors
+/// As [`load`], and all that the configuration does not have, in the same report.
+pub fn checked(path: &Path, inputs: &BTreeMap<String, String>, settings: &Settings) -> Result<Loaded, Report> {
+    from_files(path, inputs, Some(settings))
+}
+
+fn from_files(path: &Path, inputs: &BTreeMap<String, String>, settings: Option<&Settings>) -> Result<Loaded, Report> {
+    let name = path.display().to_string();
+    super::read::from_texts(&name, &mut |path| fragment::text_of(Path::new(path)), inputs, settings)
 }

@@ -328,3 +328,13 @@ impl Action {
         }
     }
 }
+
+impl std::fmt::Display for OnFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Hold => "hold",
+            Self::Restore => "restore",
+            Self::StopAfterWave => "stop-after-wave",
+        })
+    }
+}

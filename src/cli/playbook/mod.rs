@@ -1,6 +1,8 @@
 //! `tidegate playbook`: runbooks as files. `run` carries one out; it is journaled, and `resume` goes on wherever it was, on
 //! the same node, after a crash or a failure that was held. `approve` and `abort` are a person's word to one that is open.
 
+mod check;
+mod plan;
 mod run;
 
 use clap::{Args, Subcommand};
@@ -17,6 +19,10 @@ pub(super) use run::{Asked, read};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Playbook {
+    /// Tell every mistake of a playbook at once, and the gates that can be seen already; move nothing
+    Check(check::Check),
+    /// Show the whole of it: nodes in waves, every step with what it waits for, and how long that took before
+    Plan(plan::Plan),
     /// Carry a playbook out on its nodes
     Run(run::Run),
     /// Go on with a play that was held or interrupted; what failed is tried again
@@ -27,6 +33,9 @@ pub(super) enum Playbook {
     Abort(Acted),
     /// Show a play, or list them
     Status(Shown),
+    /// Print the JSON Schema of playbook files
+    #[command(hide = true)]
+    Schema,
 }
 
 /// A play, and who says what about it.
@@ -53,10 +62,17 @@ fn play_name(text: &str) -> std::result::Result<PlayId, String> {
 /// Does what is asked.
 pub(super) async fn command(global: &Global, out: Out, command: Playbook) -> Result<Code> {
     match command {
+        Playbook::Check(args) => check::command(global, out, args).await,
+        Playbook::Plan(args) => plan::command(global, out, args).await,
         Playbook::Run(args) => run::command(global, out, args).await,
         Playbook::Resume(args) => play::resume(global, out, &args.play, &args.acting).await,
         Playbook::Approve(args) => play::approve(global, out, &args.play, &args.acting).await,
         Playbook::Abort(args) => play::give_up(global, out, &args.play, &args.acting).await,
+        Playbook::Schema => {
+            let schema = crate::playbook::schema();
+            out.result(&schema, &format!("{schema:#}"));
+            Ok(Code::Done)
+        }
         Playbook::Status(args) => play::status(global, out, args.play.as_ref()).await,
     }
 }

@@ -16,7 +16,7 @@ use super::super::{
 use crate::{
     config::{Report, Settings},
     model::NodeName,
-    playbook::{self, Attributes, Playbook},
+    playbook::{self, Attributes, Loaded, Playbook},
     run::wants::Wants,
 };
 
@@ -48,15 +48,18 @@ fn input(text: &str) -> std::result::Result<(String, String), String> {
 
 /// Reads a playbook, with every problem of it and of how it fits the configuration.
 pub(in crate::cli) fn read(asked: &Asked, settings: &Settings) -> Result<Playbook> {
+    checked(asked, settings).map(|loaded| loaded.playbook)
+}
+
+/// The same, with the places of its values.
+pub(super) fn checked(asked: &Asked, settings: &Settings) -> Result<Loaded> {
     let mut inputs = BTreeMap::new();
     for (name, value) in &asked.inputs {
         if inputs.insert(name.clone(), value.clone()).is_some() {
             return Err(Failure::usage(format!("the input {name} is put in twice")));
         }
     }
-    let loaded = playbook::read(&asked.file, &inputs).map_err(|report| wrong(&report))?;
-    playbook::against(&loaded, settings).map_err(|report| wrong(&report))?;
-    Ok(loaded.playbook)
+    playbook::checked(&asked.file, &inputs, settings).map_err(|report| wrong(&report))
 }
 
 fn wrong(report: &Report) -> Failure {

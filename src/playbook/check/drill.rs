@@ -36,7 +36,7 @@ fn place(step: &Reader<'_>, problems: &mut Problems) {
     let (Some(fault), Some(at)) = (step.table("break").and_then(|r| r.variant()), step.table("at")) else { return };
     if at.has("host") && !ANYWHERE.contains(&fault) {
         let message = format!("`{fault}` is played on a node of the cluster");
-        at.spot("host").report(problems, message, "leave `at` away, or name the node with `node`");
+        at.spot("host").report(problems, message, "leave `at` out, or name the node with `node`");
     }
 }
 

@@ -8,6 +8,7 @@ mod order;
 mod settings;
 
 pub use settings::against;
+pub(super) use settings::settings;
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! What is played once has no node: `before`, `after` and `clean-up`, and all of a playbook without `[nodes]`.
+//! What is played once has no node, unless the playbook is about a single one: `before`, `after` and `clean-up`, and all
+//! of a playbook without `[nodes]`.
 
 use super::super::reading::conditions_of;
 use crate::config::{
@@ -13,9 +14,14 @@ const NODE: &str = "{node}";
 /// Reports everything that needs a node where there is none.
 pub(super) fn once(root: &Reader<'_>, problems: &mut Problems) {
     let bare = !root.has("nodes");
+    let single = one_node(root);
     let lists: &[&str] = if bare { &["before", "step", "after", "clean-up"] } else { &["before", "after", "clean-up"] };
     let help = if bare { "say which with `[nodes]`" } else { "put it among the steps of each node, `[[step]]`" };
     for step in lists.iter().flat_map(|list| root.tables(list)) {
+        if single {
+            in_turn(&step, problems);
+            continue;
+        }
         for (spot, what) in needs(&step) {
             spot.report(problems, format!("{what}, and there is none here: this is played once"), help);
         }
@@ -31,6 +37,23 @@ pub(super) fn once(root: &Reader<'_>, problems: &mut Problems) {
     }
 }
 
+/// Whether the playbook is about one node whatever the cluster is: then it is the node of what is played once, too.
+fn one_node(root: &Reader<'_>) -> bool {
+    let Some(nodes) = root.table("nodes").filter(|nodes| root.has("nodes") && nodes.variant() == Some("names")) else {
+        return false;
+    };
+    let names = nodes.texts("names").unwrap_or_default();
+    names.len() == 1
+}
+
+/// What moves a node is among the steps of the node, where its order is checked.
+fn in_turn(step: &Reader<'_>, problems: &mut Problems) {
+    if let Some(word @ ("gate" | "drain" | "restore" | "reboot")) = step.variant() {
+        let message = format!("`{word}` is a step of the node, and this is played around them");
+        step.spot("do").report(problems, message, "put it among the steps of each node, `[[step]]`");
+    }
+}
+
 /// The keys that need a node, and why.
 fn needs(step: &Reader<'_>) -> Vec<(Spot, String)> {
     let mut found = Vec::new();
@@ -39,7 +62,9 @@ fn needs(step: &Reader<'_>) -> Vec<(Spot, String)> {
         Some(word @ ("gate" | "drain" | "restore" | "copy" | "reboot")) => {
             found.push((step.spot("do"), format!("`{word}` is about a node")));
         }
-        Some("run") if on_node(step) => found.push((step.spot("on"), "this runs on the step's node".into())),
+        Some("run") if on_node(step) => {
+            found.push((step.spot(said_by(step, "do")), "this runs on the step's node".into()))
+        }
         Some("fault") if !step.has("at") => {
             found.push((step.spot("do"), "without `at` this breaks the step's node".into()));
         }
@@ -51,12 +76,17 @@ fn needs(step: &Reader<'_>) -> Vec<(Spot, String)> {
                 found.push((condition.spot("what"), format!("`{word}` is about the step's node")));
             }
             Some("command") if on_node(&condition) => {
-                found.push((condition.spot("on"), "this runs on the step's node".into()));
+                found.push((condition.spot(said_by(&condition, "what")), "this runs on the step's node".into()));
             }
             _ => {}
         }
     }
     found
+}
+
+/// The key that says where something runs: mostly it is not written.
+fn said_by<'k>(r: &Reader<'_>, else_key: &'k str) -> &'k str {
+    if r.has("on") { "on" } else { else_key }
 }
 
 /// Every text that holds `{node}`.

@@ -38,7 +38,7 @@ pub(super) fn order(root: &Reader<'_>, problems: &mut Problems) {
             );
         }
         State::In if leaves_out => {
-            root.spot("leaves-out").report(problems, "every node is in when this playbook ends", "leave it away");
+            root.spot("leaves-out").report(problems, "every node is in when this playbook ends", "leave it out");
         }
         _ => {}
     }
@@ -68,7 +68,7 @@ fn after(state: State, step: &Reader<'_>, problems: &mut Problems) -> State {
             state
         }
         ("reboot", state @ State::Part(_)) => {
-            tell("this reboots a node of which only a service is drained", "drain all of it: leave `service` away");
+            tell("this reboots a node of which only a service is drained", "drain all of it: leave `service` out");
             state
         }
         ("gate", state @ (State::Out(_) | State::Part(_))) => {

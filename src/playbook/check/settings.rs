@@ -25,23 +25,27 @@ struct Known<'s> {
 ///
 /// # Errors
 /// Every problem, at the place in the playbook that it is about.
-pub fn against(loaded: &Loaded, settings: &Settings) -> Result<(), Report> {
+pub fn against(loaded: &Loaded, with: &Settings) -> Result<(), Report> {
     let mut problems = loaded.sources.clone();
-    let root = Reader::root(&loaded.table, &ROOT);
+    settings(&Reader::root(&loaded.table, &ROOT), with, &mut problems);
+    if problems.is_empty() { Ok(()) } else { Err(problems.into_report()) }
+}
+
+/// Everything that the playbook names and the configuration does not have.
+pub(in crate::playbook) fn settings(root: &Reader<'_>, settings: &Settings, problems: &mut Problems) {
     let known = Known::new(settings);
-    for step in steps(&root) {
-        known.step(&step, &mut problems);
+    for step in steps(root) {
+        known.step(&step, problems);
     }
     if let Some(nodes) = root.table("nodes").filter(|_| root.has("nodes")) {
-        known.selection(&nodes, &root, &mut problems);
+        known.selection(&nodes, root, problems);
     }
     if let Some(drill) = root.table("drill").filter(|_| root.has("drill")) {
-        known.service(&drill, &mut problems);
+        known.service(&drill, problems);
         if let Some(abort) = drill.table("abort").filter(|r| r.boolean("alerts") == Some(true)) {
-            known.prometheus(&abort.spot("alerts"), &mut problems);
+            known.prometheus(&abort.spot("alerts"), problems);
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(problems.into_report()) }
 }
 
 impl<'s> Known<'s> {
@@ -137,7 +141,7 @@ impl<'s> Known<'s> {
             if all.saturating_sub(most) < service.min_ready {
                 let left = all.saturating_sub(most);
                 let message = format!(
-                    "with {most} of {all} out, {left} are left of the service \"{}\", which needs {} ready",
+                    "with {most} of {all} out, the service \"{}\" has {left} left, and needs {} ready",
                     service.name, service.min_ready
                 );
                 nodes.spot("max-unavailable").report(problems, message, "");

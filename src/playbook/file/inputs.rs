@@ -33,7 +33,8 @@ pub(super) const NODE: &str = "node";
 pub(super) fn inputs(table: &Table, file: usize, given: &BTreeMap<String, String>, problems: &mut Problems) -> Inputs {
     let mut all = Inputs::new();
     for r in Reader::root(table, &ROOT).tables("input") {
-        let Some(name) = r.text("name") else { continue };
+        // Of twins, which are told elsewhere, the first one counts.
+        let Some(name) = r.text("name").filter(|name| !all.contains_key(name)) else { continue };
         if name == NODE {
             let help = "give it another name; `{node}` is the node of a step";
             r.spot("name").report(problems, "no input can be named \"node\"", help);

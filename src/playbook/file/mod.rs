@@ -32,21 +32,21 @@ pub(super) struct Whole {
     pub digest: String,
 }
 
-/// Puts a playbook together. `None` where a file cannot be read as TOML: then what is missing would be told as missing.
+/// Puts a playbook together. `None` where it cannot be read as TOML: then all of it would be told as missing.
 pub(super) fn whole(
     name: &str,
     read: Read<'_>,
     given: &BTreeMap<String, String>,
     problems: &mut Problems,
 ) -> Option<Whole> {
-    let sources::Sources { file, mut table, mut others, texts } = sources::gather(name, read, problems)?;
+    let sources::Sources { file, mut table, mut others, texts, sound } = sources::gather(name, read, problems)?;
     merge::find_twins(&table, &ROOT, problems);
     let inputs = inputs::inputs(&table, file, given, problems);
     fill::fill(&mut table, &inputs, problems);
     for (_, other) in &mut others {
         fill::fill(other, &inputs, problems);
     }
-    parts::expand(&mut table, &mut others, problems);
+    parts::expand(&mut table, &mut others, sound, problems);
     Check::new(problems, true).table(&table, Origin { file, start: 0, end: 0 }, &ROOT, "");
     for (file, other) in &others {
         merge::find_twins(other, &PART_FILE, problems);

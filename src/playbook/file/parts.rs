@@ -1,7 +1,7 @@
 //! Parts: `use = "name"` in a list of steps stands for the steps of that part, wherever the part is written. What is
 //! not to be there (`when = false`) goes here too, before anything is asked of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::keys::USE;
 use super::fill::label;
@@ -22,17 +22,20 @@ struct Parts<'p> {
     named: BTreeMap<String, Vec<Node>>,
     problems: &'p mut Problems,
     visited: usize,
+    /// Whether all parts that there are are known.
+    complete: bool,
+    /// Rounds that were told: each is found from every part in it.
+    rounds: BTreeSet<BTreeSet<String>>,
 }
 
 /// Puts parts in the place of their names, in the playbook and in the parts themselves.
-pub(super) fn expand(table: &mut Table, others: &mut [(usize, Table)], problems: &mut Problems) {
+pub(super) fn expand(table: &mut Table, others: &mut [(usize, Table)], complete: bool, problems: &mut Problems) {
     let mut named: BTreeMap<String, &Node> = BTreeMap::new();
     for part in parts_of(table).chain(others.iter().flat_map(|(_, other)| parts_of(other))) {
         let Some(name) = part.name() else { continue };
-        if let Some(first) = named.insert(name.to_owned(), part)
-            // Twins of one file are told by the check of the file.
-            && first.at.file != part.at.file
-        {
+        // Of twins the first one counts. Those of one file are told by the check of the file.
+        let first = *named.entry(name.to_owned()).or_insert(part);
+        if first.at.file != part.at.file {
             let message =
                 format!("the part {name:?} is here twice; the first one is at {}", problems.line_of(first.at));
             problems.at(part.at, &format!("part[{name}]"), message, Some("give one of them another name".into()));
@@ -40,7 +43,7 @@ pub(super) fn expand(table: &mut Table, others: &mut [(usize, Table)], problems:
     }
     let steps = |part: &Node| part.table()?.get("step")?.node.list().map(<[Node]>::to_vec);
     let named = named.into_iter().map(|(name, part)| (name, steps(part).unwrap_or_default())).collect();
-    let mut parts = Parts { named, problems, visited: 0 };
+    let mut parts = Parts { named, problems, visited: 0, complete, rounds: BTreeSet::new() };
     for list in LISTS {
         parts.list(table, list, list, &mut Vec::new());
     }
@@ -120,10 +123,16 @@ impl Parts<'_> {
         let key = format!("{path}.use");
         if let Some(first) = stack.iter().position(|used| used == name) {
             let round: Vec<&str> = stack[first..].iter().map(String::as_str).chain([name]).collect();
+            if !self.rounds.insert(stack[first..].iter().cloned().collect()) {
+                return false;
+            }
             self.problems.at(place, &key, format!("this part uses itself: {}", round.join(" → ")), None);
             return false;
         }
         let Some(steps) = self.named.get(name).cloned() else {
+            if !self.complete {
+                return false;
+            }
             let near = nearest(name, self.named.keys().map(String::as_str));
             let help = near.map_or_else(
                 || "write it as a `[[part]]`, or include the file that holds it".to_owned(),

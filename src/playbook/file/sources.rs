@@ -22,6 +22,8 @@ pub(super) struct Sources {
     pub others: Vec<(usize, Table)>,
     /// The texts of all, in the order in which they were read.
     pub texts: Vec<String>,
+    /// Whether every file could be read; what is not there may hold what is missing.
+    pub sound: bool,
 }
 
 struct Gathering<'a, 'r> {
@@ -34,7 +36,7 @@ struct Gathering<'a, 'r> {
     sound: bool,
 }
 
-/// Reads and parses them; `None` where one is not there or is no TOML.
+/// Reads and parses them; `None` where the playbook itself is not there or is no TOML.
 pub(super) fn gather(name: &str, read: Read<'_>, problems: &mut Problems) -> Option<Sources> {
     let text = match read(name) {
         Ok(text) => text,
@@ -51,7 +53,7 @@ pub(super) fn gather(name: &str, read: Read<'_>, problems: &mut Problems) -> Opt
     let (file, table) = parsed?;
     all.includes(&table, &mut vec![path]);
     let Gathering { others, texts, sound, .. } = all;
-    sound.then_some(Sources { file, table, others, texts })
+    Some(Sources { file, table, others, texts, sound })
 }
 
 impl Gathering<'_, '_> {

@@ -2,18 +2,14 @@
 
 use crate::config::shape::Text;
 
-pub(crate) static SENTENCE: Text = Text::new(
-    "a text",
-    "Reboots a node at a time",
-    "^[^\\x00-\\x1f\\x7f]{1,1000}$",
-    "one line, at most 1000 characters",
-);
+pub(crate) static SENTENCE: Text =
+    Text::new("a text", "Reboots a node at a time", "^[^\\x00-\\x1f\\x7f]{1,256}$", "one line, at most 256 characters");
 
 pub(crate) static MESSAGE: Text = Text::new(
     "a text",
     "{node} is patched",
-    "^[^\\x00-\\x09\\x0b-\\x1f\\x7f]{1,4000}$",
-    "at most 4000 characters; no control characters but line ends",
+    "^[^\\x00-\\x09\\x0b-\\x1f\\x7f]+$",
+    "not empty; no control characters but line ends",
 );
 
 pub(crate) static INPUT_NAME: Text = Text::new(
@@ -33,7 +29,7 @@ pub(crate) static PART_FILE: Text = Text::new(
 pub(crate) static LOCAL_FILE: Text = Text::new(
     "a file of this machine",
     "/srv/roll-out/app.conf",
-    "^[^\\x00-\\x1f\\x7f]{1,4096}$",
+    "^[^\\x00-\\x1f\\x7f]+$",
     "where it is relative, then to the folder in which the playbook is",
 );
 
@@ -43,7 +39,7 @@ pub(crate) static MODE: Text =
 pub(crate) static QUERY: Text = Text::new(
     "a PromQL query",
     "sum(rate(http_requests_total[1m]))",
-    "^[^\\x00-\\x09\\x0b-\\x1f\\x7f]{1,4096}$",
+    "^[^\\x00-\\x09\\x0b-\\x1f\\x7f]+$",
     "as Prometheus' own page takes it",
 );
 
@@ -57,7 +53,7 @@ pub(crate) static URL: Text = Text::new(
 pub(crate) static LOAD_URL: Text = Text::new(
     "a URL that load is sent to",
     "http://app.example.com/",
-    "^([A-Za-z0-9][A-Za-z0-9._:/-]{0,254}=)?[a-z][a-z0-9]{0,7}://[^@\\x00-\\x20\\x7f]{1,2000}$",
+    "^([A-Za-z0-9][A-Za-z0-9._:/-]{0,254}=)?[a-z][a-z0-9]{0,7}://[^@\\x00-\\x20\\x7f]+$",
     "an entrypoint's own address; no user",
 );
 
@@ -78,6 +74,6 @@ pub(crate) static INTERFACE: Text = Text::new(
 pub(crate) static DIRECTORY: Text = Text::new(
     "an absolute path of a directory",
     "/var/lib/app",
-    "^/[A-Za-z0-9_./-]{1,1023}$",
+    "^/[A-Za-z0-9_./-]+$",
     "begin it with `/`; not the root itself",
 );

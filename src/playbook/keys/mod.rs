@@ -16,10 +16,10 @@ mod nodes;
 mod step;
 
 pub(super) use condition::CONDITION;
-use drill::DRILL;
+pub(super) use drill::{ABORT, DRILL, LOAD, OBJECTIVE};
 pub(super) use fault::{AT, FAULT};
 pub(super) use input::INPUT;
-pub(super) use nodes::NODES;
+pub(super) use nodes::{ATTRIBUTE, NODES};
 pub(super) use step::STEP;
 
 const DAY: std::time::Duration = secs(24 * 3600);

@@ -64,7 +64,7 @@ pub(super) const ON_FAILURE: Kind = Kind::Choice(&[
     ),
 ]);
 
-static ATTRIBUTE: Shape = shape(
+pub(crate) static ATTRIBUTE: Shape = shape(
     "An attribute of nodes in the cluster.",
     &[
         key("name", Kind::Text(&forms::ATTRIBUTE), Need::Required, "Its name."),
