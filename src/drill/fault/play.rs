@@ -8,8 +8,9 @@ use tokio::time::{Instant, sleep};
 use super::{
     FaultId, FaultState, Injected, Injector, LASTS, Leftover,
     machine::{Look, Machine, failed, name, why},
+    recipe,
     recipe::{Recipe, Seat},
-    recipe, state, timer,
+    state, timer,
 };
 use crate::{
     playbook::{Fault, Place},

@@ -42,7 +42,11 @@ pub(super) struct Recipe {
 
 macro_rules! script {
     ($name:literal) => {
-        concat!(include_str!("scripts/common.sh"), include_str!(concat!("scripts/", $name)), include_str!("scripts/frame.sh"))
+        concat!(
+            include_str!("scripts/common.sh"),
+            include_str!(concat!("scripts/", $name)),
+            include_str!("scripts/frame.sh")
+        )
     };
 }
 
@@ -72,9 +76,7 @@ pub(super) fn recipe(
         Place::Host { .. } => String::new(),
     };
     let recipe = match fault {
-        Fault::UnitKilled { service } => {
-            Recipe::of_service(script!("unit_killed.sh"), served(service)?, &node(place)?)
-        }
+        Fault::UnitKilled { service } => Recipe::of_service(script!("unit_killed.sh"), served(service)?, &node(place)?),
         Fault::ServiceHung { service } => {
             Recipe::of_service(script!("service_hung.sh"), served(service)?, &node(place)?)
         }
@@ -117,11 +119,9 @@ pub(super) fn recipe(
             let recipe = recipe.within(JOB, SETTLING).check("tool", "fallocate").check("disk", path);
             if member.is_empty() { recipe } else { recipe.check("failures", &member) }
         }
-        Fault::BalancerLost { unit } => {
-            Recipe::here(script!("balancer_lost.sh"), vec![unit.as_str().to_owned()])
-                .within(AT_ONCE, JOB)
-                .check("unit", unit.as_str())
-        }
+        Fault::BalancerLost { unit } => Recipe::here(script!("balancer_lost.sh"), vec![unit.as_str().to_owned()])
+            .within(AT_ONCE, JOB)
+            .check("unit", unit.as_str()),
         Fault::SecondaryLost { unit } | Fault::AnnouncerLost { unit } => {
             Recipe::here(script!("stopped.sh"), vec![unit.as_str().to_owned()])
                 .within(JOB, JOB)

@@ -30,8 +30,12 @@ pub(super) fn state(injected: &Injected, shown: &str) -> FaultState {
 /// What is left of a fault on a machine that has restarted since.
 fn restarted(fault: &Fault) -> FaultState {
     let why = match fault {
-        Fault::NotReady { .. } => "the machine has restarted, and whether what turned it off outlives that is not known",
-        Fault::PowerCut => "the member with the timer has restarted, and whether the node got its power back is not known",
+        Fault::NotReady { .. } => {
+            "the machine has restarted, and whether what turned it off outlives that is not known"
+        }
+        Fault::PowerCut => {
+            "the member with the timer has restarted, and whether the node got its power back is not known"
+        }
         _ => return FaultState::Undone,
     };
     FaultState::Unknown(why.into())

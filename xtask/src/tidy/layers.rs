@@ -4,9 +4,11 @@
 use super::{File, Finding, paths};
 
 /// Pure modules: a folder with all below it, or one file.
-const PURE: [&str; 32] = [
+const PURE: [&str; 34] = [
     "src/clone/",
     "src/model/",
+    "src/drill/detect.rs",
+    "src/drill/detect/",
     "src/drill/objective.rs",
     "src/plan/",
     "src/playbook/",

@@ -25,7 +25,10 @@ fn every() -> Vec<Fault> {
     vec![
         Fault::UnitKilled { service: app.clone() },
         Fault::ServiceHung { service: app },
-        Fault::NotReady { off: words(&["touch", "/run/app/not-ready"]), on: words(&["rm", "-f", "/run/app/not-ready"]) },
+        Fault::NotReady {
+            off: words(&["touch", "/run/app/not-ready"]),
+            on: words(&["rm", "-f", "/run/app/not-ready"]),
+        },
         Fault::PacemakerKilled,
         Fault::NodeFenced,
         Fault::PowerCut,
