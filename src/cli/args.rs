@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, builder::styling};
 use super::{
     abort::AbortArgs, bench_probes::BenchProbesArgs, check::CheckArgs, clone::Clone as CloneCommand,
     completions::CompletionsArgs, drill::Drill, guard::GuardArgs, history::HistoryArgs, load::LoadArgs, man::ManArgs,
-    serve::ServeArgs, show::ShowArgs, status::StatusArgs, window::Window,
+    playbook::Playbook, serve::ServeArgs, show::ShowArgs, status::StatusArgs, window::Window,
 };
 use crate::{demo::DemoArgs, model::NodeName};
 
@@ -223,6 +223,9 @@ pub(super) enum Command {
     /// Declare, mend and show the clones by which the cluster runs the services
     #[command(subcommand)]
     Clone(CloneCommand),
+    /// Carry out runbooks that are written down as files
+    #[command(subcommand)]
+    Playbook(Playbook),
     /// Show what the guard withdrew by itself, and what it saw and did lately
     Guard(GuardArgs),
     /// Run the coordinator: keep out what is out, guard what is lost, and export what is seen
@@ -251,7 +254,7 @@ fn run_name(text: &str) -> Result<crate::model::RunId, String> {
     named(text, "run").map(crate::model::RunId::new)
 }
 
-fn named<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
+pub(super) fn named<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
     let fits = !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control());
     fits.then_some(text).ok_or_else(|| format!("a {what}'s name is one word"))
 }

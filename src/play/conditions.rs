@@ -74,8 +74,8 @@ impl Conditions {
     async fn member(&self, node: &NodeName) -> Held {
         let view = self.world.cluster.observe().await.map_err(|e| e.to_string())?;
         let member = view.nodes.get(node).ok_or_else(|| format!("{node} is no member"))?;
-        if !member.online {
-            return Err(format!("{node} is not online in the cluster"));
+        if !member.online || member.pending || member.unclean {
+            return Err(format!("{node} is not online in the cluster, or has not finished joining"));
         }
         if !view.quorate {
             return Err("the cluster has no quorum".into());

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Book, Machines, RunEnd, Runs, Stepped, Trouble, command, conditions::Conditions, copy, notify, reboot};
 use crate::{
     model::NodeName,
-    plan::Purpose,
+    plan::{Purpose, gates::Answer},
     playbook::{
         Action, Condition, Opening, Part, PlayEvent, Spot, SpotState,
         model::{Step, Where},
@@ -107,12 +107,23 @@ impl Hands {
         }
     }
 
-    /// Whether the node can be drained; what may come by itself is waited for when it is drained.
+    /// Whether the node can be drained; what may come by itself is waited for.
     async fn gate(&self, node: &NodeName) -> Stepped {
-        let gates = self.runs.verdict(node).await?;
-        let against: Vec<String> =
-            gates.iter().filter(|g| !g.passes()).map(|g| format!("{}: {}", g.code, g.detail)).collect();
-        if against.is_empty() { Ok(None) } else { Err(Trouble::Failed(against.join("; "))) }
+        let began = tokio::time::Instant::now();
+        let patience = self.conditions.settings.run.patience;
+        loop {
+            let gates = self.runs.verdict(node).await?;
+            let against: Vec<_> = gates.iter().filter(|g| !g.passes()).collect();
+            if against.is_empty() {
+                return Ok(None);
+            }
+            let waits = against.iter().all(|g| g.answer == Answer::Hold || g.code == "capacity");
+            if !waits || began.elapsed() > patience {
+                let lines: Vec<String> = against.iter().map(|g| format!("{}: {}", g.code, g.detail)).collect();
+                return Err(Trouble::Failed(lines.join("; ")));
+            }
+            tokio::time::sleep(PACE).await;
+        }
     }
 
     async fn drain(&self, at: &At<'_>, service: Option<crate::model::ServiceName>) -> Stepped {

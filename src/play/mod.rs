@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     journal::{JournalError, PlayReading, Plays},
     model::PlayId,
-    playbook::{Next, Opening, PlayEnding, PlayEvent, Spot, SpotState, next::next, state},
+    playbook::{Intent, Next, Opening, PlayEnding, PlayEvent, Spot, SpotState, next::next, state},
     provider::Clock,
 };
 
@@ -107,6 +107,13 @@ impl Book {
     }
 }
 
+/// What is done when a play is over, before that is written down.
+#[async_trait::async_trait(?Send)]
+pub trait Closing: Send + Sync {
+    /// What is to be written down besides, and the ending that it makes of this one.
+    async fn close(&self, reading: &PlayReading, ending: PlayEnding) -> (Vec<PlayEvent>, PlayEnding);
+}
+
 /// Plays one playbook.
 pub struct Player {
     /// Its journal.
@@ -115,6 +122,8 @@ pub struct Player {
     pub hands: Hands,
     /// What mends what is broken.
     pub faults: Option<Arc<dyn Faults>>,
+    /// What a drill makes of its end.
+    pub closing: Option<Arc<dyn Closing>>,
     /// Who hears of it.
     pub teller: Arc<dyn Teller>,
 }
@@ -126,7 +135,7 @@ impl Player {
             let round = tokio::select! {
                 biased;
                 () = stop.cancelled() => Err(Trouble::Stopped("told to stop".into())),
-                round = self.round() => round,
+                round = self.watched() => round,
             };
             match round {
                 Ok(None) => {}
@@ -137,8 +146,57 @@ impl Player {
         }
     }
 
-    async fn round(&self) -> Result<Option<Came>, Trouble> {
+    /// One round, which ends at once when the play is given up. A run that is under way is asked to put things back, and
+    /// waited for; anything else is left where it is.
+    async fn watched(&self) -> Result<Option<Came>, Trouble> {
         let reading = self.book.read().await?;
+        if reading.state.given_up.is_some() {
+            self.quieten(&reading.state).await?;
+            return self.round(&reading).await;
+        }
+        let round = self.round(&reading);
+        tokio::pin!(round);
+        tokio::select! {
+            biased;
+            done = &mut round => return done,
+            given_up = self.given_up() => given_up?,
+        }
+        let now = self.book.read().await?;
+        let mut under_way = now.state.spots.values().filter(|at| !at.is_over()).filter_map(|at| at.run.as_ref());
+        match under_way.next() {
+            Some(run) => {
+                self.hands.runs.ask_to_give_up(run, now.state.given_up.as_deref().unwrap_or_default()).await?;
+                round.await
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Waits until somebody gives the play up.
+    async fn given_up(&self) -> Result<(), Trouble> {
+        loop {
+            tokio::time::sleep(LISTENING).await;
+            if self.book.read().await?.state.given_up.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Ends the programs that still run on nodes for a play that was given up.
+    async fn quieten(&self, state: &state::PlayState) -> Result<(), Trouble> {
+        for (spot, at) in &state.spots {
+            let (Some(Intent::Command { unit, .. }), Some(node), false) = (&at.intent, &spot.node, at.is_over()) else {
+                continue;
+            };
+            let service = format!("{unit}.service");
+            self.hands.machines.ask(node, &["systemctl", "stop", "--", &service]).await?;
+            let why = "ended, since the play was given up".to_owned();
+            self.book.write(PlayEvent::Failed { spot: spot.clone(), why }).await?;
+        }
+        Ok(())
+    }
+
+    async fn round(&self, reading: &PlayReading) -> Result<Option<Came>, Trouble> {
         let (opening, state) = (&reading.summary.opening, &reading.state);
         match next(opening, state) {
             Next::Do { spots, together } => {
@@ -153,13 +211,21 @@ impl Player {
                 self.book.write(PlayEvent::Held { why: why.clone() }).await?;
                 Ok(Some(Came::Held(why)))
             }
-            Next::End(ending) => {
-                if state.ending.is_none() {
-                    self.book.write(PlayEvent::Ended { ending: ending.clone() }).await?;
-                }
-                Ok(Some(Came::Ended(ending)))
-            }
+            Next::End(ending) => Ok(Some(Came::Ended(self.end(reading, ending).await?))),
         }
+    }
+
+    async fn end(&self, reading: &PlayReading, ending: PlayEnding) -> Result<PlayEnding, Trouble> {
+        if reading.state.ending.is_some() {
+            return Ok(ending);
+        }
+        let (mut events, ending) = match &self.closing {
+            Some(closing) => closing.close(reading, ending).await,
+            None => (Vec::new(), ending),
+        };
+        events.push(PlayEvent::Ended { ending: ending.clone() });
+        self.book.plays.append_play(&self.book.play, &self.book.holder, &events, self.book.clock.now()).await?;
+        Ok(ending)
     }
 
     /// One step at one place, begun or gone on with.
@@ -209,6 +275,8 @@ impl Player {
     }
 }
 
+/// Time between two looks whether the play was given up.
+const LISTENING: Duration = Duration::from_millis(200);
 /// Times that mending is tried.
 const MENDING: u32 = 20;
 /// Time between two tries.

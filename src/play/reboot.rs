@@ -13,6 +13,8 @@ use crate::{
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Time between two looks.
 const PACE: Duration = Duration::from_millis(500);
+/// For so long it must be a member: a cluster that has not noticed the reboot yet still counts the node from before.
+const SETTLED: Duration = Duration::from_secs(2);
 /// Time limit of one look at the cluster.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -60,7 +62,7 @@ pub(super) async fn reboot(
     }
     let booted = began.elapsed();
     let member = Condition { what: What::Member, timeout: LOOK };
-    hands.wait(&member, Duration::ZERO, timeout.saturating_sub(booted), spot).await?;
+    hands.wait(&member, SETTLED, timeout.saturating_sub(booted), spot).await?;
     let (up, all) = (booted.as_secs_f64(), began.elapsed().as_secs_f64());
     Ok(Some(format!("a new boot id after {up:.1} s, a member after {all:.1} s")))
 }

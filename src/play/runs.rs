@@ -61,6 +61,9 @@ pub trait Runs: Send + Sync {
     /// Whether the run has not ended.
     async fn is_open(&self, run: &RunId) -> Result<bool, Trouble>;
 
+    /// Asks whoever executes an open run to give it up.
+    async fn ask_to_give_up(&self, run: &RunId, why: &str) -> Result<(), Trouble>;
+
     /// Gives an open run up, and waits until everything is put back.
     async fn give_up(&self, run: &RunId, why: &str) -> Result<RunEnd, Trouble>;
 

@@ -119,7 +119,7 @@ fn forward(opening: &Opening, state: &PlayState, last_wave: Option<usize>) -> Op
 }
 
 /// One node after the other: the cluster takes one change at a time.
-fn in_turn(action: &Action) -> bool {
+pub(super) fn in_turn(action: &Action) -> bool {
     matches!(
         action,
         Action::Gate | Action::Drain { .. } | Action::Restore | Action::Adopt { .. } | Action::Fault { .. }

@@ -67,7 +67,7 @@ impl Stage {
         };
         let book =
             Book { plays: context.plays.clone(), play, holder: holder::holder_id(), clock: survey.world.clock.clone() };
-        let player = Player { book, hands, faults: None, teller: Arc::new(Lines(out)) };
+        let player = Player { book, hands, faults: None, closing: None, teller: Arc::new(Lines(out)) };
         Ok(Self { context, survey, player })
     }
 

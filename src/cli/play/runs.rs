@@ -27,6 +27,7 @@ use crate::{
         ledger,
     },
     play::{RunEnd, Runs, Trouble, Wish},
+    provider::{Clock, SystemClock},
     run::wants::Wants,
 };
 
@@ -165,6 +166,14 @@ impl Runs for ByCommand {
     async fn is_open(&self, run: &RunId) -> Result<bool, Trouble> {
         let last: Reading = last_of(&*self.context.journal, run).await.map_err(stopped)?;
         Ok(last.summary.ending.is_none())
+    }
+
+    async fn ask_to_give_up(&self, run: &RunId, why: &str) -> Result<(), Trouble> {
+        let last = last_of(&*self.context.journal, run).await.map_err(stopped)?;
+        match last.summary.run == *run && last.summary.ending.is_none() {
+            true => Ok(self.context.journal.request_abort(run, why, SystemClock.now()).await?),
+            false => Ok(()),
+        }
     }
 
     async fn give_up(&self, run: &RunId, why: &str) -> Result<RunEnd, Trouble> {
