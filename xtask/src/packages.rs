@@ -31,7 +31,7 @@ pub(crate) const fn need(program: &'static str, package: &'static str, why: &'st
 }
 
 /// What the tests of the providers drive: real programs, in folders and on sockets of their own.
-pub const FOR_TESTS: [Need; 14] = [
+pub const FOR_TESTS: [Need; 15] = [
     Need {
         units: &["haproxy.service"],
         ..need("haproxy", "haproxy", "the HAProxy provider is held against a real one")
