@@ -4,11 +4,19 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     process::{Child, Command, Stdio},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
-use tidegate::drill::load::LoadReport;
+use tidegate::{
+    drill::load::{
+        Live, LoadPlan, LoadReport,
+        remote::{self, Senders},
+    },
+    provider::access::{Access, local::LocalAccess},
+};
+use tokio_util::sync::CancellationToken;
 
 /// A server that answers everything as `n-1`, one connection after the other closed after its answer.
 fn server() -> String {
@@ -95,4 +103,44 @@ fn failures_can_fail_the_command() {
         .status()
         .expect("it starts");
     assert_eq!(status.code(), Some(1));
+}
+
+/// Ten seconds at most: both clients run at the same time, six seconds each.
+#[test]
+fn a_stall_is_shown_in_full_where_a_closed_loop_hides_it() {
+    let report = xtask::bench::load(&assert_cmd::cargo::cargo_bin("tidegate")).expect("measurements");
+    println!("{report}");
+    if report.wrk.is_none() {
+        eprintln!("NOT RUN: the half of the closed loop, since wrk (Debian: wrk) is not installed");
+    }
+    let missed: Vec<_> = report.targets.iter().filter(|target| !target.met).collect();
+    assert!(missed.is_empty() && report.tidegate.max_ms >= 1900.0, "{missed:#?}\n{report}");
+}
+
+/// Two senders on this machine, ended together by closing their standard input, and one report of both.
+#[tokio::test]
+async fn load_from_hosts_is_one_report() {
+    let access: Arc<dyn Access> = Arc::new(LocalAccess::new());
+    let program = assert_cmd::cargo::cargo_bin("tidegate").to_str().expect("text").to_owned();
+    let senders = Senders { hosts: vec!["client-1".into(), "client-2".into()], program };
+    let plan = LoadPlan::new(vec![server().parse().expect("a URL")], 100, Duration::from_secs(60));
+    let (cancel, live) = (CancellationToken::new(), Live::new());
+    let running = tokio::spawn({
+        let (cancel, live) = (cancel.clone(), live.clone());
+        async move { remote::run(&access, &senders, &plan, cancel, live).await }
+    });
+    let started = tokio::time::Instant::now();
+    while live.snapshot().ok < 100 {
+        assert!(started.elapsed() < Duration::from_secs(30), "nothing is told while it runs: {:?}", live.snapshot());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let recent = live.recent(Duration::from_secs(60));
+    assert!(recent.error_ratio == Some(0.0) && recent.max_ms > 0.0, "{recent:?}");
+    cancel.cancel();
+    let report = running.await.expect("it ends").expect("a report");
+    assert_eq!(report.hosts, ["client-1", "client-2"]);
+    assert!(report.interrupted && report.failed == 0 && report.requests >= 100, "{report:?}");
+    assert_eq!((report.rate_per_s, report.latency.count), (100, report.requests));
+    assert_eq!(report.by_node.get("n-1"), Some(&report.requests));
+    assert_eq!(report.timeline.iter().map(|second| second.requests).sum::<u64>(), report.requests);
 }

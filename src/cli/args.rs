@@ -237,7 +237,7 @@ pub(super) enum Command {
     BenchProbes(BenchProbesArgs),
     /// Send requests at a constant rate and report every failure
     #[command(hide = true)]
-    Load(LoadArgs),
+    Load(Box<LoadArgs>),
     /// Print a completion script for a shell
     #[command(hide = true)]
     Completions(CompletionsArgs),

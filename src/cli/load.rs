@@ -103,7 +103,10 @@ fn text<T: serde::Serialize>(args: &LoadArgs, report: &T, words: fn(&T) -> Strin
 async fn tell(live: Live, wanted: bool) {
     let mut ticks = interval(TELL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while wanted {
+    if !wanted {
+        return;
+    }
+    loop {
         ticks.tick().await;
         let Ok(line) = serde_json::to_string(&Line { live: live.take() }) else { return };
         if print(&format!("{line}\n")).is_err() {

@@ -97,7 +97,7 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Completions(args) => completions::command(out, &args),
         Command::Man(args) => man::command(out, &args),
         Command::Demo(args) => return own_code(out, demo::command(args).await),
-        Command::Load(args) => load::command(&global.config, args).await,
+        Command::Load(args) => load::command(&global.config, *args).await,
     };
     match done {
         Ok(code) => code.into(),

@@ -31,7 +31,7 @@ pub(crate) const fn need(program: &'static str, package: &'static str, why: &'st
 }
 
 /// What the tests of the providers drive: real programs, in folders and on sockets of their own.
-pub const FOR_TESTS: [Need; 14] = [
+pub const FOR_TESTS: [Need; 15] = [
     Need {
         units: &["haproxy.service"],
         ..need("haproxy", "haproxy", "the HAProxy provider is held against a real one")
@@ -57,6 +57,7 @@ pub const FOR_TESTS: [Need; 14] = [
     need("ssh", "openssh-client", "other machines are reached through the real ssh"),
     need("ss", "iproute2", "the sockets of a node are read from the real ss"),
     need("dbus-daemon", "dbus-daemon", "systemd's bus is reached through a real one"),
+    crate::bench::load::NEEDED,
     need("systemd-stdio-bridge", "systemd", "systemd's bus is reached over SSH"),
 ];
 

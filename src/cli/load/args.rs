@@ -4,22 +4,27 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::drill::load::{Authorities, LoadPlan, Lookup, Manner, NodeAt, Slow, Target};
 
-/// Send requests at a constant rate and report every failure
-///
-/// Requests leave at their times whatever the answers do, and a latency counts from the time at which its request was
-/// due: a server that stalls is charged for every request that it kept waiting. Nothing is tried again.
-///
-/// The scheme of a URL says what is spoken:
-///
-///   http, https   HTTP/1.1
-///   h2c, h2       HTTP/2: at once, or over TLS (ALPN)
-///   ws, wss       WebSocket: messages there and back on connections that are held
-///   tcp           connections; with --message and --expect also bytes
-///
-/// It ends with its duration, on SIGINT or SIGTERM, when a file appears or when standard input closes, and always
-/// prints its report.
+/// What it does, for people who ask with `--help`.
+const ABOUT: &str = "\
+Send requests at a constant rate and report every failure.
+
+Requests leave at their times whatever the answers do, and a latency counts from the time at
+which its request was due: a server that stalls is charged for every request that it kept
+waiting. Nothing is tried again.
+
+The scheme of a URL says what is spoken:
+
+  http, https   HTTP/1.1
+  h2c, h2       HTTP/2: at once, or over TLS (ALPN)
+  ws, wss       WebSocket: messages there and back on connections that are held
+  tcp           connections; with --message and --expect also bytes
+
+It ends with its duration, on SIGINT or SIGTERM, when a file appears or when standard input
+closes, and always prints its report.";
+
+/// The options of `tidegate load`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(long_about = ABOUT, after_help = "Examples:
   tidegate load --url https://app.example.com/ --rate 200 --duration 1m
   tidegate load --url web/lb-1=h2://10.0.0.21/ --host app.example.com --ca-file ca.pem
   tidegate load --url wss://app.example.com/ws --keep-alive 100 --held 50 --rate 100

@@ -8,6 +8,7 @@ mod ansible;
 mod calm;
 pub mod failover;
 mod floor;
+pub mod load;
 mod priority;
 mod probe;
 mod report;
@@ -27,6 +28,7 @@ use ansible::Ansible;
 use priority::Priority;
 use way::Way;
 
+pub use load::load;
 pub use probe::{Report as ProbeReport, inside as probe_inside, probe};
 pub use report::{Measured, Report, Target};
 pub use verdict::{VerdictReport, verdict};

@@ -8,6 +8,7 @@ use clap::Subcommand;
 mod can_drain;
 mod drain;
 mod failover;
+mod load;
 mod probe;
 mod skew;
 
@@ -20,6 +21,8 @@ pub(crate) enum Command {
     Drain(drain::Drain),
     /// Lose units, nodes and links under load, with the routes' own means alone and with the guard
     Failover(failover::Failover),
+    /// A server that stalls, as Tidegate's load client and wrk see it
+    Load(load::Load),
     /// Probe 2,000 targets each second beside HAProxy's checks and blackbox_exporter: processor time and memory
     Probe(probe::Probe),
     /// How often the test of shares alarms and misses, by simulation: the table of docs/skew.md
@@ -32,6 +35,7 @@ impl Command {
             Self::CanDrain(can_drain) => can_drain.run(),
             Self::Drain(drain) => drain.run(),
             Self::Failover(failover) => failover.run(),
+            Self::Load(load) => load.run(),
             Self::Probe(probe) => probe.run(),
             Self::Skew(skew) => skew.run(),
         }
