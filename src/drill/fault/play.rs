@@ -24,6 +24,8 @@ const LATER: Duration = Duration::from_millis(300);
 const SILENCE: Duration = Duration::from_millis(1500);
 /// How often it is asked, a moment apart, for a machine that is busy begins late.
 const BUSY_MACHINE: u32 = 10;
+/// What SSH ends with when the machine goes in mid-command.
+const SSH_BROKE: i32 = 255;
 /// Pause between two looks at what is not gone yet.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -150,13 +152,22 @@ impl Injector {
 
     pub(super) async fn end(&self, injected: &Injected) -> Result<()> {
         let machine = self.machine(&injected.seat)?;
-        match run(&machine, injected, &injected.undo, injected.ends_within).await {
-            Ok(output) => done("it could not be undone", &output),
-            Err(error) if injected.cuts_way() => {
+        let began = Instant::now();
+        loop {
+            let error = match run(&machine, injected, &injected.undo, injected.ends_within).await {
+                Ok(output) if output.code != Some(SSH_BROKE) => return done("it could not be undone", &output),
+                Ok(output) => failed("the way broke", &output),
+                Err(error) => error,
+            };
+            if injected.cuts_way() {
                 let why = format!("{error}; its timer on {} undoes it at {}", injected.host, injected.deadline);
-                Err(ProviderError::Unreachable(why))
+                return Err(ProviderError::Unreachable(why));
             }
-            Err(error) => Err(error),
+            // A machine that is fenced for it dies in the middle, and answers again when it is back.
+            if began.elapsed() >= injected.ends_within {
+                return Err(error);
+            }
+            sleep(AGAIN).await;
         }
     }
 
