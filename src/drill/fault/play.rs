@@ -17,6 +17,7 @@ use crate::{
     provider::{ProviderError, Result, access::Output},
 };
 
+const BEGIN_LATER: &str = include_str!("scripts/later.sh");
 const LIST: &str = include_str!("scripts/list.sh");
 /// How long after its answer a fault begins that cuts the way, as `scripts/frame.sh` has it.
 const LATER: Duration = Duration::from_millis(300);
@@ -109,7 +110,7 @@ impl Injector {
         {
             let (place, by_hand) = (name(&injected.place), other.injected.by_hand());
             return Err(ProviderError::Refused(format!(
-                "{place}: an earlier fault is there: 'tidegate drill undo' ends it, or '{by_hand}'"
+                "{place}: an earlier fault is there: 'tidegate drill undo' ends it, or there '{by_hand}'"
             )));
         }
         timer::arm(&machine, injected).await?;
@@ -129,12 +130,9 @@ impl Injector {
 
     /// The SSH session dies with the way, so systemd begins it, a moment after it answered.
     async fn begin_later(&self, machine: &Machine, injected: &Injected) -> Result<Timestamp> {
-        let unit = format!("--unit=tidegate-fault-{}", injected.id);
-        let begin: Vec<String> = injected.begin.iter().map(|word| timer::escaped(word)).collect();
-        let about = format!("--description=Begins the fault {} of a drill", injected.id);
-        let mut argv = vec!["systemd-run", "--quiet", "--collect", unit.as_str(), about.as_str(), "--"];
-        argv.extend(begin.iter().map(String::as_str));
-        done("it could not be begun", &machine.root(injected.sudo, &argv, &[], Duration::ZERO).await?)?;
+        let begin = timer::program(&injected.begin);
+        let output = machine.script(injected.sudo, BEGIN_LATER, &[injected.id.as_str()], begin.as_bytes()).await?;
+        done("it could not be begun", &output)?;
         let from = self.reach.clock.now() + LATER;
         sleep(LATER).await;
         let mut last = FaultState::NeverBegun;
