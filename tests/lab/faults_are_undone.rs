@@ -28,13 +28,13 @@ const ORDER: &str = "TIDEGATE_FAULT_ORDER";
 const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
 /// A file system of the test's own that may be filled.
 const DISK: &str = "/mnt/faults";
-/// What a machine is, as far as faults touch it.
+/// What a machine is, as far as faults touch it. The lab gives a machine a new cable, of another number, when it restarts.
 const LOOK: &str = r#"
 echo "units: $(systemctl is-active app haproxy bird named pacemaker corosync | tr '\n' ' ')"
 echo "ours: $(systemctl list-units --all --plain --no-legend 'tidegate-*' | grep -v '^tidegate-lab' | tr '\n' ' ')"
 echo "filter: $(nft list ruleset 2> /dev/null | grep tidegate_fault)"
-echo "links: $(ip -o link | sed 's/.*: \(.*\): <.*\(,UP\).*/\1 \2/' | tr '\n' ' ')"
-echo "addresses: $(ip -o addr | awk '{print $2, $4}' | sort | tr '\n' ' ')"
+echo "links: $(ip -o link | sed 's/.*: \([^@]*\).*: <.*\(,UP\).*/\1 \2/' | tr '\n' ' ')"
+echo "addresses: $(ip -o addr | awk '{print $2, $4}' | sed 's/fe80.*/fe80/' | sort | tr '\n' ' ')"
 echo "routes: $(ip route | grep -v bird | sort | tr '\n' ' ')"
 echo "kept: $(cat /proc/sys/net/ipv6/conf/eth0/keep_addr_on_down 2> /dev/null)"
 echo "drop-ins: $(find /run/systemd/system -name 'zz-tidegate*' | tr '\n' ' ')"

@@ -105,8 +105,7 @@ impl Injector {
     pub(super) async fn begin(&self, injected: &Injected) -> Result<Timestamp> {
         let machine = self.machine(&injected.seat)?;
         if injected.seat != injected.place
-            && let Ok(others) = self.list(&injected.place).await
-            && let Some(other) = others.first()
+            && let Some(other) = self.list(&injected.place).await?.first()
         {
             let (place, by_hand) = (name(&injected.place), other.injected.by_hand());
             return Err(ProviderError::Refused(format!(
