@@ -33,7 +33,7 @@ fn scene() -> Scene {
         unit = "app.service"
         clone = { resource = "app" }
         min-ready = 2
-        ready = { protocol = "http", port = 8080, interval = "1h" }
+        ready = { protocol = "http", port = 8080, interval = "5s" }
     "#;
     let fragment = ("tidegate.toml".to_owned(), text.to_owned());
     let settings = config::load_fragments(vec![fragment]).unwrap_or_else(|report| panic!("{}", report.render(false)));
