@@ -44,6 +44,12 @@ With --json the last line of stdout is one JSON object; everything for people is
       {runs: [{run, purpose, node, operator, reason, result, opened_at, seconds}]}
   show
       {run, opened_at, ended_at, plan, records, receipts, steps, status, chain, report}
+  playbook check
+      {playbook, digest, inputs, problems, waves, nodes: [as of can-drain]}; waves and nodes are null with --offline;
+      with a mistake {result: usage, problems: [{file, line, column, key, message, help}]}
+  playbook plan
+      {playbook, about, digest, rounds: [{round, nodes, steps: [{step, action, what, require, ensure, usual:
+      {p50, p95, seen}}]}], total: {usually_s, at_worst_s, unknown, people}}
   window
       {result, routes: [{route, ttl_s, former_s}]}
   clone plan, clone status
