@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, builder::styling};
 
 use super::{
     abort::AbortArgs, bench_probes::BenchProbesArgs, check::CheckArgs, clone::Clone as CloneCommand,
-    completions::CompletionsArgs, guard::GuardArgs, history::HistoryArgs, load::LoadArgs, man::ManArgs,
+    completions::CompletionsArgs, drill::Drill, guard::GuardArgs, history::HistoryArgs, load::LoadArgs, man::ManArgs,
     playbook::Playbook, serve::ServeArgs, show::ShowArgs, status::StatusArgs, window::Window,
 };
 use crate::{demo::DemoArgs, model::NodeName};
@@ -41,7 +41,9 @@ With --json the last line of stdout is one JSON object; everything for people is
   status
       {cluster, nodes, routes, run, unknown, warnings}
   history
-      {runs: [{run, purpose, node, operator, reason, result, opened_at, seconds}]}
+      {runs: [{run, purpose, node, operator, reason, result, opened_at, seconds}], trends: [{purpose, node, runs,
+      last_s, median_s, direction}]}; last_s: seconds of the last ones that were done, the newest last; median_s is
+      that of those before the newest, or null; direction is shorter, longer, as-before or unknown
   show
       {run, opened_at, ended_at, plan, records, receipts, steps, status, chain, report}
   playbook check
@@ -50,6 +52,10 @@ With --json the last line of stdout is one JSON object; everything for people is
   playbook plan
       {playbook, about, digest, rounds: [{round, nodes, steps: [{step, action, what, require, ensure, usual:
       {p50, p95, seen}}]}], total: {usually_s, at_worst_s, unknown, people}}
+  drill report
+      the evidence: {format, kind, id, name, hypothesis, verdict, objectives, operator, reason, nodes, started, ended,
+      phases, fault, traffic, series, residual, differences, remarks, configuration, versions, signature};
+      with --output {run, kind, verdict, output, sha256}
   window
       {result, routes: [{route, ttl_s, former_s}]}
   clone plan, clone status
@@ -214,6 +220,9 @@ pub(super) enum Command {
     History(HistoryArgs),
     /// Show one run: its plan, what happened, and the node's state
     Show(ShowArgs),
+    /// Reports of runs and drills: what was expected, what came out, and the evidence
+    #[command(subcommand)]
+    Drill(Drill),
     /// Shorten the TTLs of names ahead of a planned window, and put them back after it
     #[command(subcommand)]
     Window(Window),

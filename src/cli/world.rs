@@ -60,6 +60,11 @@ impl Ways {
         })
     }
 
+    /// The way to machines that are not this one.
+    pub(super) fn ssh(&self) -> Arc<SshAccess> {
+        self.ssh.clone()
+    }
+
     /// Begins to connect to every machine that will be needed, without waiting for any of them.
     pub(super) fn warm(&self, settings: &Settings) {
         let mut hosts: Vec<String> = Vec::new();

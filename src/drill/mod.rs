@@ -2,7 +2,9 @@
 
 pub mod abort;
 pub mod breaking;
+pub mod detect;
 pub mod fault;
 pub mod load;
 pub mod objective;
 pub mod report;
+pub mod watch;

@@ -106,7 +106,9 @@ impl Injector {
             && let Some(other) = others.first()
         {
             let (place, by_hand) = (name(&injected.place), other.injected.by_hand());
-            return Err(ProviderError::Refused(format!("{place}: another fault is there ('{by_hand}' ends it)")));
+            return Err(ProviderError::Refused(format!(
+                "{place}: an earlier fault is there: 'tidegate drill undo' ends it, or '{by_hand}'"
+            )));
         }
         timer::arm(&machine, injected).await?;
         let begun = if injected.cuts_way() {
@@ -127,7 +129,8 @@ impl Injector {
     async fn begin_later(&self, machine: &Machine, injected: &Injected) -> Result<Timestamp> {
         let unit = format!("--unit=tidegate-fault-{}", injected.id);
         let begin: Vec<String> = injected.begin.iter().map(|word| timer::escaped(word)).collect();
-        let mut argv = vec!["systemd-run", "--quiet", "--collect", unit.as_str(), "--"];
+        let about = format!("--description=Begins the fault {} of a drill", injected.id);
+        let mut argv = vec!["systemd-run", "--quiet", "--collect", unit.as_str(), about.as_str(), "--"];
         argv.extend(begin.iter().map(String::as_str));
         done("it could not be begun", &machine.root(injected.sudo, &argv, &[], Duration::ZERO).await?)?;
         let from = self.reach.clock.now() + LATER;

@@ -41,6 +41,10 @@ struct Counters {
     /// When the next request is due, or was.
     due: Option<Instant>,
     recent: VecDeque<Slice>,
+    /// What has not been taken yet.
+    untold: Option<Slice>,
+    /// Since when each other host's oldest request has waited.
+    elsewhere: BTreeMap<String, Instant>,
 }
 
 /// What ended during one step.
@@ -51,6 +55,15 @@ struct Slice {
     failed: u64,
     by_node: BTreeMap<String, u64>,
     latency: Histogram<u64>,
+}
+
+/// What came since it was told last: how one host's view becomes part of another's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// The counts, and the histogram of the latencies.
+    pub since: Second,
+    /// For how long the oldest request without an answer has waited, in milliseconds.
+    pub oldest_ms: f64,
 }
 
 /// The counters at one moment.
@@ -130,10 +143,11 @@ impl Live {
                 (ok, failed) = (ok + slice.ok, failed + slice.failed);
                 latency.add(&slice.latency).expect("it grows up to the limit");
             }
-            for (from, _) in &c.under_way {
+            for from in c.under_way.iter().map(|(from, _)| from).chain(c.elsewhere.values()) {
                 record_growing(&mut latency, now.saturating_duration_since(*from));
             }
-            let oldest = c.under_way.first().map(|(from, _)| *from).into_iter().chain(c.due).min();
+            let waiting = c.elsewhere.values().copied().chain(c.due.filter(|due| *due < now));
+            let oldest = c.under_way.first().map(|(from, _)| *from).into_iter().chain(waiting).min();
             Recent {
                 requests: ok + failed,
                 failed,
@@ -146,20 +160,39 @@ impl Live {
         })
     }
 
-    /// Takes over what another host counted in one second, as far as it can be read.
-    pub(super) fn absorb(&self, second: &Second) {
+    /// What came since this was called last.
+    pub fn take(&self) -> Told {
+        let oldest_ms = self.recent(Duration::ZERO).oldest_ms;
+        let since = self.with(|c| c.untold.take()).map_or_else(Second::default, |slice| {
+            let counts =
+                Second { requests: slice.ok + slice.failed, ok: slice.ok, failed: slice.failed, ..Second::default() };
+            let counts = Second { by_node: slice.by_node, ..counts };
+            if slice.latency.is_empty() { counts } else { counts.with_latencies(&slice.latency) }
+        });
+        Told { since, oldest_ms }
+    }
+
+    /// Takes over what another host told, as far as it can be read: this is a view for watching; the reports of the hosts
+    /// say it exactly, and refuse what cannot be read.
+    pub(super) fn absorb(&self, host: &str, told: &Told) {
+        let oldest = Duration::try_from_secs_f64(told.oldest_ms / 1000.0).ok().filter(|wait| !wait.is_zero());
         self.with(|c| {
-            c.sent += second.requests;
-            c.ok += second.ok;
-            c.failed += second.failed;
-            let slice = c.slice();
-            slice.ok += second.ok;
-            slice.failed += second.failed;
-            for (node, count) in &second.by_node {
-                *slice.by_node.entry(node.clone()).or_default() += count;
+            let since = &told.since;
+            c.sent += since.requests;
+            c.ok += since.ok;
+            c.failed += since.failed;
+            c.each(|slice| {
+                slice.ok += since.ok;
+                slice.failed += since.failed;
+                for (node, count) in &since.by_node {
+                    *slice.by_node.entry(node.clone()).or_default() += count;
+                }
+                let _ = add(&mut slice.latency, &since.histogram);
+            });
+            match oldest.and_then(|wait| Instant::now().checked_sub(wait)) {
+                Some(from) => drop(c.elsewhere.insert(host.to_owned(), from)),
+                None => drop(c.elsewhere.remove(host)),
             }
-            // A view for watching: the reports of the hosts say it exactly, and refuse what cannot be read.
-            let _ = add(&mut slice.latency, &second.histogram);
         });
     }
 
@@ -185,14 +218,15 @@ impl Live {
         self.with(|c| {
             c.end(from, ticket, latency.is_none());
             c.ok += 1;
-            let slice = c.slice();
-            slice.ok += 1;
-            if let Some(latency) = latency {
-                record_growing(&mut slice.latency, latency);
-            }
-            if let Some(node) = node {
-                *slice.by_node.entry(node).or_default() += 1;
-            }
+            c.each(|slice| {
+                slice.ok += 1;
+                if let Some(latency) = latency {
+                    record_growing(&mut slice.latency, latency);
+                }
+                if let Some(node) = &node {
+                    *slice.by_node.entry(node.clone()).or_default() += 1;
+                }
+            });
         });
     }
 
@@ -200,7 +234,7 @@ impl Live {
         self.with(|c| {
             c.end(from, ticket, slow);
             c.failed += 1;
-            c.slice().failed += 1;
+            c.each(|slice| slice.failed += 1);
         });
     }
 
@@ -210,12 +244,18 @@ impl Live {
             c.sent += number;
             c.failed += number;
             c.due = None;
-            c.slice().failed += number;
+            c.each(|slice| slice.failed += number);
         });
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Counters) -> T) -> T {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Slice {
+    fn now() -> Self {
+        Self { since: Instant::now(), ok: 0, failed: 0, by_node: BTreeMap::new(), latency: coarse() }
     }
 }
 
@@ -228,17 +268,18 @@ impl Counters {
         }
     }
 
-    fn slice(&mut self) -> &mut Slice {
+    /// Counts in the step of now, and in what has not been taken yet.
+    fn each(&mut self, mut count: impl FnMut(&mut Slice)) {
         let current = self.recent.back().is_some_and(|slice| slice.since.elapsed() < STEP);
         if !current {
             while self.recent.front().is_some_and(|slice| slice.since.elapsed() >= KEPT) {
                 self.recent.pop_front();
             }
-            let empty = BTreeMap::new();
-            self.recent.push_back(Slice { since: Instant::now(), ok: 0, failed: 0, by_node: empty, latency: coarse() });
+            self.recent.push_back(Slice::now());
         }
         let last = self.recent.len() - 1;
-        &mut self.recent[last]
+        count(&mut self.recent[last]);
+        count(self.untold.get_or_insert_with(Slice::now));
     }
 
     fn within(&self, window: Duration) -> impl Iterator<Item = &Slice> {
@@ -292,9 +333,15 @@ mod tests {
     async fn other_hosts_seconds_are_seen_too() {
         let mut took = coarse();
         record_growing(&mut took, Duration::from_millis(70));
-        let second = Second { requests: 4, ok: 1, failed: 3, ..Second::default() }.with_latencies(&took);
+        let since = Second { requests: 4, ok: 1, failed: 3, ..Second::default() }.with_latencies(&took);
+        tokio::time::advance(Duration::from_secs(10)).await;
         let live = Live::new();
-        live.absorb(&second);
+        live.absorb("client-2", &Told { since: since.clone(), oldest_ms: 3000.0 });
+        assert_eq!(live.recent(Duration::from_secs(1)).oldest_ms.round(), 3000.0);
+        let passed_on = live.take();
+        assert_eq!((passed_on.since, passed_on.oldest_ms.round()), (since.clone(), 3000.0));
+        assert_eq!(live.take().since, Second::default(), "everything is told once");
+        live.absorb("client-2", &Told { since: Second::default(), oldest_ms: 0.0 });
         let recent = live.recent(Duration::from_secs(1));
         assert_eq!((recent.requests, recent.error_ratio), (4, Some(0.75)));
         assert!((69.0..71.0).contains(&recent.max_ms), "{recent:?}");

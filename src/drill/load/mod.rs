@@ -29,8 +29,10 @@ mod live;
 mod merge;
 mod mix;
 mod nodes;
+pub mod observed;
 mod plan;
 mod record;
+pub mod remote;
 mod report;
 mod target;
 #[cfg(test)]
@@ -39,7 +41,7 @@ mod timeline;
 
 pub use address::Lookup;
 pub use authorities::Authorities;
-pub use live::{Live, LiveSnapshot, Recent};
+pub use live::{Live, LiveSnapshot, Recent, Told};
 pub use merge::Unmergeable;
 pub use nodes::{NodeAt, Nodes};
 pub use plan::{LoadPlan, Manner, Slow};

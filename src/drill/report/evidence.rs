@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{FaultSeen, Phase, Series, Signature, Traffic};
-use crate::model::{NodeName, RunId};
+use crate::model::NodeName;
 
 /// The version of the JSON format.
 pub const FORMAT: u32 = 1;
@@ -21,7 +21,7 @@ pub struct Evidence {
     /// What was done.
     pub kind: Kind,
     /// The run or the play, as its journal names it.
-    pub id: RunId,
+    pub id: String,
     /// Its name, as people say it: the playbook's, or `drain node-2`.
     pub name: String,
     /// What was believed, in a sentence.
@@ -52,9 +52,8 @@ pub struct Evidence {
     /// Connections that did not leave in time.
     #[serde(default)]
     pub residual: Vec<Residual>,
-    /// What the cluster did otherwise than it had rehearsed, a line each.
-    #[serde(default)]
-    pub differences: Vec<String>,
+    /// What the cluster did otherwise than it had rehearsed, a line each; `None` where nothing was rehearsed.
+    pub differences: Option<Vec<String>>,
     /// What else happened meanwhile.
     #[serde(default)]
     pub remarks: Vec<Remark>,
@@ -207,11 +206,11 @@ pub struct Versions {
 
 impl Evidence {
     /// Evidence of which only this much is known yet: its verdict is "not known".
-    pub fn new(kind: Kind, id: RunId, name: impl Into<String>, started: Timestamp) -> Self {
+    pub fn new(kind: Kind, id: impl Into<String>, name: impl Into<String>, started: Timestamp) -> Self {
         Self {
             format: FORMAT,
             kind,
-            id,
+            id: id.into(),
             name: name.into(),
             hypothesis: None,
             verdict: Verdict { outcome: Outcome::NotKnown, why: Some("it is not over".into()) },
@@ -226,12 +225,29 @@ impl Evidence {
             traffic: None,
             series: Series::default(),
             residual: Vec::new(),
-            differences: Vec::new(),
+            differences: None,
             remarks: Vec::new(),
             configuration: None,
             versions: Versions { reported_by: env!("CARGO_PKG_VERSION").into(), ..Versions::default() },
             signature: Signature::default(),
         }
+    }
+
+    /// Takes over what a run of this play says: its phases, what it left, what it differed in, what happened, its chain.
+    pub fn absorb(&mut self, run: Self) {
+        let id = run.id.as_str();
+        self.phases
+            .extend(run.phases.into_iter().map(|phase| Phase { run: phase.run.or_else(|| Some(id.into())), ..phase }));
+        self.residual.extend(run.residual);
+        self.differences = match (self.differences.take(), run.differences) {
+            (Some(mut ours), Some(theirs)) => {
+                ours.extend(theirs);
+                Some(ours)
+            }
+            (ours, theirs) => ours.or(theirs),
+        };
+        self.remarks.extend(run.remarks);
+        self.signature.chains.extend(run.signature.chains);
     }
 
     /// Seconds from its beginning to its end.

@@ -5,19 +5,37 @@
 //! known". Nothing here asks or measures: whoever played it fills an [`Evidence`] and seals it ([`Evidence::seal`]); a run
 //! of the journal makes its own ([`of_run`]).
 
+mod chart;
+mod charts;
 mod evidence;
 mod fault;
+mod html;
+mod json;
+mod markdown;
 mod objectives;
 mod phases;
+mod run;
 mod seal;
+mod section;
+mod sections;
+mod spark;
+mod thin;
 mod traffic;
+mod words;
 
 pub use evidence::{
     Configuration, Evidence, FORMAT, Kind, MAX_LINES, Objective, Outcome, Relation, Remark, RemarkKind, Residual,
     Verdict, Versions,
 };
 pub use fault::{FaultSeen, Took};
+pub use html::html;
+pub use json::json;
+pub use markdown::markdown;
 pub use objectives::{Measured, against, judge};
 pub use phases::{Acknowledgement, Phase};
+pub use run::{guard_remarks, of_run};
 pub use seal::{Chain, Mismatch, Signature};
-pub use traffic::{FailedRequest, MAX_FAILURES, Percentiles, ReadyNodes, Sample, Series, SkewSeen, Tick, Traffic};
+pub use spark::sparkline;
+pub use traffic::{
+    FailedRequest, MAX_FAILURES, Percentiles, ReadyNodes, Sample, Series, SkewSeen, Tick, Traffic, connections,
+};

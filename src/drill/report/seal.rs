@@ -9,10 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Evidence, FORMAT};
-use crate::{
-    journal::{Record, chain::Head},
-    model::RunId,
-};
+use crate::journal::{Record, chain::Head};
 
 /// What ties the evidence to the journal, and to itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +24,7 @@ pub struct Signature {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chain {
     /// The run or the play.
-    pub id: RunId,
+    pub id: String,
     /// Records that it had.
     pub records: u64,
     /// The hash of the last one; empty where there was none.
@@ -35,10 +32,10 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// The end of a run's chain, as its records have it.
-    pub fn of(id: &RunId, records: &[Record]) -> Self {
+    /// The end of a run's chain, as its records have it, from the first on.
+    pub fn of(id: &str, records: &[Record]) -> Self {
         let head = records.last().map(Head::from).unwrap_or_default();
-        Self { id: id.clone(), records: head.seq, head: head.hash }
+        Self { id: id.to_owned(), records: head.seq, head: head.hash }
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod from_load;
 
+pub use from_load::connections;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;

@@ -10,12 +10,13 @@ find "$root" -mindepth 2 -maxdepth 2 -name undone -mtime +0 | while read -r old;
 for other in "$root"/*/injected.json; do
     other=$(basename "$(dirname "$other")")
     [ -e "$root/$other/injected.json" ] && [ ! -e "$root/$other/undone" ] || continue
-    echo "another fault is there ('systemctl start tidegate-undo-$other.service' ends it)" >&2
+    echo "an earlier fault is there: 'tidegate drill undo' ends it, or 'systemctl start tidegate-undo-$other.service'" >&2
     exit 75
 done
 mkdir "$root/$id" 2> /dev/null || { echo "it was played before" >&2; exit 75; }
 cat > "$root/$id/injected.json" || exit 1
-systemd-run --quiet --unit="tidegate-undo-$id" --on-active="$after" --timer-property=AccuracySec=100ms \
+# Without a description of its own, systemd would write the whole program there, line breaks and all.
+systemd-run --quiet --unit="tidegate-undo-$id" --description="Undoes the fault $id of a drill" --on-active="$after" --timer-property=AccuracySec=100ms \
     --property=Restart=on-failure --property=RestartSec=5s --property=StartLimitIntervalSec=1h \
     --property=StartLimitBurst=100 -- "$@" 9>&- || { rm -rf "${root:?}/$id"; exit 1; }
 systemctl show --property=ActiveState --property=NextElapseUSecMonotonic "tidegate-undo-$id.timer"

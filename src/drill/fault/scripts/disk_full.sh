@@ -14,7 +14,7 @@ rm -f "$name"
 [ $at -gt 0 ] && : > "$3/full" || exit 1
 exec sleep infinity
 HOLD
-    systemd-run --quiet --collect --unit="tidegate-fill-$id" --property=KillSignal=SIGKILL \
+    systemd-run --quiet --collect --unit="tidegate-fill-$id" --description="Fills a disk for a drill" --property=KillSignal=SIGKILL \
         sh "$dir/hold.sh" "$1" "$id" "$dir" || return 1
     tries=0
     while [ ! -e "$dir/full" ] && active "tidegate-fill-$id.service" && [ $tries -lt 100 ]; do

@@ -15,6 +15,8 @@ mod held;
 mod http1;
 mod http2;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod websocket;
 
 pub(super) use dial::Trust;

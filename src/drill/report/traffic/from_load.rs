@@ -1,6 +1,8 @@
 //! The load client's report as traffic. The only place that knows both.
 
-use super::{FailedRequest, MAX_FAILURES, Percentiles, Tick, Traffic};
+use std::time::Duration;
+
+use super::{FailedRequest, MAX_FAILURES, Percentiles, Sample, Tick, Traffic};
 use crate::{
     drill::load::{Failure, Latency, LoadReport, Second},
     model::NodeName,
@@ -12,7 +14,7 @@ impl From<&LoadReport> for Traffic {
             counts.iter().map(|(node, count)| (NodeName::new(node), *count)).collect()
         };
         Self {
-            source: format!("requests of our own, {} a second", load.rate_per_s),
+            source: source(load),
             targets: load.targets.clone(),
             from: load.started_at,
             until: load.ended_at,
@@ -28,27 +30,44 @@ impl From<&LoadReport> for Traffic {
     }
 }
 
+fn source(load: &LoadReport) -> String {
+    let hosts = if load.hosts.is_empty() { String::new() } else { format!(", from {}", load.hosts.join(", ")) };
+    format!("requests of our own, {} a second{hosts}", load.rate_per_s)
+}
+
 fn tick(second: &Second) -> Tick {
+    // A second without an answer has no latency; its zeros would read as very fast.
+    let known = |ms: f64| (ms > 0.0).then_some(ms);
     Tick {
         second: second.second,
         ok: second.ok,
         failed: second.failed,
         by_node: second.by_node.iter().map(|(node, count)| (NodeName::new(node), *count)).collect(),
-        // The load client does not keep them second by second yet.
-        p50_ms: None,
-        p99_ms: None,
-        max_ms: None,
+        p50_ms: known(second.p50_ms),
+        p99_ms: known(second.p99_ms),
+        max_ms: known(second.max_ms),
     }
 }
 
 fn failed(failure: &Failure) -> FailedRequest {
     FailedRequest {
         at: failure.at,
-        node: None,
-        route: failure.address.map(|address| address.to_string()),
+        node: failure.node.as_deref().map(NodeName::new),
+        route: failure.route.clone().or_else(|| failure.address.map(|address| address.to_string())),
         cause: failure.kind.to_string(),
         detail: failure.detail.clone(),
     }
+}
+
+/// The connections that a load saw open at the end of each second, by node.
+pub fn connections(load: &LoadReport) -> Vec<Sample> {
+    let of = |second: &Second| {
+        let at = load.started_at.checked_add(Duration::from_secs(second.second + 1)).unwrap_or(load.ended_at);
+        let sample =
+            move |(node, open): (&String, &u64)| Sample { at, node: NodeName::new(node), value: Some(*open as f64) };
+        second.open_by_node.iter().map(sample).collect::<Vec<_>>()
+    };
+    load.timeline.iter().flat_map(of).collect()
 }
 
 /// Nothing was measured where nothing was answered: zeros would read as very fast.
