@@ -25,7 +25,7 @@ use crate::{
         ledger, planner,
     },
     play::Machines,
-    provider::{World, unit::files::Files},
+    provider::{World, access::Access, unit::files::Files},
     run::{observer::Observer, wants::Wants},
 };
 
@@ -102,6 +102,11 @@ impl Context {
     /// The members' machines, for the programs and files of a playbook.
     pub(super) fn machines(&self, members: &[NodeName]) -> Machines {
         self.ways.machines(&self.settings, members)
+    }
+
+    /// The way to machines that are no members.
+    pub(super) fn others(&self) -> Arc<dyn Access> {
+        self.ways.ssh()
     }
 
     /// The members' disks.
