@@ -29,6 +29,7 @@ mod report;
 mod resume;
 mod serve;
 mod show;
+mod standin;
 mod status;
 mod table;
 mod window;

@@ -177,6 +177,7 @@ impl<'a> Look<'a> {
             Effect::Unstandby { node, attribute, leave, owner } => {
                 is_back(self.cluster()?, node, owner, leave, attribute.as_deref())
             }
+            Effect::Resize { resource, to, .. } => self.cluster()?.clone_max.get(resource) == Some(to),
             Effect::StopUnit { node, unit } => !is_running(self.unit(node, unit)?),
             Effect::EnableUnit { node, unit, enabled } => self.unit(node, unit)?.is_enabled() == *enabled,
             Effect::StartUnit { node, unit } => self.unit(node, unit)?.is_active(),
