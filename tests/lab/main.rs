@@ -22,6 +22,7 @@ mod scope;
 mod secondary;
 mod serve;
 mod stage;
+mod standin;
 mod sticky;
 mod underway;
 mod verdict;

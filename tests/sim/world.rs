@@ -7,6 +7,7 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use tidegate::model::{
     Admission, CloneInstance, ClusterView, Exact, Health, InstanceView, Member, MemberView, NodeName, Ownership, Role,
+    RunId, cluster::Ban,
 };
 
 use crate::clients::{Bound, Session};
@@ -139,6 +140,10 @@ pub struct Sim {
     pub list_time: u64,
     pub lists: u64,
     pub broken: Vec<Broken>,
+    /// How many instances the clone may have; `None` is one a node.
+    pub clone_max: Option<usize>,
+    /// Nodes that a run has banned for it.
+    pub bans: BTreeMap<NodeName, RunId>,
     /// Effects as they happened: the servers' own log.
     pub log: Vec<(u64, String)>,
     /// Since when a program executes a run; nobody answers a reload while none does.
@@ -193,6 +198,8 @@ impl Sim {
             list_time: 30,
             lists: 0,
             broken: vec![],
+            clone_max: None,
+            bans: BTreeMap::new(),
             log: vec![],
             watched_since: None,
             past: vec![],
@@ -207,6 +214,7 @@ impl Sim {
             self.now += STEP;
             self.reload();
             self.units();
+            self.enough_ready();
             self.checks();
             self.traffic();
             self.bound_clients();
@@ -241,11 +249,49 @@ impl Sim {
         }
     }
 
+    /// A free node comes first, with two instances on the others; nothing runs on it.
+    pub fn with_a_free_node(mut self) -> Self {
+        self.clone_max = Some(SERVERS.len() - 1);
+        let free = SERVERS[SERVERS.len() - 1];
+        if let Some(node) = self.nodes.get_mut(free) {
+            (node.unit, node.recorded) = (Unit::Stopped, Unit::Stopped);
+        }
+        for server in self.lbs.iter_mut().filter_map(|lb| lb.servers.get_mut(free)) {
+            server.up = false;
+        }
+        self
+    }
+
+    /// Nodes on which the cluster wants no instance: those that are out, and any that are too many. Which of them stop
+    /// nobody is told; those that have run longest do.
+    fn unwanted(&self) -> Vec<NodeName> {
+        let is_out =
+            |name: &NodeName, node: &Node| node.standby.as_deref() == Some("on") || self.bans.contains_key(name);
+        let (out, able): (Vec<_>, Vec<_>) = self.nodes.iter().partition(|(name, node)| is_out(name, node));
+        let (idle, mut active): (Vec<_>, Vec<_>) =
+            able.into_iter().partition(|(_, node)| matches!(node.unit, Unit::Stopped | Unit::Stopping { .. }));
+        let max = self.clone_max.unwrap_or(SERVERS.len());
+        let more = max.saturating_sub(active.len());
+        active.reverse();
+        let surplus = active.split_off(active.len().min(max));
+        let left = idle.into_iter().skip(more);
+        out.into_iter().chain(surplus).chain(left).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Where a node may be free, two are ready all the time.
+    fn enough_ready(&mut self) {
+        let ready = SERVERS.iter().filter(|n| self.answers(n)).count();
+        if self.clone_max.is_some() && ready < SERVERS.len() - 1 {
+            self.broken.push(Broken(format!("{} ms: only {ready} are ready", self.now)));
+        }
+    }
+
     fn units(&mut self) {
         let now = self.now;
         let mut ended = Vec::new();
+        let unwanted = self.unwanted();
         for (name, node) in &mut self.nodes {
-            let out = node.standby.as_deref() == Some("on");
+            let out = unwanted.contains(name);
             let next = match node.unit {
                 Unit::Running { .. } if out => Unit::Stopping { until: now + self.rng.u64(40..400) },
                 Unit::Stopping { until } if now >= until => {
@@ -406,7 +452,8 @@ impl Sim {
         }
     }
 
-    pub fn standby(&mut self, node: &NodeName, owner: &Ownership, forced: bool) {
+    /// Standby, or a ban.
+    pub fn leave(&mut self, node: &NodeName, owner: &Ownership, forced: bool, ban: bool) {
         let open = self.open_sessions(node.as_str());
         if open > 0 && !forced {
             self.broken.push(Broken(format!("{} ms: standby of {node} with {open} sessions open", self.now)));
@@ -414,6 +461,11 @@ impl Sim {
         let serving = SERVERS.iter().filter(|n| **n != node.as_str() && self.answers(n)).count();
         if serving < 2 {
             self.broken.push(Broken(format!("{} ms: standby of {node} leaves {serving} ready", self.now)));
+        }
+        if ban {
+            self.note(format!("ban {node}"));
+            self.bans.insert(node.clone(), owner.run.clone());
+            return;
         }
         self.note(format!("standby {node}"));
         if let Some(n) = self.nodes.get_mut(node) {
@@ -469,6 +521,11 @@ impl Sim {
                 managed: true,
             })
         };
+        let ban = |(node, run): (&NodeName, &RunId)| Ban {
+            resource: "app_service".into(),
+            node: node.clone(),
+            run: run.clone(),
+        };
         ClusterView {
             dc: Some("node-1".into()),
             quorate: self.quorate(),
@@ -478,8 +535,9 @@ impl Sim {
             nodes: self.nodes.iter().map(|(name, n)| (name.clone(), member(n))).collect(),
             instances: self.nodes.iter().filter_map(instance).collect(),
             resources: Vec::new(),
-            bans: Vec::new(),
+            bans: self.bans.iter().map(ban).collect(),
             withheld: Vec::new(),
+            clone_max: self.clone_max.map(|n| ("app_service".to_owned(), n.to_string())).into_iter().collect(),
         }
     }
 
