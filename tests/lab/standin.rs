@@ -131,10 +131,12 @@ fn the_third_node_stands_in_before_another_leaves() -> Result<()> {
         result.and(watched)
     });
     let served = load.finish();
+    let history = run(&tidegate, 0, &["history", "--json"])?;
     lab.until("the lab is clean again", Duration::from_secs(60), |lab| lab.reset().map(|()| true))?;
     result?;
     let served = served?;
-    ensure!(served.failed == 0, "{} of {} requests failed", served.failed, served.requests);
+    let (failed, first) = (served.failed, &served.failures);
+    ensure!(failed == 0, "{failed} of {} requests failed: {first:?}; {history}", served.requests);
     ensure!(least.load(Ordering::Relaxed) >= 2, "a load balancer had only {least:?} nodes to send clients to");
     Ok(())
 }
