@@ -17,6 +17,7 @@ pub fn node_state(plan: &Plan, state: &RunState) -> String {
         Routing::Untouched => format!("{node} has its traffic as before"),
         Routing::Out => format!("{node} gets no new clients"),
         Routing::Partly => format!("{node} is out of some routes only"),
+        Routing::Back if plan.request.purpose == Purpose::StandIn => format!("{node} takes clients"),
         Routing::Back => format!("{node} has its traffic again"),
     };
     format!("{routing}; {}.", cluster(plan, state))
