@@ -1,3 +1,10 @@
-//! Drills and the load that measures them.
+//! Drills: what is expected, the load that measures it, what is broken, and the evidence.
 
+pub mod abort;
+pub mod breaking;
+pub mod detect;
+pub mod fault;
 pub mod load;
+pub mod objective;
+pub mod report;
+pub mod watch;

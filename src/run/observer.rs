@@ -55,6 +55,11 @@ impl Observer {
         &self.seen
     }
 
+    /// Now, by the world's clock.
+    pub fn now(&self) -> Timestamp {
+        self.world.clock.now()
+    }
+
     /// Only the cluster: enough to learn who its members are.
     pub async fn members(&mut self) -> Vec<NodeName> {
         let wants = Wants { cluster: Some(Duration::ZERO), ..Wants::default() };

@@ -11,6 +11,7 @@ mod deadline;
 mod drain;
 mod edits;
 mod faults;
+mod faults_are_undone;
 mod guard;
 mod killed;
 mod last;

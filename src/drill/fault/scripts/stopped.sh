@@ -1,0 +1,10 @@
+# Arguments: unit.
+begin() {
+    systemctl stop "$1"
+}
+undo() {
+    systemctl start "$1"
+}
+there() {
+    ! active "$1"
+}
