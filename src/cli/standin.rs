@@ -39,8 +39,7 @@ impl Stage<'_> {
     /// Drains a node, once whoever must stand in does.
     pub(super) async fn drain(&self, request: &Request) -> Result<RunReport> {
         let mut came = Vec::new();
-        if let Some(run) = self.left_open(|run| run.plan.request.purpose == Purpose::StandIn).await? {
-            let report = self.resume(&run).await?;
+        if let Some(report) = self.resume_stand_in().await? {
             if !matches!(report.code(), Code::Done) {
                 return Ok(report);
             }
@@ -136,6 +135,14 @@ impl Stage<'_> {
         self.context.survey(|_| Wants { cluster: Some(std::time::Duration::ZERO), ..Wants::default() }).await
     }
 
+    /// Goes on with the coming of a stand-in that was ended before its end, where there is one.
+    pub(super) async fn resume_stand_in(&self) -> Result<Option<RunReport>> {
+        match self.left_open(|run| run.plan.request.purpose == Purpose::StandIn).await? {
+            Some(run) => self.resume(&run).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// A run of this command that was ended before its end.
     async fn left_open(&self, ours: impl Fn(&RunSummary) -> bool) -> Result<Option<RunSummary>> {
         let runs = self.context.journal.runs(super::context::RUNS_READ).await?;
@@ -154,7 +161,8 @@ impl Stage<'_> {
         desk.execute(&run.run, lease, survey.seen).await
     }
 
-    async fn run(&self, plan: &Plan, survey: &Survey) -> Result<RunReport> {
+    /// Opens the run of a plan, and executes it.
+    pub(super) async fn run(&self, plan: &Plan, survey: &Survey) -> Result<RunReport> {
         let desk = Desk::new(self.global, self.context, survey);
         let (run, lease) = desk.engine.open(plan).await?;
         desk.execute(&run, lease, survey.seen.clone()).await

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tidegate::{
     journal::Journal,
+    model::NodeName,
     plan::{Purpose, standin},
     run::executor::Finish,
 };
@@ -16,10 +17,49 @@ use crate::{
     End, NODE, Stage, THIRD,
     crash::At,
     on_virtual_time, settings,
-    world::{Admin, Faults, Sim, Unit},
+    world::{Admin, Broken, Faults, Node, SERVERS, Sim, Unit},
 };
 
 const STORY: [Purpose; 4] = [Purpose::StandIn, Purpose::Drain, Purpose::Restore, Purpose::Retire];
+
+impl Sim {
+    /// A free node comes first, with two instances on the others; nothing runs on it.
+    pub fn with_a_free_node(mut self) -> Self {
+        self.clone_max = Some(SERVERS.len() - 1);
+        let free = SERVERS[SERVERS.len() - 1];
+        if let Some(node) = self.nodes.get_mut(free) {
+            (node.unit, node.recorded) = (Unit::Stopped, Unit::Stopped);
+        }
+        for server in self.lbs.iter_mut().filter_map(|lb| lb.servers.get_mut(free)) {
+            server.up = false;
+        }
+        self
+    }
+
+    /// Nodes on which the cluster wants no instance: those that are out, and any that are too many. Which of them stop
+    /// nobody is told; those that have run longest do.
+    pub fn unwanted(&self) -> Vec<NodeName> {
+        let is_out =
+            |name: &NodeName, node: &Node| node.standby.as_deref() == Some("on") || self.bans.contains_key(name);
+        let (out, able): (Vec<_>, Vec<_>) = self.nodes.iter().partition(|(name, node)| is_out(name, node));
+        let (idle, mut active): (Vec<_>, Vec<_>) =
+            able.into_iter().partition(|(_, node)| matches!(node.unit, Unit::Stopped | Unit::Stopping { .. }));
+        let max = self.clone_max.unwrap_or(SERVERS.len());
+        let more = max.saturating_sub(active.len());
+        active.reverse();
+        let surplus = active.split_off(active.len().min(max));
+        let left = idle.into_iter().skip(more);
+        out.into_iter().chain(surplus).chain(left).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Where a node may be free, two are ready all the time.
+    pub fn enough_ready(&mut self) {
+        let ready = SERVERS.iter().filter(|n| self.answers(n)).count();
+        if self.clone_max.is_some() && ready < SERVERS.len() - 1 {
+            self.broken.push(Broken(format!("{} ms: only {ready} are ready", self.now)));
+        }
+    }
+}
 
 fn stage(seed: u64, faults: Faults) -> (Stage, u32) {
     let sim = Sim::new(seed, faults).with_a_free_node();

@@ -110,7 +110,7 @@ pub struct Node {
     pub unit: Unit,
     /// When the cluster's record follows the unit.
     recorded_at: u64,
-    recorded: Unit,
+    pub recorded: Unit,
     pub extra_running: bool,
     /// `/ready` fails although the unit runs.
     pub sick: bool,
@@ -246,43 +246,6 @@ impl Sim {
                 (server.requests, server.errors, server.idle, server.changed) = (0, 0, 0, now);
             }
             self.note("reload");
-        }
-    }
-
-    /// A free node comes first, with two instances on the others; nothing runs on it.
-    pub fn with_a_free_node(mut self) -> Self {
-        self.clone_max = Some(SERVERS.len() - 1);
-        let free = SERVERS[SERVERS.len() - 1];
-        if let Some(node) = self.nodes.get_mut(free) {
-            (node.unit, node.recorded) = (Unit::Stopped, Unit::Stopped);
-        }
-        for server in self.lbs.iter_mut().filter_map(|lb| lb.servers.get_mut(free)) {
-            server.up = false;
-        }
-        self
-    }
-
-    /// Nodes on which the cluster wants no instance: those that are out, and any that are too many. Which of them stop
-    /// nobody is told; those that have run longest do.
-    fn unwanted(&self) -> Vec<NodeName> {
-        let is_out =
-            |name: &NodeName, node: &Node| node.standby.as_deref() == Some("on") || self.bans.contains_key(name);
-        let (out, able): (Vec<_>, Vec<_>) = self.nodes.iter().partition(|(name, node)| is_out(name, node));
-        let (idle, mut active): (Vec<_>, Vec<_>) =
-            able.into_iter().partition(|(_, node)| matches!(node.unit, Unit::Stopped | Unit::Stopping { .. }));
-        let max = self.clone_max.unwrap_or(SERVERS.len());
-        let more = max.saturating_sub(active.len());
-        active.reverse();
-        let surplus = active.split_off(active.len().min(max));
-        let left = idle.into_iter().skip(more);
-        out.into_iter().chain(surplus).chain(left).map(|(name, _)| name.clone()).collect()
-    }
-
-    /// Where a node may be free, two are ready all the time.
-    fn enough_ready(&mut self) {
-        let ready = SERVERS.iter().filter(|n| self.answers(n)).count();
-        if self.clone_max.is_some() && ready < SERVERS.len() - 1 {
-            self.broken.push(Broken(format!("{} ms: only {ready} are ready", self.now)));
         }
     }
 
