@@ -61,7 +61,7 @@ async fn past(journal: &dyn Journal, plays: &dyn Plays) -> Result<Past> {
         let kind = match run.plan.request.purpose {
             crate::plan::Purpose::Drain => "drain",
             crate::plan::Purpose::Restore => "restore",
-            crate::plan::Purpose::Withhold => continue,
+            _ => continue,
         };
         past.run(kind, ended.duration_since(run.opened_at).try_into().unwrap_or_default());
     }
