@@ -15,6 +15,7 @@ pub mod journal;
 pub mod model;
 pub mod observe;
 pub mod plan;
+pub mod play;
 pub mod playbook;
 pub mod provider;
 pub mod review;

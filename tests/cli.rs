@@ -188,6 +188,7 @@ fn runs_that_are_not_there_are_usage_errors() {
     let place = Place::new();
     for arguments in [
         &["show", "r"][..],
+        &["drill", "report", "r"],
         &["resume", "r", "--yes"],
         &["abort", "r", "--yes"],
         &["abort", "r", "--acknowledge", "--yes"],

@@ -110,6 +110,9 @@ fn every_command_in_the_documents_exists_with_its_flags() {
             let command: Vec<&str> =
                 words.iter().copied().filter(|w| !w.starts_with('-')).take(1).filter(is_word).collect();
             let help = help(&command).unwrap_or_else(|| panic!("{path}: there is no `tidegate {}`", command.join(" ")));
+            // `drill report --format`: the flags of a command within a command.
+            let within: Vec<&str> = words.iter().copied().take_while(is_word).take(2).collect();
+            let help = if within.len() == 2 { self::help(&within).unwrap_or_default() + &help } else { help };
             for flag in flags {
                 assert!(help.contains(flag), "{path}: `tidegate {}` has no {flag}", command.join(" "));
             }

@@ -64,6 +64,14 @@ pub(super) async fn command(global: &Global, out: Out, args: AbortArgs) -> Resul
     Ok(report.abort_code())
 }
 
+/// Gives a run up without a question, and waits until everything is put back.
+pub(super) async fn unasked(global: &Global, context: &Context, run: &RunId, by: &str) -> Result<()> {
+    let last = last_of(&*context.journal, run).await?;
+    let survey = context.survey(|_| Wants::default()).await?;
+    let desk = Desk::new(global, context, &survey);
+    give_up(&desk, &survey, run, &last, by).await
+}
+
 async fn give_up(desk: &Desk, survey: &Survey, run: &RunId, last: &Reading, by: &str) -> Result<()> {
     let now = desk.engine.world.clock.now();
     let undoing = last.summary.run != *run;

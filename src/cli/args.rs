@@ -6,8 +6,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, builder::styling};
 
 use super::{
     abort::AbortArgs, bench_probes::BenchProbesArgs, check::CheckArgs, clone::Clone as CloneCommand,
-    completions::CompletionsArgs, guard::GuardArgs, history::HistoryArgs, load::LoadArgs, man::ManArgs,
-    serve::ServeArgs, show::ShowArgs, status::StatusArgs, window::Window,
+    completions::CompletionsArgs, drill::Drill, guard::GuardArgs, history::HistoryArgs, load::LoadArgs, man::ManArgs,
+    playbook::Playbook, serve::ServeArgs, show::ShowArgs, status::StatusArgs, window::Window,
 };
 use crate::{demo::DemoArgs, model::NodeName};
 
@@ -41,9 +41,15 @@ With --json the last line of stdout is one JSON object; everything for people is
   status
       {cluster, nodes, routes, run, unknown, warnings}
   history
-      {runs: [{run, purpose, node, operator, reason, result, opened_at, seconds}]}
+      {runs: [{run, purpose, node, operator, reason, result, opened_at, seconds}], trends: [{purpose, node, runs,
+      last_s, median_s, direction}]}; last_s: seconds of the last ones that were done, the newest last; median_s is
+      that of those before the newest, or null; direction is shorter, longer, as-before or unknown
   show
       {run, opened_at, ended_at, plan, records, receipts, steps, status, chain, report}
+  drill report
+      the evidence: {format, kind, id, name, hypothesis, verdict, objectives, operator, reason, nodes, started, ended,
+      phases, fault, traffic, series, residual, differences, remarks, configuration, versions, signature};
+      with --output {run, kind, verdict, output, sha256}
   window
       {result, routes: [{route, ttl_s, former_s}]}
   clone plan, clone status
@@ -208,12 +214,18 @@ pub(super) enum Command {
     History(HistoryArgs),
     /// Show one run: its plan, what happened, and the node's state
     Show(ShowArgs),
+    /// Reports of runs and drills: what was expected, what came out, and the evidence
+    #[command(subcommand)]
+    Drill(Drill),
     /// Shorten the TTLs of names ahead of a planned window, and put them back after it
     #[command(subcommand)]
     Window(Window),
     /// Declare, mend and show the clones by which the cluster runs the services
     #[command(subcommand)]
     Clone(CloneCommand),
+    /// Carry out runbooks that are written down as files
+    #[command(subcommand)]
+    Playbook(Playbook),
     /// Show what the guard withdrew by itself, and what it saw and did lately
     Guard(GuardArgs),
     /// Run the coordinator: keep out what is out, guard what is lost, and export what is seen
@@ -242,7 +254,7 @@ fn run_name(text: &str) -> Result<crate::model::RunId, String> {
     named(text, "run").map(crate::model::RunId::new)
 }
 
-fn named<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
+pub(super) fn named<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
     let fits = !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control());
     fits.then_some(text).ok_or_else(|| format!("a {what}'s name is one word"))
 }

@@ -4,7 +4,7 @@
 //! apply back, `status` shows who runs what. Everything is written down before it is done, with what was there.
 
 mod apply;
-mod keeper;
+pub(super) mod keeper;
 mod look;
 mod text;
 mod undo;

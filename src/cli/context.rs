@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::{self, Settings},
     health::Target,
-    journal::{Journal, JournalError, Notebook, RunSummary, sqlite::SqliteJournal},
+    journal::{Journal, JournalError, Notebook, Plays, RunSummary, sqlite::SqliteJournal},
     model::{
         Leave, NodeName, Observation, Receipt, RunId, Topology,
         topology::{InstanceShape, Role},
@@ -24,7 +24,8 @@ use crate::{
         gates::{self, Gate},
         ledger, planner,
     },
-    provider::{World, unit::files::Files},
+    play::Machines,
+    provider::{World, access::Access, unit::files::Files},
     run::{observer::Observer, wants::Wants},
 };
 
@@ -32,10 +33,12 @@ use crate::{
 pub(super) const RUNS_READ: usize = 1000;
 
 /// What every command needs that does more than read the configuration.
+#[derive(Clone)]
 pub(super) struct Context {
     pub(super) settings: Arc<Settings>,
     pub(super) journal: Arc<dyn Journal>,
     pub(super) notebook: Arc<dyn Notebook>,
+    pub(super) plays: Arc<dyn Plays>,
     ways: Ways,
 }
 
@@ -73,7 +76,7 @@ impl Context {
         let ways = Ways::new(&settings).map_err(|e| Failure::new(Code::Failed, e.to_string()))?;
         ways.warm(&settings);
         let journal = Arc::new(SqliteJournal::open(&settings.journal.path).await?);
-        Ok(Self { settings, notebook: journal.clone(), journal, ways })
+        Ok(Self { settings, notebook: journal.clone(), plays: journal.clone(), journal, ways })
     }
 
     /// Every service on every node, as a target of probes; or every file that such a probe needs and that cannot be read.
@@ -94,6 +97,16 @@ impl Context {
     /// The providers of the clone manager, for these members.
     pub(super) fn clones(&self, members: &[NodeName]) -> ClonesWorld {
         self.ways.clones(&self.settings, members)
+    }
+
+    /// The members' machines, for the programs and files of a playbook.
+    pub(super) fn machines(&self, members: &[NodeName]) -> Machines {
+        self.ways.machines(&self.settings, members)
+    }
+
+    /// The way to machines that are no members.
+    pub(super) fn others(&self) -> Arc<dyn Access> {
+        self.ways.ssh()
     }
 
     /// The members' disks.

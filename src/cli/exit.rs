@@ -122,6 +122,13 @@ impl From<JournalError> for Failure {
             JournalError::RunOpen(run) => Self::new(Code::Refused, message)
                 .next(format!("`tidegate show {run}`, then `tidegate resume {run}` or `tidegate abort {run}`."))
                 .detail("open_run", json!(run)),
+            JournalError::PlayOpen(play) => Self::new(Code::Refused, message)
+                .next(format!(
+                    "`tidegate playbook status {play}`, then `tidegate playbook resume {play}` or `abort {play}`."
+                ))
+                .detail("open_play", json!(play)),
+            JournalError::NoSuchPlay(_) => Self::usage(message).next("`tidegate playbook status` lists the plays."),
+            JournalError::PlayRefused { .. } => Self::new(Code::Refused, message),
             JournalError::NoSuchRun(_) => Self::usage(message).next("`tidegate history` lists the runs."),
             JournalError::Refused { .. } => Self::new(Code::Refused, message),
             JournalError::Fenced { .. } | JournalError::Storage { .. } => Self::new(Code::Failed, message),

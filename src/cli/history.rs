@@ -1,4 +1,4 @@
-//! `tidegate history`: the runs, newest first.
+//! `tidegate history`: the runs, newest first, and how long they take by and by.
 
 use clap::Args;
 use jiff::Timestamp;
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     args::Global,
-    context,
+    context::{self, RUNS_READ},
     exit::{Code, Result},
     out::Out,
     report::{Reading, seconds},
@@ -16,7 +16,10 @@ use super::{
 use crate::{
     journal::Journal,
     model::{NodeName, RunId},
-    observe::words,
+    observe::{
+        trends::{Trend, trends},
+        words,
+    },
     plan::Purpose,
     provider::{Clock, SystemClock},
     run::waiting::Short,
@@ -50,7 +53,8 @@ pub(super) async fn command(global: &Global, out: Out, args: HistoryArgs) -> Res
     for summary in journal.runs(usize::from(args.limit)).await? {
         lines.push(line(&*journal, &summary.run, alive).await?);
     }
-    out.result(&json!({ "runs": lines }), &text(&lines));
+    let trends = trends(&journal.runs(RUNS_READ).await?);
+    out.result(&json!({ "runs": lines, "trends": trends }), &(text(&lines) + &below(&trends)));
     Ok(Code::Done)
 }
 
@@ -80,4 +84,21 @@ fn text(lines: &[Line]) -> String {
         table.row([line.run.as_str(), line.node.as_str(), &what, line.result, &took, &line.operator, &line.reason]);
     }
     table.to_string()
+}
+
+/// The trends, below the runs.
+fn below(trends: &[Trend]) -> String {
+    if trends.is_empty() {
+        return String::new();
+    }
+    let short = |seconds: f64| Short(std::time::Duration::from_secs_f64(seconds)).to_string();
+    let mut table = Table::new(["what", "node", "last", "median before", "", "done"]).unbroken(5);
+    for trend in trends {
+        let last = trend.last_s.last().map(|seconds| short(*seconds)).unwrap_or_default();
+        let median = trend.median_s.map(short).unwrap_or_default();
+        let line = format!("{}  {}", trend.sparkline(), trend.direction.words());
+        let what = trend.purpose.to_string();
+        table.row([&what, trend.node.as_str(), &last, &median, &line, &trend.runs.to_string()]);
+    }
+    format!("\n{table}")
 }

@@ -15,6 +15,7 @@ mod clone;
 mod completions;
 mod context;
 pub mod demo;
+mod drill;
 mod execute;
 pub mod exit;
 mod guard;
@@ -25,6 +26,8 @@ mod man;
 pub mod offline;
 mod out;
 mod plan;
+mod play;
+mod playbook;
 mod report;
 mod resume;
 mod serve;
@@ -84,15 +87,17 @@ async fn run(cli: Cli) -> ExitCode {
         Command::Abort(args) => abort::command(&global, out, args).await,
         Command::History(args) => history::command(&global, out, args).await,
         Command::Show(args) => show::command(&global, out, args).await,
+        Command::Drill(asked) => drill::command(&global, out, asked).await,
         Command::Window(args) => window::command(&global, out, args).await,
         Command::Clone(args) => clone::command(&global, out, args).await,
+        Command::Playbook(command) => playbook::command(&global, out, command).await,
         Command::Guard(args) => guard::command(&global, out, args).await,
         Command::Serve(args) => serve::command(&global, out, args).await,
         Command::BenchProbes(args) => bench_probes::command(out, args).await,
         Command::Completions(args) => completions::command(out, &args),
         Command::Man(args) => man::command(out, &args),
         Command::Demo(args) => return own_code(out, demo::command(args).await),
-        Command::Load(args) => return own_code(out, load::command(args).await),
+        Command::Load(args) => load::command(&global.config, args).await,
     };
     match done {
         Ok(code) => code.into(),

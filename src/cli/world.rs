@@ -14,6 +14,7 @@ use crate::{
     },
     health::{Failure, Target, probe::Programs, prober::HttpProber},
     model::NodeName,
+    play::Machines,
     provider::{
         CloneControl, ProviderError, Result, SystemClock, UnitFiles, World,
         access::{Access, Following, Output, Stream, local::LocalAccess, ssh::SshAccess},
@@ -29,6 +30,7 @@ use crate::{
 const HERE: &str = "";
 
 /// The ways to the machines, shared by every provider.
+#[derive(Clone)]
 pub(super) struct Ways {
     nodes: Arc<dyn Access>,
     ssh: Arc<SshAccess>,
@@ -56,6 +58,11 @@ impl Ways {
                 Self { nodes: Arc::new(OnlyHere(LocalAccess::new())), ssh, here: Some(NodeName::new(here)) }
             }
         })
+    }
+
+    /// The way to machines that are not this one.
+    pub(super) fn ssh(&self) -> Arc<SshAccess> {
+        self.ssh.clone()
     }
 
     /// Begins to connect to every machine that will be needed, without waiting for any of them.
@@ -113,6 +120,13 @@ impl Ways {
             clones: Arc::new(Pacemaker::new(self.nodes.clone(), self.asked(&hosts), limit)),
             files: Arc::new(Systemd::new(self.nodes.clone(), hosts, limit)),
         }
+    }
+
+    /// The members' machines, and this one.
+    pub(super) fn machines(&self, settings: &Settings, members: &[NodeName]) -> Machines {
+        let hosts = members.iter().map(|node| (node.clone(), self.host(settings, node)));
+        let here = Arc::new(LocalAccess::new());
+        Machines { access: self.nodes.clone(), hosts: hosts.collect(), here, limit: settings.run.call_timeout }
     }
 
     /// The members' disks.

@@ -124,6 +124,7 @@ impl<'p> Check<'p> {
                     self.sibling = if self.complete { sibling(items, item, shape) } else { None };
                     match &item.value {
                         Value::Table(table) => self.table(table, item.at, shape, &path),
+                        Value::Open => {}
                         other => self.report(item, &path, expected("a table", other, None)),
                     }
                 }
@@ -198,7 +199,7 @@ pub(crate) fn label(path: &str, item: &Node, kind: &Kind, index: usize) -> Strin
     name.map_or_else(|| format!("{path}[{index}]"), |name| format!("{path}[{name}]"))
 }
 
-fn join(path: &str, key: &str) -> String {
+pub(crate) fn join(path: &str, key: &str) -> String {
     let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     let key = if bare && key.len() <= 64 {
         key.to_owned()

@@ -72,19 +72,26 @@ fn toml_files(directory: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
 }
 
 fn read_one(path: &Path, problems: &mut Problems) -> Option<String> {
+    text_of(path).map_err(|fault| whole(problems, path, &fault)).ok()
+}
+
+/// The text of a regular file of bounded size.
+///
+/// # Errors
+/// What is wrong with it, to be said after its name.
+pub(crate) fn text_of(path: &Path) -> Result<String, String> {
     // The size is looked at first: a device or a pipe would be read for ever.
     let fault = match fs::metadata(path) {
         Ok(meta) if !meta.is_file() => "is no regular file".to_owned(),
         Ok(meta) if meta.len() > MAX_BYTES => format!("has {} bytes; at most {MAX_BYTES} are read", meta.len()),
         Ok(_) => match fs::read(path).map(String::from_utf8) {
-            Ok(Ok(text)) => return Some(text),
+            Ok(Ok(text)) => return Ok(text),
             Ok(Err(error)) => format!("is not UTF-8: byte {} is wrong", error.utf8_error().valid_up_to()),
             Err(error) => format!("cannot be read: {error}"),
         },
         Err(error) => format!("cannot be read: {error}"),
     };
-    whole(problems, path, &fault);
-    None
+    Err(fault)
 }
 
 fn whole(problems: &mut Problems, path: &Path, message: &str) {

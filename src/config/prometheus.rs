@@ -52,7 +52,8 @@ impl Url {
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
-    fn read(text: &str) -> Option<Self> {
+    /// Reads `http://…` or `https://…`.
+    pub fn read(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let tls = match scheme {
             "http" => false,

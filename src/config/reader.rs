@@ -90,6 +90,16 @@ impl<'t> Reader<'t> {
         (min..=max).contains(&n).then(|| T::try_from(n).ok()).flatten()
     }
 
+    /// The whole numbers of a list; `None` where it is absent, or not right.
+    pub(crate) fn integers<T: TryFrom<i64>>(&self, name: &str) -> Option<Vec<T>> {
+        let Kind::List(Kind::Integer(min, max), _) = self.key(name).kind else { return None };
+        let one = |n: &Node| match n.value {
+            Value::Integer(Some(n)) if (min..=max).contains(&&n) => T::try_from(n).ok(),
+            _ => None,
+        };
+        self.node(name)?.list()?.iter().map(one).collect()
+    }
+
     /// A set of status codes, written as one or as a text.
     pub(crate) fn statuses(&self, name: &str) -> Option<Statuses> {
         match (self.node(name).map(|n| &n.value), self.default(name)) {
@@ -171,6 +181,11 @@ impl<'t> Reader<'t> {
     /// The tables of a `[[…]]`.
     pub(crate) fn tables(&self, name: &str) -> Vec<Reader<'t>> {
         self.items(name).into_iter().filter_map(Result::ok).collect()
+    }
+
+    /// The table as it was written.
+    pub(crate) fn raw(&self) -> &'t Table {
+        self.table
     }
 
     /// Whether the key is written.

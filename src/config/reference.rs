@@ -15,20 +15,7 @@ pub fn reference() -> String {
 
 fn section(out: &mut String, shape: &'static Shape, path: &str) {
     if !path.is_empty() {
-        out.push_str(&format!("### `{path}`\n\n{}\n\n", shape.about));
-        out.push_str("| key | value | without it | what it says |\n| --- | --- | --- | --- |\n");
-        if let Some(tag) = &shape.variants {
-            let names: Vec<String> = tag.of.iter().map(|v| format!("`\"{}\"`", v.name)).collect();
-            let without = tag.default.map_or("*required*".to_owned(), |d| format!("`\"{d}\"`"));
-            out.push_str(&format!("| `{}` | {} | {without} | {} |\n", tag.key, names.join(", "), tag.about));
-        }
-        shape.keys.iter().for_each(|key| row(out, key, None));
-        if let Some(tag) = &shape.variants {
-            for variant in tag.of {
-                variant.keys.iter().for_each(|key| row(out, key, Some((tag.key, variant.name))));
-            }
-        }
-        out.push('\n');
+        table(out, shape, &format!("`{path}`"));
     }
     for inner in shape.keys.iter().filter_map(|key| Some((key.kind.shape()?, header(path, key)))) {
         section(out, inner.0, &inner.1);
@@ -38,6 +25,24 @@ fn section(out: &mut String, shape: &'static Shape, path: &str) {
             section(out, inner.0, &format!("{} with {} = \"{}\"", inner.1, tag.key, variant.name));
         }
     }
+}
+
+/// One shape: what it is, and its keys.
+pub(crate) fn table(out: &mut String, shape: &'static Shape, title: &str) {
+    out.push_str(&format!("### {title}\n\n{}\n\n", shape.about));
+    out.push_str("| key | value | without it | what it says |\n| --- | --- | --- | --- |\n");
+    if let Some(tag) = &shape.variants {
+        let names: Vec<String> = tag.of.iter().map(|v| format!("`\"{}\"`", v.name)).collect();
+        let without = tag.default.map_or("*required*".to_owned(), |d| format!("`\"{d}\"`"));
+        out.push_str(&format!("| `{}` | {} | {without} | {} |\n", tag.key, names.join(", "), tag.about));
+    }
+    shape.keys.iter().for_each(|key| row(out, key, None));
+    if let Some(tag) = &shape.variants {
+        for variant in tag.of {
+            variant.keys.iter().for_each(|key| row(out, key, Some((tag.key, variant.name))));
+        }
+    }
+    out.push('\n');
 }
 
 /// `[[service]]` at the top, `service.ready` below, as people write them.

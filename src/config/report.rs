@@ -48,7 +48,7 @@ pub struct Report {
 }
 
 /// A fragment's name and text, and where its lines begin.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct File {
     name: String,
     text: String,
@@ -56,14 +56,14 @@ struct File {
 }
 
 /// Collects problems while fragments are read, checked and put together.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Problems {
     files: Vec<File>,
     found: Vec<Found>,
 }
 
 /// A problem as it was found; line and column come later.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Found {
     file: usize,
     place: Option<Origin>,

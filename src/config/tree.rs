@@ -45,6 +45,8 @@ pub(crate) enum Value {
     Time,
     List(Vec<Node>),
     Table(Table),
+    /// What cannot be known because of a problem that has been told: anything fits.
+    Open,
 }
 
 /// Takes over a parsed fragment. The parser bounds the nesting, and so this recursion.
@@ -107,6 +109,7 @@ impl fmt::Display for Value {
             Self::Time => f.write_str("a date or time"),
             Self::List(_) => f.write_str("a list"),
             Self::Table(_) => f.write_str("a table"),
+            Self::Open => f.write_str("an open value"),
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct Fault {
 /// Checks a single value.
 pub(crate) fn scalar(kind: &'static Kind, value: &Value) -> Result<(), Fault> {
     match (kind, value) {
+        (_, Value::Open) => Ok(()),
         (Kind::Text(form), Value::Text(text)) => text_of(form, text),
         (Kind::Text(form), other) => expected(&format!("a string such as \"{}\"", form.example), other, None),
         (Kind::Duration(min, max), Value::Text(text)) => match duration::parse(text) {
@@ -79,6 +80,7 @@ fn text_of(form: &'static Text, text: &str) -> Result<(), Fault> {
 pub(crate) fn word(value: &Value, known: &[&str]) -> Result<(), Fault> {
     let list = known.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join(", ");
     match value {
+        Value::Open => Ok(()),
         Value::Text(text) if known.contains(&text.as_str()) => Ok(()),
         Value::Text(text) => {
             let help = match nearest(text, known.iter().copied()) {

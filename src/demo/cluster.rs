@@ -170,6 +170,7 @@ fn member(node: &Node) -> Member {
     Member {
         online: true,
         standby: node.in_standby(),
+        attributes: Default::default(),
         standby_attribute: node.standby.clone(),
         owner: node.owner.clone(),
         ..Member::default()

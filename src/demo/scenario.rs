@@ -16,7 +16,7 @@ use super::{
     world::DemoWorld,
 };
 use crate::{
-    drill::load::{self, LoadPlan, LoadReport, Lookup, Slow},
+    drill::load::{self, LoadPlan, LoadReport, Slow},
     journal::JournalError,
     model::{MemberView, NodeName},
     plan::{Purpose, gates::Gate},
@@ -110,15 +110,8 @@ pub(super) async fn play(world: &DemoWorld, mode: Mode, script: Script, stage: &
 
 fn load_plan(world: &DemoWorld, script: Script) -> LoadPlan {
     LoadPlan {
-        targets: world.entries.clone(),
-        rate_per_s: script.rate_per_s,
-        duration: LIMIT,
-        keep_alive_share: 50,
-        max_connection_age: None,
-        lookup: Lookup::Each,
         slow: Some(Slow { every: 20, path: "/slow?ms=300-800".to_owned() }),
-        timeout: Duration::from_secs(5),
-        max_in_flight: 512,
+        ..LoadPlan::new(world.entries.clone(), script.rate_per_s, LIMIT)
     }
 }
 

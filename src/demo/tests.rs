@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
-    drill::load::{self, FailureKind, Live, LoadPlan, LoadReport, Lookup, Slow},
+    drill::load::{self, FailureKind, Live, LoadPlan, LoadReport, Slow},
     model::{Admission, ClusterView, Desired, Exact, Leave, MemberView, NodeName, Ownership, Readiness, RunId},
     provider::ProviderError,
     run::proof::StandbyPermit,
@@ -36,17 +36,8 @@ fn node(number: u8) -> NodeName {
 }
 
 fn load(world: &DemoWorld, millis: u64) -> LoadPlan {
-    LoadPlan {
-        targets: world.entries.clone(),
-        rate_per_s: 200,
-        duration: ms(millis),
-        keep_alive_share: 50,
-        max_connection_age: None,
-        lookup: Lookup::Each,
-        slow: None,
-        timeout: Duration::from_secs(3),
-        max_in_flight: 256,
-    }
+    let timeout = Duration::from_secs(3);
+    LoadPlan { timeout, max_in_flight: 256, ..LoadPlan::new(world.entries.clone(), 200, ms(millis)) }
 }
 
 async fn send(plan: LoadPlan) -> LoadReport {

@@ -77,7 +77,7 @@ impl Head {
 }
 
 /// One hash. No field before the event's JSON text can hold a line break, so no two contents read the same.
-fn link(former: &str, seq: u64, at: Timestamp, token: u64, event: &str) -> String {
+pub(super) fn link(former: &str, seq: u64, at: Timestamp, token: u64, event: &str) -> String {
     digest(&format!("{former}\n{seq}\n{at}\n{token}\n{event}"))
 }
 

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::{RouteTarget, RunId},
+    model::{PlayId, RouteTarget, RunId},
     plan::Plan,
 };
 
@@ -25,12 +25,14 @@ pub mod event;
 pub mod holder;
 pub mod memory;
 pub mod note;
+pub mod plays;
 mod rules;
 pub mod sqlite;
 
 pub use event::{Counted, Drift, Ending, Event, Held, MAX_NOTED};
 pub use holder::holder_id;
 pub use note::{Note, Noted, Withdrawal, withdrawals};
+pub use plays::{PlayReading, PlayRecord, PlaySummary, Plays};
 
 /// One line of the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,6 +105,20 @@ pub enum JournalError {
     Refused {
         /// The run.
         run: RunId,
+        /// What stands against it.
+        why: String,
+    },
+    /// Another play is open.
+    #[error("play {0} is still open")]
+    PlayOpen(PlayId),
+    /// There is no such play.
+    #[error("there is no play {0} in the journal")]
+    NoSuchPlay(PlayId),
+    /// The play is not in a state that takes this.
+    #[error("play {play}: {why}")]
+    PlayRefused {
+        /// The play.
+        play: PlayId,
         /// What stands against it.
         why: String,
     },

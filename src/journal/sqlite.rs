@@ -33,6 +33,7 @@ use crate::{
 mod fault;
 mod file;
 mod notes;
+mod plays;
 mod rows;
 mod sql;
 mod store;

@@ -74,6 +74,9 @@ pub struct Member {
     pub unclean: bool,
     /// Whose standby it is, where Tidegate wrote its mark.
     pub owner: Option<Ownership>,
+    /// Its other permanent attributes: what playbooks select nodes by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
 }
 
 impl Member {

@@ -58,4 +58,6 @@ names! {
     UnitName;
     /// One execution of a plan.
     RunId;
+    /// One execution of a playbook.
+    PlayId;
 }

@@ -23,7 +23,7 @@ pub use balancer::BalancerView;
 pub use cluster::{CloneInstance, ClusterView, Member, Role};
 pub use counters::Counters;
 pub use exact::Exact;
-pub use ids::{EntrypointName, InstanceName, NodeName, RouteId, RunId, ServiceName, UnitName};
+pub use ids::{EntrypointName, InstanceName, NodeName, PlayId, RouteId, RunId, ServiceName, UnitName};
 pub use leave::Leave;
 pub use observation::{Holder, Listing, NodeView, Observation, Readiness, SocketsView, UnitView};
 pub use observed::Observed;

@@ -2,4 +2,5 @@
 //! observations; nothing here decides anything.
 
 pub mod progress;
+pub mod trends;
 pub mod words;

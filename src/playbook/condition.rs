@@ -107,3 +107,15 @@ impl Bounds {
             && self.at_most.is_none_or(|most| value <= most + slack(most))
     }
 }
+
+impl std::fmt::Display for Bounds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.at_least, self.at_most) {
+            (Some(least), Some(most)) => write!(f, "{least} to {most}"),
+            (Some(least), None) => write!(f, "at least {least}"),
+            (None, Some(most)) => write!(f, "at most {most}"),
+            (None, None) => f.write_str("any number"),
+        }?;
+        if self.tolerance > 0.0 { write!(f, " (missed by at most {:.0} %)", self.tolerance * 100.0) } else { Ok(()) }
+    }
+}

@@ -5,10 +5,34 @@
 //! node comes after its drain, or is a fault of a drill, which says so and asks. What comes next is a pure function of the
 //! playbook and its journal ([`next`]); `crate::play` carries it out.
 
+mod check;
 pub mod condition;
+pub mod event;
 pub mod fault;
+mod file;
+pub mod forecast;
+mod keys;
+mod load;
 pub mod model;
+pub mod next;
+pub mod outline;
+mod read;
+mod reading;
+mod reference;
+mod schema;
+pub mod state;
+mod waves;
+pub mod words;
 
+pub use self::load::{checked, load, read};
+pub use check::against;
 pub use condition::{Condition, What};
+pub use event::{Intent, Opening, Part, PlayEnding, PlayEvent, Spot};
 pub use fault::{Fault, Place};
 pub use model::{Action, Drill, OnFailure, Playbook, Selection, Step, Who};
+pub use next::{Next, next};
+pub use read::{Loaded, from_texts};
+pub use reference::reference;
+pub use schema::schema;
+pub use state::{PlayState, SpotState};
+pub use waves::{Attributes, waves};

@@ -24,8 +24,14 @@ pub struct Playbook {
     pub digest: String,
     /// What was put in, by name, as text.
     pub inputs: BTreeMap<String, String>,
-    /// The nodes.
+    /// The nodes; none where the playbook has no `[nodes]`, and then all of its steps are in `before`.
     pub nodes: Selection,
+    /// Whether its nodes are out already when it begins.
+    #[serde(default)]
+    pub begins_out: bool,
+    /// Whether its nodes stay out when it ends.
+    #[serde(default)]
+    pub leaves_out: bool,
     /// Once, before the first node.
     pub before: Vec<Step>,
     /// On each node.
@@ -320,5 +326,15 @@ impl Action {
             Self::Fault { .. } => "fault",
             Self::Observe { .. } => "observe",
         }
+    }
+}
+
+impl std::fmt::Display for OnFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Hold => "hold",
+            Self::Restore => "restore",
+            Self::StopAfterWave => "stop-after-wave",
+        })
     }
 }

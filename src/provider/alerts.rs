@@ -1,34 +1,18 @@
 //! Alerts of a Prometheus: `GET /api/v1/alerts`, over a connection that is used once. Bounded: an answer that is larger than
 //! the limit, or late, is none. The token is read at each question and is in no error.
 
-use std::{
-    path::Path,
-    pin::pin,
-    sync::{Arc, OnceLock},
-};
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use futures_util::future::{Either, select};
-use http::{HeaderValue, Request, header};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode, header};
 use jiff::Timestamp;
 use serde::Deserialize;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::io::AsyncReadExt;
 
-use super::{ProviderError, Result};
-use crate::{
-    config::{ready, settings},
-    health::probe::Tls,
-    model::Alert,
-};
+use super::{ProviderError, Result, http::Web};
+use crate::{config::settings, model::Alert};
 
-/// Bytes of an answer; more is none.
-const MAX_ANSWER: usize = 8 << 20;
 /// Bytes of a token's file; more is no token.
 const MAX_TOKEN: u64 = 64 << 10;
 
@@ -37,63 +21,64 @@ const MAX_TOKEN: u64 = 64 << 10;
 pub trait Alerts: Send + Sync {
     /// Every alert that fires now, none left out.
     async fn firing(&self) -> Result<Vec<Alert>>;
+
+    /// The values that an instant query of PromQL gives now: one a series, none where there is nothing.
+    async fn instant(&self, _query: &str) -> Result<Vec<f64>> {
+        Err(ProviderError::Refused("there is nobody to ask".into()))
+    }
 }
 
 /// A Prometheus.
 pub struct Prometheus {
     settings: settings::Prometheus,
-    /// Made at the first question over TLS: the system's authorities take a moment to read.
-    tls: OnceLock<std::result::Result<Tls, String>>,
+    web: Web,
 }
 
 impl Prometheus {
     /// Nothing is connected or read yet.
     pub fn new(settings: &settings::Prometheus) -> Arc<Self> {
-        Arc::new(Self { settings: settings.clone(), tls: OnceLock::new() })
+        let web = Web::new(settings.url.clone(), settings.ca_file.clone());
+        Arc::new(Self { settings: settings.clone(), web })
     }
 
-    async fn answer(&self) -> Result<Vec<u8>> {
-        let url = &self.settings.url;
-        let request = self.request().await?;
-        let tcp = TcpStream::connect((url.host.as_str(), url.port)).await;
-        let tcp = tcp.map_err(|e| ProviderError::Unreachable(format!("no connection to {}: {e}", url.authority())))?;
-        if !url.tls {
-            return ask(tcp, request).await;
-        }
-        let tls = self.tls.get_or_init(|| {
-            let trust = ready::Tls { ca_file: self.settings.ca_file.clone(), ..ready::Tls::default() };
-            Tls::new(&trust, &url.host, "http/1.1").map_err(|failure| failure.to_string())
-        });
-        let tls = tls.as_ref().map_err(|why| ProviderError::Unreachable(why.clone()))?;
-        let stream = tls.over(tcp).await.map_err(|failure| ProviderError::Unreachable(failure.to_string()))?;
-        ask(stream, request).await
+    /// The answer's body to a GET of this path of its API, in time.
+    async fn get(&self, path: &str) -> Result<Vec<u8>> {
+        let limit = self.settings.timeout;
+        let asked = async {
+            let path = format!("{}/api/v1/{path}", self.settings.url.path);
+            let mut request = Request::get(path).header(header::ACCEPT, "application/json");
+            if let Some(file) = &self.settings.token_file {
+                request = request.header(header::AUTHORIZATION, bearer(file).await?);
+            }
+            match self.web.send(request, Bytes::new()).await? {
+                (StatusCode::OK, body) => Ok(body),
+                (status, _) => Err(ProviderError::Unexpected(format!("status {}", status.as_u16()))),
+            }
+        };
+        tokio::time::timeout(limit, asked).await.unwrap_or(Err(ProviderError::TimedOut(limit)))
     }
 
-    async fn request(&self) -> Result<Request<Empty<&'static [u8]>>> {
-        let url = &self.settings.url;
-        let mut request = Request::get(format!("{}/api/v1/alerts", url.path))
-            .header(header::HOST, url.authority())
-            .header(header::USER_AGENT, concat!("tidegate/", env!("CARGO_PKG_VERSION")))
-            .header(header::ACCEPT, "application/json")
-            .header(header::CONNECTION, "close");
-        if let Some(file) = &self.settings.token_file {
-            request = request.header(header::AUTHORIZATION, bearer(file).await?);
+    /// An error with its name.
+    fn named(&self, error: ProviderError) -> ProviderError {
+        let named = |why: String| format!("Prometheus at {}: {why}", self.settings.url);
+        match error {
+            ProviderError::Unexpected(why) => ProviderError::Unexpected(named(why)),
+            other => ProviderError::Unreachable(named(other.to_string())),
         }
-        request.body(Empty::new()).map_err(|e| ProviderError::Unexpected(e.to_string()))
     }
 }
 
 #[async_trait]
 impl Alerts for Prometheus {
     async fn firing(&self) -> Result<Vec<Alert>> {
-        let limit = self.settings.timeout;
-        let named = |why: String| format!("Prometheus at {}: {why}", self.settings.url);
-        let answer = tokio::time::timeout(limit, self.answer()).await.unwrap_or(Err(ProviderError::TimedOut(limit)));
-        let read = answer.and_then(|bytes| firing(&bytes));
-        read.map_err(|error| match error {
-            ProviderError::Unexpected(why) => ProviderError::Unexpected(named(why)),
-            other => ProviderError::Unreachable(named(other.to_string())),
-        })
+        let answer = self.get("alerts").await.and_then(|bytes| firing(&bytes));
+        answer.map_err(|error| self.named(error))
+    }
+
+    async fn instant(&self, query: &str) -> Result<Vec<f64>> {
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer = self.get(&format!("query?query={encoded}")).await.and_then(|bytes| values(&bytes));
+        answer.map_err(|error| self.named(error))
     }
 }
 
@@ -107,30 +92,6 @@ async fn bearer(file: &Path) -> Result<HeaderValue> {
         HeaderValue::try_from(format!("Bearer {}", token.trim())).map_err(|_| unread(&"it has no token"))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// One question on this connection, which ends with it.
-async fn ask<S>(stream: S, request: Request<Empty<&'static [u8]>>) -> Result<Vec<u8>>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let broke = |error: hyper::Error| ProviderError::Unreachable(format!("the connection broke: {error}"));
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broke)?;
-    let answer = pin!(async move {
-        let response = sender.send_request(request).await.map_err(broke)?;
-        let status = response.status();
-        if status != http::StatusCode::OK {
-            return Err(ProviderError::Unexpected(format!("status {}", status.as_u16())));
-        }
-        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-        let body = body.map_err(|error| ProviderError::Unexpected(format!("its answer: {error}")))?;
-        Ok(body.to_bytes().to_vec())
-    });
-    // The connection may end first, when all of the answer has come.
-    match select(answer, pin!(connection)).await {
-        Either::Left((answer, _)) => answer,
-        Either::Right((_, answer)) => answer.await,
-    }
 }
 
 #[derive(Deserialize)]
@@ -170,6 +131,33 @@ fn firing(bytes: &[u8]) -> Result<Vec<Alert>> {
         }
     }
     Ok(firing)
+}
+
+#[derive(Deserialize)]
+struct Queried {
+    status: String,
+    data: Option<Instant>,
+}
+
+#[derive(Deserialize)]
+struct Instant {
+    #[serde(rename = "resultType")]
+    kind: String,
+    result: serde_json::Value,
+}
+
+/// The values of an instant query's answer: of a vector's series, or the one of a scalar.
+fn values(bytes: &[u8]) -> Result<Vec<f64>> {
+    let wrong = |why: String| ProviderError::Unexpected(format!("no answer to a query: {why}"));
+    let answer: Queried = serde_json::from_slice(bytes).map_err(|e| wrong(e.to_string()))?;
+    let data = answer.data.filter(|_| answer.status == "success").ok_or_else(|| wrong("it failed".into()))?;
+    let samples: Vec<&serde_json::Value> = match (data.kind.as_str(), data.result.as_array()) {
+        ("scalar", Some(_)) => vec![&data.result],
+        ("vector", Some(series)) => series.iter().map(|one| &one["value"]).collect(),
+        (kind, _) => return Err(wrong(format!("its kind is {:?}", kind.chars().take(40).collect::<String>()))),
+    };
+    let value = |sample: &serde_json::Value| sample.get(1)?.as_str()?.parse().ok();
+    samples.into_iter().map(|s| value(s).ok_or_else(|| wrong("a sample without a value".into()))).collect()
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use crate::{
 pub mod access;
 pub mod alerts;
 pub mod cluster;
+pub mod http;
 pub mod null;
 pub mod route;
 pub mod unit;

@@ -443,6 +443,7 @@ impl Sim {
         let member = |n: &Node| Member {
             online: true,
             standby: n.standby.as_deref() == Some("on"),
+            attributes: Default::default(),
             standby_attribute: n.standby.clone(),
             owner: n.owner.clone(),
             ..Member::default()

@@ -31,7 +31,7 @@ pub(crate) const fn need(program: &'static str, package: &'static str, why: &'st
 }
 
 /// What the tests of the providers drive: real programs, in folders and on sockets of their own.
-pub const FOR_TESTS: [Need; 13] = [
+pub const FOR_TESTS: [Need; 14] = [
     Need {
         units: &["haproxy.service"],
         ..need("haproxy", "haproxy", "the HAProxy provider is held against a real one")
@@ -52,6 +52,7 @@ pub const FOR_TESTS: [Need; 13] = [
         units: &["prometheus.service"],
         ..need("promtool", "prometheus", "the rules for Prometheus are held against its own tool")
     },
+    need("chromium", "chromium", "reports are opened in a real browser"),
     need("nsupdate", "bind9-dnsutils", "another hand changes a zone while the DNS provider does"),
     need("ssh", "openssh-client", "other machines are reached through the real ssh"),
     need("ss", "iproute2", "the sockets of a node are read from the real ss"),

@@ -44,8 +44,28 @@ pub(in crate::cli) struct Keeper {
     acting: Acting,
 }
 
+impl Keeper {
+    /// As a playbook asks for it: without a question.
+    pub(in crate::cli) fn unasked(service: &ServiceName, operator: String, reason: String) -> Self {
+        let acting = Acting { reason, yes: true, operator: Some(operator) };
+        Self { service: service.to_string(), overrides: args::Overrides::default(), acting }
+    }
+}
+
 /// Takes the service's unit over on every node, or gives it back.
 pub(super) async fn command(global: &Global, out: Out, direction: Direction, args: Keeper) -> Result<Code> {
+    let (code, object, words) = perform(global, out, direction, args).await?;
+    out.result(&object, &words);
+    Ok(code)
+}
+
+/// The same without a last word: the exit code, and the result for machines and for people.
+pub(in crate::cli) async fn perform(
+    global: &Global,
+    out: Out,
+    direction: Direction,
+    args: Keeper,
+) -> Result<(Code, Value, String)> {
     may_ask(&args.acting)?;
     let context = Context::open(&global.config).await?;
     let move_ = Move { global, out, context: &context, direction, args: &args };
@@ -74,14 +94,12 @@ pub(super) async fn command(global: &Global, out: Out, direction: Direction, arg
         runs.push(report);
         if !matches!(code, Code::Done) {
             let again = format!("`tidegate clone {direction} {service}` goes on with it");
-            out.result(&json!({ "result": "held", "service": service, "runs": runs, "next": again }), &again);
-            return Ok(code);
+            let object = json!({ "result": "held", "service": service, "runs": runs, "next": again });
+            return Ok((code, object, again));
         }
     }
     let changes = move_.end(&service).await?;
-    let done = object(&service, &runs, &changes);
-    out.result(&done, &words(direction, &service, &runs));
-    Ok(Code::Done)
+    Ok((Code::Done, object(&service, &runs, &changes), words(direction, &service, &runs)))
 }
 
 fn object(service: &ServiceName, runs: &[RunReport], changes: &[Change]) -> Value {

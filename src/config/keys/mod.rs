@@ -18,29 +18,29 @@ use entrypoint::ENTRYPOINT;
 use review::REVIEW;
 use service::SERVICE;
 
-const fn ms(n: u64) -> Duration {
+pub(crate) const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-const fn secs(n: u64) -> Duration {
+pub(crate) const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-const HOUR: Duration = secs(3600);
+pub(crate) const HOUR: Duration = secs(3600);
 
-const fn key(name: &'static str, kind: Kind, need: Need, about: &'static str) -> Key {
+pub(crate) const fn key(name: &'static str, kind: Kind, need: Need, about: &'static str) -> Key {
     Key { name, about, kind, need }
 }
 
-const fn shape(about: &'static str, keys: &'static [Key]) -> Shape {
+pub(crate) const fn shape(about: &'static str, keys: &'static [Key]) -> Shape {
     Shape { about, keys, variants: None, label: &["name"] }
 }
 
-const fn text(default: &'static str) -> Need {
+pub(crate) const fn text(default: &'static str) -> Need {
     Need::Default(Literal::Text(default))
 }
 
-const fn number(default: i64) -> Need {
+pub(crate) const fn number(default: i64) -> Need {
     Need::Default(Literal::Integer(default))
 }
 

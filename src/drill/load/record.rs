@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -11,8 +12,10 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    Failure, FailureKind, Latency, Live, LoadPlan, LoadReport, Second, Target,
+    Failure, FailureKind, Latency, Live, LoadPlan, LoadReport, Nodes, Target,
     client::{Answer, Outcome},
+    histogram::{encode, fine, record},
+    timeline::Timeline,
 };
 use crate::provider::{Clock, SystemClock};
 
@@ -22,142 +25,144 @@ pub(super) struct Sent {
     pub(super) from: Instant,
     /// Whether it is one of the slow ones.
     pub(super) slow: bool,
+    /// Its number in the live view.
+    ticket: u64,
 }
 
 /// Counts of one run, and the live view of them.
 pub(super) struct Recorder {
     start: Instant,
     started_at: Timestamp,
-    targets: Vec<String>,
-    rate_per_s: u32,
+    nodes: Nodes,
     live: Live,
     counts: Mutex<Counts>,
 }
 
 struct Counts {
-    requests: u64,
-    ok: u64,
-    failed: u64,
-    opened: u64,
-    reused: u64,
-    by_status: BTreeMap<u16, u64>,
-    by_node: BTreeMap<String, u64>,
-    by_failure: BTreeMap<FailureKind, u64>,
-    failures: Vec<Failure>,
-    failed_at: Option<(Timestamp, Timestamp)>,
-    /// When the first and the last request that failed were due.
-    failing: Option<(Timestamp, Timestamp)>,
+    /// What needs no more than counting; the rest is filled in at the end.
+    report: LoadReport,
     plain: Histogram<u64>,
     slow: Histogram<u64>,
-    timeline: BTreeMap<u64, Second>,
+    timeline: Timeline,
 }
 
 impl Recorder {
     pub(super) fn new(plan: &LoadPlan, start: Instant, live: Live) -> Self {
-        // Whole microseconds, three digits; nothing can take longer than this, and what does is counted as this.
-        let longest = (plan.duration + plan.timeout * 2).as_micros().clamp(1_000_000, u128::from(u32::MAX)) as u64;
-        let histogram = || Histogram::new_with_bounds(1, longest, 3).expect("bounds are in order, digits at most 5");
-        Self {
-            start,
-            started_at: SystemClock.now(),
+        let started_at = SystemClock.now();
+        let report = LoadReport {
             targets: plan.targets.iter().map(ToString::to_string).collect(),
             rate_per_s: plan.rate_per_s,
-            live,
-            counts: Mutex::new(Counts {
-                requests: 0,
-                ok: 0,
-                failed: 0,
-                opened: 0,
-                reused: 0,
-                by_status: BTreeMap::new(),
-                by_node: BTreeMap::new(),
-                by_failure: BTreeMap::new(),
-                failures: Vec::new(),
-                failed_at: None,
-                failing: None,
-                plain: histogram(),
-                slow: histogram(),
-                timeline: BTreeMap::new(),
-            }),
-        }
+            ..LoadReport::nothing(started_at)
+        };
+        let counts = Counts { report, plain: fine(), slow: fine(), timeline: Timeline::default() };
+        Self { start, started_at, nodes: plan.nodes.clone(), live, counts: Mutex::new(counts) }
     }
 
-    pub(super) fn begin(&self, sent: &Sent) {
-        self.live.begin(sent.slow);
+    /// The next request is due at this time, and waits for its place from then on.
+    pub(super) fn due(&self, at: Instant) {
+        self.live.due(at);
+    }
+
+    pub(super) fn begin(&self, from: Instant, slow: bool) -> Sent {
+        Sent { from, slow, ticket: self.live.begin(from, slow) }
     }
 
     pub(super) fn end(&self, sent: &Sent, target: &Target, path: &str, outcome: Outcome) {
         let Outcome { answer, ended, connection } = outcome;
         let since_start = ended.saturating_duration_since(self.start);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.requests += 1;
+        let latency = ended.saturating_duration_since(sent.from);
+        let mut counts = self.counts();
         if connection.opened {
-            counts.opened += 1;
+            counts.report.connections_opened += 1;
         } else {
-            counts.reused += 1;
+            counts.report.connections_reused += 1;
         }
         if let Ok(answer) = &answer {
-            let micros = ended.saturating_duration_since(sent.from).as_micros().min(u128::from(u64::MAX)) as u64;
-            let histogram = if sent.slow { &mut counts.slow } else { &mut counts.plain };
-            histogram.saturating_record(micros);
-            *counts.by_status.entry(answer.status).or_default() += 1;
+            counts.answered(sent, since_start, latency, answer.status);
         }
-        match verdict(answer) {
-            Ok(node) => {
-                counts.success(since_start, node.as_deref());
+        let (named, failed) = verdict(answer);
+        let node = named.or(connection.node).or_else(|| self.node_at(connection.address));
+        match failed {
+            None => counts.success(since_start, target, node.as_deref()),
+            Some((kind, detail)) => {
+                let due = sent.from.saturating_duration_since(self.start);
+                let (address, reused, node) = (connection.address, !connection.opened, node.clone());
+                let failure =
+                    Failure { address, node, reused, ..self.failure(since_start, target, path, kind, detail) };
+                counts.failure(since_start, self.timestamp(due), failure);
                 drop(counts);
-                self.live.ok(sent.slow, node);
-            }
-            Err((kind, detail)) => {
-                let at = self.timestamp(since_start);
-                let (target, path) = (target.to_string(), path.to_owned());
-                let (address, reused) = (connection.address, !connection.opened);
-                let due = self.timestamp(sent.from.saturating_duration_since(self.start));
-                let (from, until) = counts.failing.unwrap_or((due, due));
-                counts.failing = Some((from.min(due), until.max(due)));
-                counts.failure(since_start, Failure { at, target, address, path, kind, detail, reused });
-                drop(counts);
-                self.live.failed(sent.slow);
+                return self.live.failed(sent.from, sent.ticket, sent.slow);
             }
         }
+        drop(counts);
+        let latency = (!sent.slow).then_some(latency);
+        self.live.ok(sent.from, sent.ticket, latency, node);
     }
 
-    /// Requests that were due but could not be sent before the run had to end.
-    pub(super) fn not_sent(&self, number: u64) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.requests += number;
-        counts.failed += number;
-        *counts.by_failure.entry(FailureKind::NotSent).or_default() += number;
+    /// The far end ended a connection that was held.
+    pub(super) fn ended(&self, target: &Target, address: Option<SocketAddr>, node: Option<&str>, detail: String) {
+        let since_start = self.start.elapsed();
+        let node = node.map(str::to_owned).or_else(|| self.node_at(address));
+        let failure = self.failure(since_start, target, target.path(), FailureKind::Ended, detail);
+        let failure = Failure { address, node, reused: true, ..failure };
+        self.counts().failure(since_start, self.timestamp(since_start), failure);
+        self.live.lost(1);
+    }
+
+    /// Requests that were due, the last one at `last`, but could not be sent before the run had to end.
+    pub(super) fn not_sent<'a>(&self, targets: impl Iterator<Item = &'a Target>, number: u64, last: Instant) {
+        let since_start = self.start.elapsed();
+        let mut counts = self.counts();
+        let last = self.timestamp(last.saturating_duration_since(self.start));
+        let mut told = 0;
+        for target in targets.take(Failure::MAX_KEPT) {
+            let detail = "too many others were still under way".to_owned();
+            let failure = self.failure(since_start, target, target.path(), FailureKind::NotSent, detail);
+            counts.failure(since_start, last, failure);
+            told += 1;
+        }
+        counts.more_not_sent(since_start, number - told);
         drop(counts);
-        self.live.not_sent(number);
+        self.live.lost(number);
     }
 
     pub(super) fn finish(&self, interrupted: bool) -> LoadReport {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.counts();
+        let report = &counts.report;
         LoadReport {
-            started_at: self.started_at,
             ended_at: self.timestamp(self.start.elapsed()),
-            targets: self.targets.clone(),
-            rate_per_s: self.rate_per_s,
             interrupted,
-            requests: counts.requests,
-            ok: counts.ok,
-            failed: counts.failed,
-            error_ratio: if counts.requests == 0 { 0.0 } else { counts.failed as f64 / counts.requests as f64 },
-            by_status: counts.by_status.clone(),
-            by_node: counts.by_node.clone(),
-            by_failure: counts.by_failure.clone(),
-            failures: counts.failures.clone(),
-            first_failure_at: counts.failed_at.map(|f| f.0),
-            last_failure_at: counts.failed_at.map(|f| f.1),
-            failing_from: counts.failing.map(|f| f.0),
-            failing_until: counts.failing.map(|f| f.1),
-            connections_opened: counts.opened,
-            connections_reused: counts.reused,
+            error_ratio: LoadReport::ratio(report.requests, report.failed),
             latency: Latency::of(&counts.plain),
             slow_latency: Latency::of(&counts.slow),
-            timeline: counts.timeline.values().cloned().collect(),
+            histogram: encode(&counts.plain),
+            slow_histogram: encode(&counts.slow),
+            timeline: counts.timeline.seconds(),
+            ..report.clone()
         }
+    }
+
+    fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failure(&self, since: Duration, target: &Target, path: &str, kind: FailureKind, detail: String) -> Failure {
+        Failure {
+            at: self.timestamp(since),
+            host: None,
+            route: target.route().map(str::to_owned),
+            node: None,
+            target: target.to_string(),
+            address: None,
+            path: path.to_owned(),
+            kind,
+            detail,
+            reused: false,
+        }
+    }
+
+    fn node_at(&self, address: Option<SocketAddr>) -> Option<String> {
+        self.nodes.of(address?).map(str::to_owned)
     }
 
     /// The time of day after `since_start` on the clock that cannot jump.
@@ -166,42 +171,75 @@ impl Recorder {
     }
 }
 
-/// The node of a success, or why it is none.
-fn verdict(answer: Result<Answer, (FailureKind, String)>) -> Result<Option<String>, (FailureKind, String)> {
+/// The node that an answer names, and why it is no success.
+fn verdict(answer: Result<Answer, (FailureKind, String)>) -> (Option<String>, Option<(FailureKind, String)>) {
     match answer {
-        Ok(Answer { status, node }) if status < 400 => Ok(node),
-        Ok(Answer { status, .. }) => Err((FailureKind::Status, format!("status {status}"))),
-        Err(failure) => Err(failure),
+        Ok(Answer { status: Some(status), node }) if status >= 400 => {
+            (node, Some((FailureKind::Status, format!("status {status}"))))
+        }
+        Ok(Answer { node, .. }) => (node, None),
+        Err(failure) => (None, Some(failure)),
     }
 }
 
 impl Counts {
-    fn success(&mut self, since_start: Duration, node: Option<&str>) {
-        self.ok += 1;
-        if let Some(node) = node {
-            add(&mut self.by_node, node);
+    fn answered(&mut self, sent: &Sent, since_start: Duration, latency: Duration, status: Option<u16>) {
+        record(if sent.slow { &mut self.slow } else { &mut self.plain }, latency);
+        if !sent.slow {
+            self.timeline.latency(since_start, latency);
         }
-        let second = self.second(since_start);
+        if let Some(status) = status {
+            *self.report.by_status.entry(status).or_default() += 1;
+        }
+    }
+
+    fn success(&mut self, since_start: Duration, target: &Target, node: Option<&str>) {
+        self.report.requests += 1;
+        self.report.ok += 1;
+        let second = self.timeline.at(since_start);
+        second.requests += 1;
         second.ok += 1;
+        if let Some(route) = target.route() {
+            self.report.by_route.entry(route.to_owned()).or_default().requests += 1;
+        }
         if let Some(node) = node {
+            add(&mut self.report.by_node, node);
             add(&mut second.by_node, node);
         }
     }
 
-    fn failure(&mut self, since_start: Duration, failure: Failure) {
-        self.failed += 1;
-        self.second(since_start).failed += 1;
-        *self.by_failure.entry(failure.kind).or_default() += 1;
-        let first = self.failed_at.map_or(failure.at, |f| f.0);
-        self.failed_at = Some((first, failure.at));
-        if self.failures.len() < Failure::MAX_KEPT {
-            self.failures.push(failure);
+    /// One request that failed, and when it was due.
+    fn failure(&mut self, since_start: Duration, due: Timestamp, failure: Failure) {
+        let report = &mut self.report;
+        report.requests += 1;
+        report.failed += 1;
+        *report.by_failure.entry(failure.kind).or_default() += 1;
+        report.first_failure_at = report.first_failure_at.or(Some(failure.at));
+        report.last_failure_at = report.last_failure_at.max(Some(failure.at));
+        report.failing_from = Some(report.failing_from.map_or(due, |from| from.min(due)));
+        report.failing_until = report.failing_until.max(Some(due));
+        if let Some(route) = &failure.route {
+            let count = report.by_route.entry(route.clone()).or_default();
+            (count.requests, count.failed) = (count.requests + 1, count.failed + 1);
+        }
+        let second = self.timeline.at(since_start);
+        second.requests += 1;
+        second.failed += 1;
+        if let Some(node) = &failure.node {
+            add(&mut second.failed_by_node, node);
+        }
+        if report.failures.len() < Failure::MAX_KEPT {
+            report.failures.push(failure);
         }
     }
 
-    fn second(&mut self, since_start: Duration) -> &mut Second {
-        let second = since_start.as_secs();
-        self.timeline.entry(second).or_insert_with(|| Second { second, ..Second::default() })
+    fn more_not_sent(&mut self, since_start: Duration, number: u64) {
+        self.report.requests += number;
+        self.report.failed += number;
+        *self.report.by_failure.entry(FailureKind::NotSent).or_default() += number;
+        let second = self.timeline.at(since_start);
+        second.requests += number;
+        second.failed += number;
     }
 }
 

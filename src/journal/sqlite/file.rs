@@ -25,7 +25,7 @@ pub(super) const BUSY: Duration = Duration::from_secs(2);
 const APPLICATION_ID: i64 = 0x5469_6465;
 
 /// The schema that this program reads and writes.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 
 /// Opens in this process one at a time: see above, a file must not be closed after making while SQLite has it open.
 static OPENING: Mutex<()> = Mutex::new(());
@@ -118,6 +118,9 @@ fn found(db: &mut Connection) -> Result<(), Fault> {
     }
     if version < 2 {
         tx.execute_batch(sql::NOTES_SCHEMA)?;
+    }
+    if version < 3 {
+        tx.execute_batch(sql::PLAYS_SCHEMA)?;
     }
     tx.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     Ok(tx.commit()?)

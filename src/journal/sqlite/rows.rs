@@ -115,10 +115,10 @@ pub(super) fn noted(row: &Row<'_>) -> Result<Noted, Fault> {
     Ok(Noted { seq, at: time(&row.get::<_, String>(1)?)?, note })
 }
 
-fn json_or_none<T: DeserializeOwned>(text: Option<String>) -> Result<Option<T>, Fault> {
+pub(super) fn json_or_none<T: DeserializeOwned>(text: Option<String>) -> Result<Option<T>, Fault> {
     Ok(text.as_deref().map(serde_json::from_str).transpose()?)
 }
 
-fn time(text: &str) -> Result<Timestamp, Fault> {
+pub(super) fn time(text: &str) -> Result<Timestamp, Fault> {
     text.parse().map_err(|e| Fault::Bad(format!("it is damaged: {text:?} is no time: {e}")))
 }

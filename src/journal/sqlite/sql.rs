@@ -53,6 +53,30 @@ CREATE TABLE notes (
 CREATE INDEX withdrawals ON notes (seq) WHERE kept = 1;
 ";
 
+/// Added with schema 3. `opening_hash` is the SHA-256 of `opening`; `head_seq` and `head_hash` are the end of the chain.
+pub(super) const PLAYS_SCHEMA: &str = "
+CREATE TABLE plays (
+    number       INTEGER PRIMARY KEY,
+    play         TEXT NOT NULL UNIQUE,
+    opened_at    TEXT NOT NULL,
+    opening      TEXT NOT NULL,
+    opening_hash TEXT NOT NULL,
+    holder       TEXT,
+    head_seq     INTEGER NOT NULL DEFAULT 0,
+    head_hash    TEXT NOT NULL DEFAULT '',
+    ending       TEXT,
+    ended_at     TEXT
+) STRICT;
+CREATE TABLE play_records (
+    number    INTEGER NOT NULL REFERENCES plays (number),
+    seq       INTEGER NOT NULL,
+    at        TEXT NOT NULL,
+    event     TEXT NOT NULL,
+    hash      TEXT NOT NULL,
+    PRIMARY KEY (number, seq)
+) STRICT, WITHOUT ROWID;
+";
+
 pub(super) const LEASE: &str = "SELECT token, holder, until FROM lease WHERE one = 1";
 pub(super) const SET_LEASE: &str = "UPDATE lease SET token = ?1, holder = ?2, until = ?3 WHERE one = 1";
 pub(super) const END_LEASE: &str = "UPDATE lease SET holder = NULL, until = NULL WHERE one = 1";
@@ -83,3 +107,19 @@ pub(super) const WITHDRAWALS: &str =
 pub(super) const CLONE_NOTES: &str =
     "SELECT seq, at, note FROM notes WHERE kept = 1 AND word LIKE 'clone-%' ORDER BY seq";
 pub(super) const FORGET_NOTES: &str = "DELETE FROM notes WHERE kept = 0 AND seq <= ?1";
+
+pub(super) const HAS_PLAYS: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'plays')";
+pub(super) const OPEN_PLAY: &str = "SELECT play FROM plays WHERE ending IS NULL ORDER BY number DESC LIMIT 1";
+pub(super) const ADD_PLAY: &str =
+    "INSERT INTO plays (play, opened_at, opening, opening_hash, holder) VALUES (?1, ?2, ?3, ?4, ?5)";
+pub(super) const PLAY: &str = "SELECT number, head_seq, head_hash, ending, holder FROM plays WHERE play = ?1";
+pub(super) const SET_PLAY_HOLDER: &str = "UPDATE plays SET holder = ?2 WHERE number = ?1";
+pub(super) const SET_PLAY_HEAD: &str = "UPDATE plays SET head_seq = ?2, head_hash = ?3 WHERE number = ?1";
+pub(super) const SET_PLAY_ENDING: &str = "UPDATE plays SET ending = ?2, ended_at = ?3 WHERE number = ?1";
+pub(super) const ADD_PLAY_RECORD: &str =
+    "INSERT INTO play_records (number, seq, at, event, hash) VALUES (?1, ?2, ?3, ?4, ?5)";
+pub(super) const PLAY_RECORDS: &str = "SELECT seq, at, event, hash FROM play_records WHERE number = ?1 ORDER BY seq";
+pub(super) const PLAY_SUMMARY: &str = "SELECT play, opened_at, opening, opening_hash, holder, ending, ended_at, head_seq, \
+                                       head_hash FROM plays WHERE play = ?1";
+pub(super) const PLAY_SUMMARIES: &str = "SELECT play, opened_at, opening, opening_hash, holder, ending, ended_at, head_seq, \
+                                         head_hash FROM plays ORDER BY number DESC LIMIT ?1";

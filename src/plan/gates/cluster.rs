@@ -50,6 +50,11 @@ pub(super) fn unfit(member: &Member) -> Option<&'static str> {
 }
 
 /// What brings such a member back.
+/// One that joins will have joined by itself; anything else needs somebody.
+fn not_yet(member: &Member) -> Answer {
+    if member.online && member.pending && !member.unclean { Answer::Hold } else { Answer::Refuse }
+}
+
 fn back(node: &NodeName, member: &Member) -> String {
     match member.maintenance && member.online && !member.unclean && !member.pending {
         true => format!("`pcs node unmaintenance {node}`"),
@@ -64,7 +69,7 @@ pub(super) fn node_state(facts: &Facts<'_>, cluster: &ClusterView) -> Gate {
             .remedy("`crm_node -l` lists the members that it knows");
     };
     if let Some(state) = unfit(member) {
-        return Gate::new("node-state", Answer::Refuse, format!("{node} is {state}")).remedy(back(node, member));
+        return Gate::new("node-state", not_yet(member), format!("{node} is {state}")).remedy(back(node, member));
     }
     match (&member.owner, member.standby) {
         (Some(owner), _) => {
@@ -99,7 +104,7 @@ pub(super) fn restorable(facts: &Facts<'_>, cluster: &ClusterView) -> Gate {
             .remedy("`crm_node -l` lists the members that it knows");
     };
     if let Some(state) = unfit(member) {
-        return Gate::new("node-state", Answer::Refuse, format!("{node} is {state}")).remedy(back(node, member));
+        return Gate::new("node-state", not_yet(member), format!("{node} is {state}")).remedy(back(node, member));
     }
     match (facts.outstanding, &member.owner, member.standby) {
         (None, Some(owner), _) => refuse(format!("{node} is held by {}, which is not in this journal", owner.run))

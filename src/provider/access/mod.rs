@@ -31,9 +31,20 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// The output of a program that goes on. Dropping it ends the program.
-pub trait Following: AsyncRead + Send + Unpin {}
+pub trait Following: AsyncRead + Send + Unpin {
+    /// Closes its standard input, which tells it to end; what it still has to say can be read to its end.
+    fn end_input(&mut self);
+}
 
-impl<T: AsyncRead + Send + Unpin> Following for T {}
+#[cfg(test)]
+impl Following for tokio::io::Empty {
+    fn end_input(&mut self) {}
+}
+
+#[cfg(test)]
+impl Following for tokio::io::Repeat {
+    fn end_input(&mut self) {}
+}
 
 /// A way to machines. `host` is a name that this way understands: a node's SSH alias, ignored when local.
 #[async_trait]

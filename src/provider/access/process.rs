@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{MAX_OUTPUT, Output};
+use super::{Following, MAX_OUTPUT, Output};
 use crate::provider::{ProviderError, Result};
 
 /// Runs the command to its end. It gets no input and a process group of its own, so that the terminal's
@@ -64,15 +64,21 @@ pub(super) fn follow(mut command: Command) -> Result<Followed> {
     let mut child = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()))?;
     let group = Group::of(&child);
     let output = child.stdout.take().ok_or_else(|| unexpected(&name, "it has no output"))?;
-    Ok(Followed { output, _input: child.stdin.take(), _group: group, _child: child })
+    Ok(Followed { output, input: child.stdin.take(), _group: group, _child: child })
 }
 
 /// A command that goes on; it ends with this.
 pub(super) struct Followed {
     output: ChildStdout,
-    _input: Option<ChildStdin>,
+    input: Option<ChildStdin>,
     _group: Group,
     _child: Child,
+}
+
+impl Following for Followed {
+    fn end_input(&mut self) {
+        self.input = None;
+    }
 }
 
 impl AsyncRead for Followed {

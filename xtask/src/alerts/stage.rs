@@ -93,14 +93,16 @@ impl<'a> Stage<'a> {
     }
 
     /// Runs a command of Tidegate. One that is refused for capacity has changed nothing, and is asked for again: a check
-    /// that a busy machine answers late takes a server out of a load balancer for a moment.
+    /// that a busy machine answers late takes a server out of a load balancer for a moment. So is one that the cluster is
+    /// still too busy for.
     pub(super) fn run(&self, arguments: &[&str]) -> Result<()> {
         let started = Instant::now();
         loop {
             let (code, value, stderr) = self.tidegate.json(arguments)?;
             let refusals = value["refusals"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let is_capacity = code == 3 && !refusals.is_empty() && refusals.iter().all(|r| r["code"] == "capacity");
-            if !is_capacity || started.elapsed() > Duration::from_secs(30) {
+            let passes = |r: &serde_json::Value| r["code"] == "capacity" || r["answer"] == "hold";
+            let is_early = code == 3 && !refusals.is_empty() && refusals.iter().all(passes);
+            if !is_early || started.elapsed() > Duration::from_secs(30) {
                 return went_well(code, &format!("tidegate {}", arguments.join(" ")), &format!("{value} {stderr}"));
             }
             sleep(Duration::from_millis(500));

@@ -119,6 +119,15 @@ impl Entry {
         self.places(name).find(|(set, _)| set.plain).map(|(_, pair)| pair.value.as_str())
     }
 
+    /// Its permanent attributes, apart from those that the cluster or Tidegate acts on.
+    pub(super) fn attributes(&self) -> BTreeMap<String, String> {
+        let own = [STANDBY, MAINTENANCE, MARK_RUN, MARK_OPERATOR, MARK_REASON];
+        let pairs = self.sets.iter().filter(|set| set.plain).flat_map(|set| &set.pairs);
+        let others = pairs.filter(|pair| !own.contains(&pair.name.as_str()));
+        // Of two that say the same name the first counts.
+        others.rev().map(|pair| (pair.name.clone(), pair.value.clone())).collect()
+    }
+
     /// Whether an attribute says standby, a lasting or a transient one.
     pub(super) fn is_put_into_standby(&self) -> bool {
         let says = |value: &str| flag(value) == Some(true);

@@ -83,6 +83,7 @@ fn member(node: Node<'_, '_>, entry: Option<&Entry>) -> Result<Member> {
     Ok(Member {
         online: boolean(node, "online")?,
         standby: boolean(node, "standby")? && (put_there || !joining),
+        attributes: entry.map(super::cib::Entry::attributes).unwrap_or_default(),
         standby_attribute: entry.and_then(|e| e.value(STANDBY)).map(str::to_owned),
         maintenance: boolean(node, "maintenance")?,
         maintenance_attribute: entry.and_then(|e| e.value(MAINTENANCE)).map(str::to_owned),

@@ -37,6 +37,8 @@ impl Test {
         let mut command = Command::new("sh");
         command.args(["-c", "exec \"$@\" 2>&1", "sh"]).arg(&self.program).arg(&self.name);
         command.args(["--exact", "--ignored", "--test-threads=1", "--nocapture"]).current_dir(&self.folder);
+        // The reasons of a failure are what somebody looks for at the end of a long output, not where it was noticed.
+        command.env("RUST_BACKTRACE", "0");
         match lab {
             Some(prefix) => command.env("TIDEGATE_LAB", prefix),
             None => command.env_remove("TIDEGATE_LAB"),

@@ -1,0 +1,120 @@
+//! How long steps usually take: what the journal remembers of plays and of runs, as percentiles. What was never done has
+//! no forecast, and is said to have none.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    event::{Opening, PlayEvent, Spot},
+    model::{Action, Step},
+    state::step,
+};
+
+/// How long something usually takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Usual {
+    /// Half of the time it took at most so long.
+    #[serde(serialize_with = "seconds")]
+    pub p50: Duration,
+    /// 95 times of a hundred it took at most so long.
+    #[serde(serialize_with = "seconds")]
+    pub p95: Duration,
+    /// How often it was seen.
+    pub seen: usize,
+}
+
+fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+/// What is remembered.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// By playbook and step: the same thing, done again.
+    steps: BTreeMap<(String, String), Vec<Duration>>,
+    /// By kind, of what takes as long in every playbook.
+    kinds: BTreeMap<&'static str, Vec<Duration>>,
+}
+
+/// Times that a step of the same name must have been seen before it is believed more than all of its kind.
+const OWN: usize = 3;
+
+impl Past {
+    /// Remembers one drain or restore that was a run of its own.
+    pub fn run(&mut self, kind: &'static str, took: Duration) {
+        self.kinds.entry(kind).or_default().push(took);
+    }
+
+    /// Remembers every step of a play that went well, from its last beginning to its end.
+    pub fn play<'e>(&mut self, opening: &Opening, records: impl IntoIterator<Item = (Timestamp, &'e PlayEvent)>) {
+        let mut begun: BTreeMap<&Spot, Timestamp> = BTreeMap::new();
+        for (at, event) in records {
+            match event {
+                PlayEvent::Begun { spot } => drop(begun.insert(spot, at)),
+                PlayEvent::Done { spot, .. } => {
+                    let (Some(began), Some(step)) = (begun.remove(spot), step(opening, spot)) else { continue };
+                    let took = Duration::try_from(at.duration_since(began)).unwrap_or_default();
+                    self.steps.entry((opening.playbook.name.clone(), step.name.clone())).or_default().push(took);
+                    // Drains and restores are runs, and remembered as such; the others are known from plays alone.
+                    if matches!(step.action, Action::Reboot { .. } | Action::Gate) {
+                        self.run(step.action.word(), took);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// How long a step usually takes; `None` where nothing of the kind was seen.
+    pub fn usual(&self, playbook: &str, step: &Step) -> Option<Usual> {
+        let own = self.steps.get(&(playbook.to_owned(), step.name.clone())).filter(|seen| !seen.is_empty());
+        let kind = self.kinds.get(step.action.word()).filter(|seen| !seen.is_empty());
+        match (own, kind) {
+            (Some(own), Some(kind)) if own.len() < OWN => Some(percentiles(kind)),
+            (Some(own), _) => Some(percentiles(own)),
+            (None, kind) => kind.map(|kind| percentiles(kind)),
+        }
+    }
+}
+
+/// By the nearest rank: a time that was really seen.
+fn percentiles(seen: &[Duration]) -> Usual {
+    let mut sorted = seen.to_vec();
+    sorted.sort();
+    let rank = |percent: usize| (sorted.len() * percent).div_ceil(100).max(1) - 1;
+    let at = |percent| sorted.get(rank(percent)).copied().unwrap_or_default();
+    Usual { p50: at(50), p95: at(95), seen: sorted.len() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step_of(name: &str, action: Action) -> Step {
+        Step { name: name.into(), action, require: Vec::new(), ensure: Vec::new(), on_failure: None }
+    }
+
+    #[test]
+    fn percentiles_are_times_that_were_seen() {
+        let seen: Vec<Duration> = (1..=20).rev().map(Duration::from_secs).collect();
+        let usual = percentiles(&seen);
+        assert_eq!((usual.p50.as_secs(), usual.p95.as_secs(), usual.seen), (10, 19, 20));
+        let one = percentiles(&seen[..1]);
+        assert_eq!((one.p50.as_secs(), one.p95.as_secs()), (20, 20));
+    }
+
+    #[test]
+    fn a_drain_is_known_from_runs_and_a_command_only_from_itself() {
+        let mut past = Past::default();
+        past.run("drain", Duration::from_secs(30));
+        let drain = step_of("out", Action::Drain { service: None });
+        assert_eq!(past.usual("patch", &drain).map(|u| u.p50.as_secs()), Some(30));
+        past.steps.insert(("patch".into(), "out".into()), vec![Duration::from_secs(5); 2]);
+        assert_eq!(past.usual("patch", &drain).map(|u| u.p50.as_secs()), Some(30), "seen too seldom");
+        past.steps.insert(("patch".into(), "out".into()), vec![Duration::from_secs(5); 3]);
+        assert_eq!(past.usual("patch", &drain).map(|u| u.p50.as_secs()), Some(5));
+        assert_eq!(past.usual("patch", &step_of("other", Action::Restore)), None);
+    }
+}
