@@ -1,3 +1,5 @@
+//! A watcher on providers that answer at once, on virtual time.
+
 use super::*;
 use crate::{
     config,
