@@ -8,6 +8,7 @@ pub mod envoy;
 pub mod harness;
 pub mod lab;
 pub mod packages;
+pub mod plays;
 pub mod routes;
 pub mod test;
 pub mod tidy;

@@ -1,6 +1,7 @@
 //! `cargo xtask lab …`.
 
 mod alerts;
+mod plays;
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -38,6 +39,10 @@ pub(crate) enum Command {
     Routes(Routes),
     /// Play what alerts are about under load, with a Prometheus that scrapes; see that they fire, and end
     Alerts(alerts::Alerts),
+    /// Play every shipped playbook under load; see that no request fails
+    Playbooks(plays::Plays),
+    /// Play every shipped drill; see what each measures beside its objectives
+    Drills(plays::Plays),
     /// The lab's power supply; started by `up`
     #[command(hide = true)]
     Supervise(Supervise),
@@ -191,6 +196,8 @@ impl Command {
             Self::Crash(crash) => crash.run(),
             Self::Routes(routes) => routes.run(),
             Self::Alerts(alerts) => alerts.run(),
+            Self::Playbooks(plays) => plays.run(xtask::plays::Shelf::Playbooks),
+            Self::Drills(plays) => plays.run(xtask::plays::Shelf::Drills),
             Self::Supervise(supervise) => supervise.run(),
         }
     }
