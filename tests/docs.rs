@@ -96,6 +96,7 @@ fn every_command_in_the_documents_exists_with_its_flags() {
         "docs/guide.md",
         "docs/configuration.md",
         "docs/lab.md",
+        "docs/playbooks.md",
         "docs/skew.md",
         "docs/review.md",
     ];

@@ -34,6 +34,8 @@ struct Case {
     base: String,
     drain: Option<String>,
     restore: Option<String>,
+    stand_in: Option<String>,
+    retire: Option<String>,
     /// TOML that is laid over the base's configuration.
     #[serde(default)]
     configuration: String,
@@ -137,10 +139,12 @@ impl Case {
     }
 
     fn ask<T>(&self, question: impl FnOnce(&Request, &planner::Basis<'_>) -> T) -> T {
-        let (purpose, node) = match (&self.drain, &self.restore) {
-            (Some(node), None) => (Purpose::Drain, node),
-            (None, Some(node)) => (Purpose::Restore, node),
-            _ => panic!("either drain or restore"),
+        let (purpose, node) = match (&self.drain, &self.restore, &self.stand_in, &self.retire) {
+            (Some(node), None, None, None) => (Purpose::Drain, node),
+            (None, Some(node), None, None) => (Purpose::Restore, node),
+            (None, None, Some(node), None) => (Purpose::StandIn, node),
+            (None, None, None, Some(node)) => (Purpose::Retire, node),
+            _ => panic!("either drain or restore, or either half of a stand-in"),
         };
         let (settings, seen) = (self.settings(), self.observation());
         let seen_at: Timestamp = SEEN_AT.parse().expect("a time");

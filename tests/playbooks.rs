@@ -2,6 +2,8 @@
 
 #[path = "playbooks/broken.rs"]
 mod broken;
+#[path = "playbooks/command.rs"]
+mod command;
 #[path = "playbooks/documents.rs"]
 mod documents;
 #[path = "playbooks/shipped.rs"]

@@ -16,6 +16,7 @@ use super::{
     out::Out,
     report::{Reading, RunReport},
     resume::last_of,
+    standin::Stage,
 };
 use crate::{
     journal::{Ending, Event, Lease},
@@ -59,7 +60,8 @@ pub(super) async fn command(global: &Global, out: Out, args: AbortArgs) -> Resul
     } else {
         give_up(&desk, &survey, run, &last, &by).await?;
     }
-    let report = RunReport::of(&*context.journal, run, false).await?;
+    let mut report = RunReport::of(&*context.journal, run, false).await?;
+    Stage { global, context: &context, out, acting: &args.acting }.afterwards(&mut report).await?;
     out.result(&report, &report.text());
     Ok(report.abort_code())
 }

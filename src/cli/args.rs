@@ -46,6 +46,12 @@ With --json the last line of stdout is one JSON object; everything for people is
       that of those before the newest, or null; direction is shorter, longer, as-before or unknown
   show
       {run, opened_at, ended_at, plan, records, receipts, steps, status, chain, report}
+  playbook check
+      {playbook, digest, inputs, problems, waves, nodes: [as of can-drain]}; waves and nodes are null with --offline;
+      with a mistake {result: usage, problems: [{file, line, column, key, message, help}]}
+  playbook plan
+      {playbook, about, digest, rounds: [{round, nodes, steps: [{step, action, what, require, ensure, usual:
+      {p50, p95, seen}}]}], total: {usually_s, at_worst_s, unknown, people}}
   drill report
       the evidence: {format, kind, id, name, hypothesis, verdict, objectives, operator, reason, nodes, started, ended,
       phases, fault, traffic, series, residual, differences, remarks, configuration, versions, signature};

@@ -25,7 +25,7 @@ use crate::{
         ledger, planner,
     },
     play::Machines,
-    provider::{World, unit::files::Files},
+    provider::{World, access::Access, unit::files::Files},
     run::{observer::Observer, wants::Wants},
 };
 
@@ -104,6 +104,11 @@ impl Context {
         self.ways.machines(&self.settings, members)
     }
 
+    /// The way to machines that are no members.
+    pub(super) fn others(&self) -> Arc<dyn Access> {
+        self.ways.ssh()
+    }
+
     /// The members' disks.
     pub(super) fn files(&self, topology: &Topology) -> Files {
         self.ways.files(&self.settings, &topology.nodes)
@@ -145,7 +150,7 @@ impl Context {
     }
 
     /// The drain that holds the node out, where there is one.
-    async fn outstanding(&self, survey: &Survey, node: &NodeName) -> Result<Option<Outstanding>> {
+    pub(super) async fn outstanding(&self, survey: &Survey, node: &NodeName) -> Result<Option<Outstanding>> {
         let run = match ledger::outstanding(&survey.runs, node) {
             Some(run) => run,
             None => match self.marked(survey, node).await? {
@@ -171,21 +176,46 @@ impl Context {
 
     /// Every gate of a request, answered, and the plan where all of them pass.
     pub(super) async fn decide(&self, request: &Request, survey: &Survey) -> Result<(Vec<Gate>, Option<Plan>)> {
-        let outstanding = self.outstanding(survey, &request.node).await?;
+        let outstanding = self.origin(request, survey).await?;
         let request = &match &outstanding {
             // A node comes back in the way in which it left.
             Some(out) if request.purpose == Purpose::Restore => Request { leave: out.leave.clone(), ..request.clone() },
             _ => request.clone(),
         };
-        let basis = planner::Basis {
+        let basis = self.basis(survey, outstanding.as_ref());
+        Ok((planner::verdict(request, &basis), planner::plan(request, &basis).ok()))
+    }
+
+    /// The plan of the run by which somebody must stand in before this drain, where anybody must; or every reason
+    /// against it.
+    pub(super) async fn first(&self, request: &Request, survey: &Survey) -> Result<Option<Plan>> {
+        match planner::first(request, &self.basis(survey, None)) {
+            Some(first) => self.plan(&first, survey).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn basis<'a>(&'a self, survey: &'a Survey, outstanding: Option<&'a Outstanding>) -> planner::Basis<'a> {
+        planner::Basis {
             settings: &self.settings,
             topology: &survey.topology,
             seen: &survey.seen,
             open_run: ledger::open(&survey.runs).map(|r| &r.run),
-            outstanding: outstanding.as_ref().map(|out| (&out.run, out.receipts.as_slice())),
+            outstanding: outstanding.map(|out| (&out.run, out.receipts.as_slice())),
             now: survey.world.clock.now(),
-        };
-        Ok((planner::verdict(request, &basis), planner::plan(request, &basis).ok()))
+        }
+    }
+
+    /// The run whose receipts a request puts back: the drain of the node, or what made it stand in.
+    async fn origin(&self, request: &Request, survey: &Survey) -> Result<Option<Outstanding>> {
+        if request.purpose != Purpose::Retire {
+            return self.outstanding(survey, &request.node).await;
+        }
+        let same = |came: &&RunSummary| came.plan.node() == &request.node && came.plan.request.leave == request.leave;
+        let Some(came) = ledger::standing_in(&survey.runs).into_iter().find(same) else { return Ok(None) };
+        let reading = Reading::of(&*self.journal, &came.run).await?;
+        let (run, leave) = (came.run.clone(), request.leave.clone());
+        Ok(Some(Outstanding { run, receipts: reading.state.receipts, leave }))
     }
 
     /// The plan, or every reason against it.
@@ -197,7 +227,7 @@ impl Context {
 }
 
 /// A drain that nobody has restored yet.
-struct Outstanding {
+pub(super) struct Outstanding {
     run: RunId,
     receipts: Vec<Receipt>,
     leave: Leave,
@@ -233,7 +263,7 @@ pub(super) fn wants(request: &Request, topology: &Topology) -> Wants {
     Wants {
         sockets: only(&everything.sockets),
         units: only(&everything.units),
-        ready: if purpose == Purpose::Drain { everything.ready } else { only(&everything.ready) },
+        ready: if purpose.leaves() { everything.ready } else { only(&everything.ready) },
         ..everything
     }
     .rehearsing(request, topology)

@@ -32,6 +32,7 @@ mod report;
 mod resume;
 mod serve;
 mod show;
+mod standin;
 mod status;
 mod table;
 mod window;

@@ -1,16 +1,28 @@
 //! `tidegate plan`: what would happen, step by step. Changes nothing.
 
+use serde::Serialize;
+
 use super::{
     args::{Global, Planned},
     context::{self, Context, wants},
     exit::{Code, Result},
     offline,
     out::Out,
+    standin,
 };
 use crate::{
     model::Leave,
-    plan::{Purpose, Request, render},
+    plan::{Plan, Purpose, Request},
 };
+
+/// The plan, with that of whoever stands in before it.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    plan: Plan,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<Plan>,
+}
 
 /// Shows the plan, or every reason why there is none.
 pub(super) async fn command(global: &Global, out: Out, planned: Planned) -> Result<Code> {
@@ -30,6 +42,8 @@ pub(super) async fn command(global: &Global, out: Out, planned: Planned) -> Resu
     let context = Context::with(settings).await?;
     let survey = context.survey(|topology| wants(&request, topology)).await?;
     let plan = context.plan(&request, &survey).await?;
-    out.result(&plan, &render::plan(&plan, context.settings.run.patience));
+    let first = context.first(&request, &survey).await?;
+    let text = standin::text(&context, first.as_ref(), &plan);
+    out.result(&Shown { plan, first }, &text);
     Ok(Code::Done)
 }

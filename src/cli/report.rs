@@ -101,6 +101,9 @@ pub(super) struct RunReport {
     pub(super) opened_at: Timestamp,
     /// Connections that do not leave, as they were last written down; none once the wait for them is over.
     pub(super) stragglers: Vec<Left>,
+    /// The runs by which somebody came to stand in before this one, or went again after it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) stand_ins: Vec<RunReport>,
 }
 
 /// What is left of one listener's connections.
@@ -145,13 +148,14 @@ impl RunReport {
             unrehearsed: state.unrehearsed.clone(),
             opened_at: reading.summary.opened_at,
             stragglers: left(state),
+            stand_ins: Vec::new(),
         }
     }
 
     /// The exit code of a command that wanted this run done.
     pub(super) fn code(&self) -> Code {
         match (self.result, &self.undo) {
-            ("done", _) => Code::Done,
+            ("done", _) => self.with_stand_ins(),
             ("aborted", Some(undo)) if undo.code() == Code::Held => Code::Held,
             ("aborted" | "failed" | "acknowledged", _) => Code::Failed,
             _ => Code::Held,
@@ -162,9 +166,14 @@ impl RunReport {
     pub(super) fn abort_code(&self) -> Code {
         match (self.result, &self.undo) {
             ("aborted", Some(undo)) => undo.abort_code(),
-            ("aborted" | "acknowledged", None) => Code::Done,
+            ("aborted" | "acknowledged", None) => self.with_stand_ins(),
             _ => self.code(),
         }
+    }
+
+    /// The exit code of those that stood in, where all else is as it was wanted.
+    fn with_stand_ins(&self) -> Code {
+        self.stand_ins.iter().map(Self::code).find(|code| !matches!(code, Code::Done)).unwrap_or(Code::Done)
     }
 
     /// What a person reads at the end: what became of it, the node's state, the next command.
@@ -186,8 +195,9 @@ impl RunReport {
             (result, _) => format!("{what}: {result}: {why} ({})", self.run),
         };
         let stragglers: String = self.straggler_lines().iter().map(|line| format!("{line}\n")).collect();
+        let others: String = self.stand_ins.iter().map(|run| format!("{}\n", run.text())).collect();
         let otherwise: String = self.unrehearsed.iter().map(|line| format!("not as rehearsed: {line}\n")).collect();
-        format!("{first}\n{stragglers}{otherwise}{}\n{}.", self.node_state, sentence(&self.next))
+        format!("{others}{first}\n{stragglers}{otherwise}{}\n{}.", self.node_state, sentence(&self.next))
     }
 
     /// Who has not left, a few lines.
@@ -267,6 +277,7 @@ mod tests {
             unrehearsed: Vec::new(),
             opened_at: Timestamp::UNIX_EPOCH,
             stragglers: Vec::new(),
+            stand_ins: Vec::new(),
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
     exit::{Code, Result},
     out::Out,
     report::{Reading, RunReport},
+    standin::Stage,
 };
 use crate::{journal::Journal, model::RunId, run::wants::Wants};
 
@@ -31,7 +32,8 @@ pub(super) async fn command(global: &Global, out: Out, args: ResumeArgs) -> Resu
     let desk = Desk::new(global, &context, &survey);
     let lease = desk.engine.take().await?;
     desk.execute(&run, lease, survey.seen).await?;
-    let report = RunReport::of(&*context.journal, &args.run.run, false).await?;
+    let mut report = RunReport::of(&*context.journal, &args.run.run, false).await?;
+    Stage { global, context: &context, out, acting: &args.acting }.afterwards(&mut report).await?;
     out.result(&report, &report.text());
     Ok(report.code())
 }

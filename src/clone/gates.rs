@@ -61,6 +61,8 @@ pub struct Around<'a> {
     pub cluster: &'a ClusterView,
     /// A run that is open, where there is one.
     pub open_run: Option<&'a RunId>,
+    /// The run by which an instance stands in for one that is out, where one does: until it goes, the clone has one more.
+    pub stand_in: Option<&'a RunId>,
     /// What will be changed.
     pub changes: &'a [Change],
     /// What the cluster would do because of it, or why that is not known.
@@ -74,7 +76,7 @@ pub fn around(around: &Around<'_>) -> Vec<Gate> {
     if around.changes.is_empty() {
         return Vec::new();
     }
-    let mut gates = vec![other_run(around.open_run), quorum(around.cluster), idle(around.cluster)];
+    let mut gates = vec![other_run(around), quorum(around.cluster), idle(around.cluster)];
     if around.cluster.maintenance_mode {
         let detail = "the cluster is in maintenance mode: it would not start or stop anything";
         gates.push(
@@ -98,10 +100,15 @@ pub fn answer_for(overrides: &[Override], gates: &mut [Gate]) {
     }
 }
 
-fn other_run(open: Option<&RunId>) -> Gate {
-    match open {
-        None => Gate::new("other-run", Answer::Pass, "no run is open"),
-        Some(run) => Gate::new("other-run", Answer::Refuse, format!("run {run} is open; one hand at a time"))
+fn other_run(around: &Around<'_>) -> Gate {
+    match (around.open_run, around.stand_in) {
+        (None, None) => Gate::new("other-run", Answer::Pass, "no run is open"),
+        (None, Some(run)) => {
+            let detail = format!("an instance stands in for one that is out ({run}): there is one more than declared");
+            Gate::new("other-run", Answer::Refuse, detail)
+                .remedy("`tidegate restore` of the node that is out, or of the one that stands in, lets it go")
+        }
+        (Some(run), _) => Gate::new("other-run", Answer::Refuse, format!("run {run} is open; one hand at a time"))
             .remedy(format!("`tidegate show {run}`, then `tidegate resume {run}` or `tidegate abort {run}`")),
     }
 }

@@ -22,7 +22,7 @@ const PACE: Duration = Duration::from_secs(1);
 const RUNS_READ: usize = 200;
 /// Runs that the usual time is made of.
 const USUAL: usize = 20;
-const PURPOSES: [Purpose; 3] = [Purpose::Drain, Purpose::Restore, Purpose::Withhold];
+const PURPOSES: [Purpose; 5] = [Purpose::Drain, Purpose::Restore, Purpose::Withhold, Purpose::StandIn, Purpose::Retire];
 
 /// Reports what the journal says of runs.
 pub struct Runs {

@@ -162,6 +162,7 @@ impl Cluster {
             resources: Vec::new(),
             bans: Vec::new(),
             withheld: Vec::new(),
+            clone_max: BTreeMap::new(),
         }
     }
 }

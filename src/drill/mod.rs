@@ -3,8 +3,10 @@
 pub mod abort;
 pub mod breaking;
 pub mod detect;
+pub mod evidence;
 pub mod fault;
 pub mod load;
+pub mod meter;
 pub mod objective;
 pub mod report;
 pub mod watch;

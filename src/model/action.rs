@@ -105,6 +105,15 @@ pub enum Effect {
         #[serde(default, skip_serializing_if = "Leave::is_usual")]
         leave: Leave,
     },
+    /// Allow a clone another number of instances.
+    Resize {
+        /// The cloned primitive.
+        resource: String,
+        /// `clone-max` as it is; anything else is another hand's doing.
+        from: String,
+        /// `clone-max` as it should be.
+        to: String,
+    },
     /// Stop a unit outside the cluster.
     StopUnit {
         /// The node.
@@ -138,6 +147,7 @@ impl Effect {
                 (route, instance, server) == (r, i, s)
             }
             (Self::Standby { .. }, Before::Standby { .. }) => true,
+            (Self::Resize { resource, .. }, Before::Clone { resource: r, .. }) => resource == r,
             (Self::StopUnit { unit, .. }, Before::Unit { unit: u, .. })
             | (Self::EnableUnit { unit, .. }, Before::UnitFile { unit: u, .. }) => unit == u,
             _ => false,
@@ -186,6 +196,7 @@ impl fmt::Display for Effect {
                     write!(f, "{resource} on {node} into the cluster's hands")
                 }
             },
+            Self::Resize { resource, to, .. } => write!(f, "clone-max of {resource} to {to}"),
             Self::StopUnit { node, unit } => write!(f, "stop {unit} on {node}"),
             Self::EnableUnit { node, unit, enabled: true } => write!(f, "enable {unit} on {node}"),
             Self::EnableUnit { node, unit, enabled: false } => write!(f, "disable {unit} on {node}"),

@@ -26,6 +26,9 @@ pub struct ClusterView {
     /// Every resource of the cluster, where the manager lists them: what a rehearsal is compared with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Resource>,
+    /// `clone-max` of each cloned primitive, where its clone sets it and one change of it means one thing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub clone_max: BTreeMap<String, String>,
     /// Nodes that a run of ours has banned for a clone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bans: Vec<Ban>,

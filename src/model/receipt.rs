@@ -43,6 +43,13 @@ pub enum Before {
         /// The stored value.
         attribute: Option<String>,
     },
+    /// How many instances a clone may have.
+    Clone {
+        /// The cloned primitive.
+        resource: String,
+        /// `clone-max` as it was.
+        instances: String,
+    },
     /// A unit outside the cluster.
     Unit {
         /// The unit.
@@ -68,6 +75,7 @@ impl Before {
                 Self::Route { route: x, instance: y, server: z, .. },
             ) => (a, b, c) == (x, y, z),
             (Self::Standby { .. }, Self::Standby { .. }) => true,
+            (Self::Clone { resource: a, .. }, Self::Clone { resource: b, .. }) => a == b,
             (Self::Unit { unit: a, .. }, Self::Unit { unit: b, .. })
             | (Self::UnitFile { unit: a, .. }, Self::UnitFile { unit: b, .. }) => a == b,
             _ => false,

@@ -175,6 +175,7 @@ fn thing(receipt: &Receipt) -> String {
         Before::Standby { attribute } => {
             format!("standby attribute {}", attribute.as_deref().unwrap_or("absent"))
         }
+        Before::Clone { resource, instances } => format!("clone-max of {resource} {instances}"),
         Before::UnitFile { unit, enabled } => {
             format!("{unit} {}", if *enabled { "enabled at boot" } else { "not enabled at boot" })
         }

@@ -28,12 +28,16 @@ use self::{
     drift::drift,
     headroom::headroom,
     node::{node_known, node_observed, other_run},
+    rehearsed::{Moment, standing_in},
     routes::{fails_open, last_route, routes_answer},
 };
-use super::steps::{Purpose, Request};
+use super::{
+    standin,
+    steps::{Purpose, Request},
+};
 use crate::{
     config::Settings,
-    model::{ClusterView, NodeName, Observation, RunId, Topology},
+    model::{ClusterView, NodeName, Observation, RunId, Topology, topology::ServiceShape},
     run::look::Look,
 };
 
@@ -125,13 +129,20 @@ impl<'a> Facts<'a> {
     fn look(&self) -> Look<'a> {
         Look { seen: self.seen, now: self.now, max_age: self.max_age }
     }
+
+    /// Who will stand in for a service before anything else is done.
+    fn stand_in(&self, service: &ServiceShape) -> Option<NodeName> {
+        let seen = self.seen.rehearsals.get(self.node()).filter(|_| self.request.purpose == Purpose::Drain)?;
+        let rehearsal = seen.fresh(self.now, self.max_age).ok()?;
+        standin::of(self, service, rehearsal)?.ok().map(|stand_in| stand_in.node)
+    }
 }
 
 /// Every gate of a request, all of them answered.
 pub fn all(facts: &Facts<'_>) -> Vec<Gate> {
     let mut gates = vec![node_known(facts), other_run(facts)];
-    let drain = facts.request.purpose == Purpose::Drain;
-    gates.extend(calendar(facts).filter(|_| drain));
+    let (purpose, drain) = (facts.request.purpose, facts.request.purpose.leaves());
+    gates.extend(calendar(facts).filter(|_| purpose == Purpose::Drain));
     if facts.topology.outside.contains(facts.node()) {
         gates.extend(outside(facts, drain));
         overrides::apply(&facts.request.overrides, &mut gates);
@@ -148,10 +159,16 @@ pub fn all(facts: &Facts<'_>) -> Vec<Gate> {
         Ok(cluster) => {
             gates.push(Gate::new("cluster-answers", Answer::Pass, answers(cluster)));
             gates.extend([quorum(cluster), maintenance_mode(cluster), transition(cluster)]);
-            gates.push(if drain { node_state(facts, cluster) } else { restorable(facts, cluster) });
-            if drain {
-                gates.push(failed_instances(facts, cluster));
-                gates.extend(rehearsed::gates(facts, cluster, Answer::Refuse, Answer::Refuse));
+            match purpose {
+                Purpose::Drain | Purpose::Retire => {
+                    gates.extend([node_state(facts, cluster), failed_instances(facts, cluster)]);
+                    gates.extend(rehearsed::gates(facts, cluster, Moment::Planned));
+                }
+                Purpose::StandIn => {
+                    let more = [node_state(facts, cluster), failed_instances(facts, cluster), standing_in(facts)];
+                    gates.extend(more);
+                }
+                Purpose::Restore | Purpose::Withhold => gates.push(restorable(facts, cluster)),
             }
         }
     }
@@ -160,7 +177,14 @@ pub fn all(facts: &Facts<'_>) -> Vec<Gate> {
         gates.extend(last_route(facts));
         gates.extend(fails_open(facts));
         gates.push(drift(facts));
-        gates.extend(facts.topology.services.iter().zip(facts.min_ready).map(|(s, min)| capacity(facts, s, *min)));
+        gates.extend(
+            facts
+                .topology
+                .services
+                .iter()
+                .zip(facts.min_ready)
+                .map(|(s, min)| capacity(facts, s, *min, facts.stand_in(s).as_ref())),
+        );
         gates.extend(headroom(facts));
         gates.extend(node_observed(facts));
         gates.extend(alerts(facts, Answer::Refuse, Answer::Refuse));
@@ -184,7 +208,7 @@ pub fn of_cluster(facts: &Facts<'_>) -> Vec<Gate> {
         gates.extend([quorum(cluster), maintenance_mode(cluster), transition(cluster)]);
         gates.extend([node_state(facts, cluster), failed_instances(facts, cluster)]);
         // A CIB does not hold the votes: a saved cluster cannot answer that.
-        gates.extend(rehearsed::gates(facts, cluster, Answer::Refuse, Answer::Warn));
+        gates.extend(rehearsed::gates(facts, cluster, Moment::Saved));
     }
     overrides::apply(&facts.request.overrides, &mut gates);
     gates
@@ -226,12 +250,12 @@ pub fn before_standby(facts: &Facts<'_>) -> Vec<Gate> {
             gates.extend([quorum(cluster), maintenance_mode(cluster), transition(cluster)]);
             gates.push(node_state(facts, cluster));
             gates.push(failed_instances(facts, cluster));
-            gates.extend(rehearsed::gates(facts, cluster, Answer::Hold, Answer::Hold));
+            gates.extend(rehearsed::gates(facts, cluster, Moment::Standby));
         }
     }
     gates.extend(last_route(facts));
     gates.extend(fails_open(facts));
-    gates.extend(facts.topology.services.iter().zip(facts.min_ready).map(|(s, min)| capacity(facts, s, *min)));
+    gates.extend(facts.topology.services.iter().zip(facts.min_ready).map(|(s, min)| capacity(facts, s, *min, None)));
     gates.extend(alerts(facts, Answer::Hold, Answer::Hold));
     overrides::apply(&facts.request.overrides, &mut gates);
     gates

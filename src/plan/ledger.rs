@@ -17,10 +17,32 @@ pub fn outstanding(runs: &[RunSummary], node: &NodeName) -> Option<RunId> {
             // Done, or with something left to put back.
             (Purpose::Drain, _) => held = Some(run.run.clone()),
             (Purpose::Restore, Some(Ending::Done)) => held = None,
-            (Purpose::Restore | Purpose::Withhold, _) => {}
+            (Purpose::Restore | Purpose::Withhold | Purpose::StandIn | Purpose::Retire, _) => {}
         }
     }
     held
+}
+
+/// The runs by which instances stand in that nobody has let go again. `runs` in any order.
+pub fn standing_in(runs: &[RunSummary]) -> Vec<&RunSummary> {
+    let mut runs: Vec<&RunSummary> = runs.iter().collect();
+    runs.sort_by_key(|r| r.opened_at);
+    let mut standing: Vec<&RunSummary> = Vec::new();
+    for run in runs {
+        let same = |came: &&RunSummary| {
+            came.plan.node() == run.plan.node() && came.plan.request.leave == run.plan.request.leave
+        };
+        match (run.plan.request.purpose, &run.ending) {
+            (Purpose::StandIn, Some(Ending::Aborted { undo: None, .. })) => {}
+            (Purpose::StandIn, _) => {
+                standing.retain(|came| !same(came));
+                standing.push(run);
+            }
+            (Purpose::Retire, Some(Ending::Done)) => standing.retain(|came| !same(came)),
+            _ => {}
+        }
+    }
+    standing
 }
 
 /// Whether a run decides about `node`: one that is open, or a drain that keeps it out.

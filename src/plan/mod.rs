@@ -5,6 +5,7 @@ pub mod gates;
 pub mod ledger;
 pub mod planner;
 pub mod render;
+pub mod standin;
 pub mod steps;
 
 pub use steps::{Action, Plan, Purpose, Request, Step};

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     gates::{self, Answer, Facts, Gate},
+    standin,
     steps::{
         Action, ClusterUnit, ConnectionWait, Following, Found, Plan, Purpose, Readmission, ReadyWait, Request, Step,
         Through,
@@ -42,17 +43,36 @@ pub struct Basis<'a> {
 /// All gates of a request: `can-drain`'s answer.
 pub fn verdict(request: &Request, basis: &Basis<'_>) -> Vec<Gate> {
     let topology = request.leave.concerns(basis.topology);
-    gates::all(&Facts {
+    gates::all(&facts(request, basis, &topology, &min_ready(basis.settings, &topology)))
+}
+
+/// What the gates look at. `topology` is the part that is concerned.
+pub(super) fn facts<'a>(
+    request: &'a Request,
+    basis: &Basis<'a>,
+    topology: &'a Topology,
+    min_ready: &'a [u32],
+) -> Facts<'a> {
+    Facts {
         request,
         settings: basis.settings,
-        topology: &topology,
+        topology,
         seen: basis.seen,
-        min_ready: &min_ready(basis.settings, &topology),
+        min_ready,
         open_run: basis.open_run,
         outstanding: basis.outstanding.map(|(run, _)| run),
         now: basis.now,
         max_age: basis.settings.max_age(),
-    })
+    }
+}
+
+/// Who must stand in before this drain: the request of the first one's run, where there is any.
+pub fn first(request: &Request, basis: &Basis<'_>) -> Option<Request> {
+    let topology = request.leave.concerns(basis.topology);
+    let rehearsal = rehearsal(request, basis).filter(|_| request.purpose == Purpose::Drain)?;
+    let facts = facts(request, basis, &topology, &[]);
+    let found = topology.services.iter().find_map(|service| standin::of(&facts, service, rehearsal)?.ok());
+    found.map(|stand_in| stand_in.request(request))
 }
 
 /// The capacity floor of each service, in the topology's order.
@@ -72,6 +92,10 @@ pub fn plan(request: &Request, basis: &Basis<'_>) -> Result<Plan, Vec<Gate>> {
     let (steps, origin) = match (request.purpose, basis.outstanding) {
         (Purpose::Restore, Some((origin, receipts))) => {
             (restore_steps(basis.settings, basis.topology, request, receipts, Way::On), Some(origin.clone()))
+        }
+        (Purpose::StandIn, _) => (standin::steps::come(basis, request), None),
+        (Purpose::Retire, Some((origin, receipts))) => {
+            (standin::steps::go(basis.settings, basis.topology, request, receipts), Some(origin.clone()))
         }
         (Purpose::Withhold, _) => (drain_routes(basis.topology, &request.node), None),
         _ => (drain_steps(basis, request), None),
@@ -106,12 +130,20 @@ pub fn undo(
         Purpose::Drain => {
             (Purpose::Restore, run.clone(), restore_steps(settings, topology, &plan.request, receipts, Way::Back))
         }
-        Purpose::Restore => (Purpose::Withhold, plan.origin.clone()?, drain_routes(topology, plan.node())),
+        Purpose::StandIn if receipts.is_empty() => return None,
+        Purpose::StandIn => {
+            (Purpose::Retire, run.clone(), standin::steps::go(settings, topology, &plan.request, receipts))
+        }
+        Purpose::Restore | Purpose::Retire => {
+            (Purpose::Withhold, plan.origin.clone()?, drain_routes(topology, plan.node()))
+        }
         // Giving up to withhold would put clients onto a node that nobody vouches for.
         Purpose::Withhold => return None,
     };
     let reason = format!("undo of {run}: {why}");
-    let request = Request { purpose, reason, overrides: Vec::new(), ..plan.request.clone() };
+    // What stops an instance asks the gates again, and for those a person may have answered.
+    let overrides = if purpose == Purpose::Retire { plan.request.overrides.clone() } else { Vec::new() };
+    let request = Request { purpose, reason, overrides, ..plan.request.clone() };
     Some(Plan {
         fingerprint: plan.fingerprint.clone(),
         request,
@@ -126,7 +158,7 @@ pub fn undo(
 }
 
 fn rehearsal<'a>(request: &Request, basis: &Basis<'a>) -> Option<&'a Rehearsal> {
-    (request.purpose == Purpose::Drain).then(|| basis.seen.rehearsals.get(&request.node)?.value())?
+    request.purpose.leaves().then(|| basis.seen.rehearsals.get(&request.node)?.value())?
 }
 
 /// What will be drained, as it is now.
@@ -183,21 +215,21 @@ fn drain_steps(basis: &Basis<'_>, request: &Request) -> Vec<Action> {
 }
 
 /// The services that leave.
-fn concerned<'a>(settings: &'a Settings, topology: &'a Topology) -> impl Iterator<Item = &'a Service> {
+pub(super) fn concerned<'a>(settings: &'a Settings, topology: &'a Topology) -> impl Iterator<Item = &'a Service> {
     settings.services.iter().filter(|s| topology.services.iter().any(|shape| shape.name == s.name))
 }
 
-fn await_connections(waits: Vec<(u16, ConnectionWait)>) -> Option<Action> {
+pub(super) fn await_connections(waits: Vec<(u16, ConnectionWait)>) -> Option<Action> {
     let services: Vec<ConnectionWait> = waits.into_iter().map(|(_, wait)| wait).collect();
     (!services.is_empty()).then_some(Action::AwaitConnections { services })
 }
 
-fn drain_routes(topology: &Topology, node: &NodeName) -> Vec<Action> {
+pub(super) fn drain_routes(topology: &Topology, node: &NodeName) -> Vec<Action> {
     topology.targets(node).into_iter().map(|(tier, targets)| Action::DrainRoutes { tier, targets }).collect()
 }
 
 /// Members whose clients may be bound to them, where the service says that clients are.
-fn bound_targets(settings: &Settings, topology: &Topology, node: &NodeName) -> Vec<RouteTarget> {
+pub(super) fn bound_targets(settings: &Settings, topology: &Topology, node: &NodeName) -> Vec<RouteTarget> {
     let binds = |t: &RouteTarget| settings.service(&t.service).is_some_and(|s| s.sessions.affinity != Affinity::None);
     let targets = topology.targets(node).into_iter().flat_map(|(_, targets)| targets);
     targets.filter(|t| t.role.is_driven() && binds(t)).collect()
@@ -239,7 +271,7 @@ fn through(basis: &Basis<'_>, route: &RouteShape, node: &NodeName) -> Vec<Throug
         .collect()
 }
 
-fn cluster_units(topology: &Topology) -> Vec<ClusterUnit> {
+pub(super) fn cluster_units(topology: &Topology) -> Vec<ClusterUnit> {
     let unit =
         |s: &ServiceShape| ClusterUnit { service: s.name.clone(), resource: s.resource.clone(), unit: s.unit.clone() };
     topology.services.iter().map(unit).collect()
@@ -322,12 +354,12 @@ fn restore_steps(
     steps
 }
 
-fn ready_wait(service: &Service) -> ReadyWait {
+pub(super) fn ready_wait(service: &Service) -> ReadyWait {
     ReadyWait { service: service.name.clone(), healthy: service.ready.healthy, interval: service.ready.interval }
 }
 
 /// What goes back into each tier, outermost first. A node that never left the cluster is warm: it needs no ramp.
-fn readmissions(
+pub(super) fn readmissions(
     settings: &Settings,
     topology: &Topology,
     node: &NodeName,
@@ -356,6 +388,7 @@ fn readmissions(
                 max_error_ratio: service.map_or(0.0, |s| s.objective.max_error_ratio),
                 target,
                 serving,
+                first: false,
                 weight,
                 exact,
             });

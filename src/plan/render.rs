@@ -77,6 +77,9 @@ pub fn headline(plan: &Plan) -> String {
         (Purpose::Restore, Some(parent), _) => format!("Undo {parent}: put back what it changed on {node}"),
         (Purpose::Restore, None, Some(origin)) => format!("Restore {node}: put back what {origin} changed"),
         (Purpose::Restore, None, None) => format!("Restore {node}"),
+        (Purpose::StandIn, ..) => format!("{node} stands in {}", plan.request.reason),
+        (Purpose::Retire, Some(parent), _) => format!("Undo {parent}: {node} stands in no longer"),
+        (Purpose::Retire, None, _) => format!("Retire {node}: it stands in no longer, and is put back as it was"),
         (Purpose::Withhold, Some(parent), _) => format!("Withhold {node}: undo {parent}, no clients until restored"),
         (Purpose::Withhold, None, _) => format!("Withhold {node}: no clients, the cluster as it is"),
     }
@@ -104,7 +107,8 @@ fn step_lines(plan: &Plan, action: &Action) -> Lines {
         Action::DrainRoutes { targets, .. } => drained(targets),
         Action::AwaitConnections { services } => services.iter().flat_map(|wait| connections(plan, wait)).collect(),
         Action::CloseRoutes { targets } => closed(targets),
-        Action::Standby { leave } => standby(node, leave),
+        Action::Resize { resource, from, to } => resized(resource, from, to),
+        Action::Standby { leave } => standby(plan, leave),
         Action::VerifyStopped { units } => units.iter().map(|u| stopped(u, node)).collect(),
         Action::StopUnits { units } => units_changed("stop", units, node, "inactive, one after the other"),
         Action::EnableUnits { units, enabled: true } => {
@@ -118,7 +122,7 @@ fn step_lines(plan: &Plan, action: &Action) -> Lines {
         Action::Unstandby { attribute, leave } => unstandby(node, leave, attribute.as_deref()),
         Action::VerifyStarted { units } => units.iter().map(|u| started(u, node)).collect(),
         Action::AwaitReady { services } => services.iter().map(|s| ready(s, node)).collect(),
-        Action::ReadmitRoutes { readmissions, followers, .. } => readmitted(readmissions, followers),
+        Action::ReadmitRoutes { readmissions, followers, .. } => readmitted(plan, readmissions, followers),
     }
 }
 
@@ -223,7 +227,9 @@ fn remembered(wait: &ConnectionWait) -> Lines {
         .collect()
 }
 
-fn standby(node: &NodeName, leave: &Leave) -> Lines {
+fn standby(plan: &Plan, leave: &Leave) -> Lines {
+    let node = plan.node();
+    let whose = plan.origin.as_ref().map_or("this run's name".to_owned(), |run| format!("the name of {run}"));
     let (change, shown) = match leave {
         Leave::Standby => (format!("{node} into standby, with this run's mark on it"), "the standby and the mark"),
         Leave::StandbyUntilRestart => {
@@ -234,7 +240,7 @@ fn standby(node: &NodeName, leave: &Leave) -> Lines {
             "the maintenance and the mark",
         ),
         Leave::Ban { resource, .. } => {
-            (format!("{node} is banned for {resource}, by a constraint with this run's name"), "the ban")
+            (format!("{node} is banned for {resource}, by a constraint with {whose}"), "the ban")
         }
         Leave::Adopt { resource, .. } | Leave::Release { resource, .. } => (
             format!("the cluster stops {resource} on {node} and leaves it alone from then on"),
@@ -261,6 +267,13 @@ fn unstandby(node: &NodeName, leave: &Leave, before: Option<&str>) -> Lines {
         }
     };
     vec![("changes", change), ("until", "the cluster shows it so".to_owned())]
+}
+
+fn resized(resource: &str, from: &str, to: &str) -> Lines {
+    vec![
+        ("changes", format!("{resource} may have {to} instances, not {from} (clone-max)")),
+        ("until", "the cluster shows it so".to_owned()),
+    ]
 }
 
 fn stopped(unit: &ClusterUnit, node: &NodeName) -> (&'static str, String) {
@@ -292,13 +305,13 @@ fn ready(wait: &ReadyWait, node: &NodeName) -> (&'static str, String) {
     ("until", format!("{} on {node} answers {healthy} probes in a row, {interval} apart", wait.service))
 }
 
-fn readmitted(readmissions: &[Readmission], followers: &[Following]) -> Lines {
+fn readmitted(plan: &Plan, readmissions: &[Readmission], followers: &[Following]) -> Lines {
     let mut lines = Lines::new();
     for ((route, server), at) in by_server(readmissions.iter().map(|r| &r.target)) {
         let all = readmissions.iter().filter(|r| (&r.target.route, r.target.server.as_str()) == (route, server));
         // Instances that go back in the same way share a line.
         let mut ways: BTreeMap<String, Vec<&InstanceName>> = BTreeMap::new();
-        all.for_each(|r| ways.entry(way_back(r)).or_default().push(&r.target.instance));
+        all.for_each(|r| ways.entry(way_back(plan, r)).or_default().push(&r.target.instance));
         let one = ways.len() == 1;
         for (way, instances) in &ways {
             let at = if one { names(&at) } else { names(instances) };
@@ -308,11 +321,18 @@ fn readmitted(readmissions: &[Readmission], followers: &[Following]) -> Lines {
     for ((route, server), at) in by_server(followers.iter().filter(|f| f.serving).map(|f| &f.target)) {
         lines.push(("follows", format!("{} must show {route} with {server} again", names(&at))));
     }
-    lines.push(("until", "every instance reads back exactly as it was before".to_owned()));
+    let until = match readmissions.iter().any(|r| r.first) {
+        true => "every instance sends clients there",
+        false => "every instance reads back exactly as it was before",
+    };
+    lines.push(("until", until.to_owned()));
     lines
 }
 
-fn way_back(readmission: &Readmission) -> String {
+fn way_back(plan: &Plan, readmission: &Readmission) -> String {
+    if plan.request.purpose == Purpose::Retire {
+        return "is put back as it was before it stood in".to_owned();
+    }
     if !readmission.serving {
         return "is put back as it was: out of service".to_owned();
     }

@@ -40,6 +40,17 @@ pub enum Purpose {
     Restore,
     /// Take the routes out again after a restore was given up; the cluster stays as it is.
     Withhold,
+    /// Have one instance of a clone more, on this node, before another one leaves.
+    StandIn,
+    /// Let the instance that stood in go again.
+    Retire,
+}
+
+impl Purpose {
+    /// Whether the node's instance is stopped at its end, and its clients leave before that.
+    pub fn leaves(self) -> bool {
+        matches!(self, Self::Drain | Self::Retire)
+    }
 }
 
 impl std::fmt::Display for Purpose {
@@ -48,6 +59,8 @@ impl std::fmt::Display for Purpose {
             Self::Drain => "drain",
             Self::Restore => "restore",
             Self::Withhold => "withhold",
+            Self::StandIn => "stand-in",
+            Self::Retire => "retire",
         })
     }
 }
@@ -127,6 +140,15 @@ pub enum Action {
     VerifyStopped {
         /// The units.
         units: Vec<ClusterUnit>,
+    },
+    /// Allow a clone another number of instances.
+    Resize {
+        /// The cloned primitive.
+        resource: String,
+        /// `clone-max` as it is.
+        from: String,
+        /// `clone-max` as it should be.
+        to: String,
     },
     /// Stop units outside the cluster, one after the other.
     StopUnits {
@@ -272,6 +294,10 @@ pub struct Readmission {
     pub target: RouteTarget,
     /// Whether it took clients before; if not, it is put back without a ramp and without waiting for checks.
     pub serving: bool,
+    /// Whether it takes clients for the first time: then no state before is that of a member that does, and the last
+    /// stage is its weight.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first: bool,
     /// Its weight before.
     pub weight: u32,
     /// Its state before.
@@ -339,6 +365,7 @@ impl Action {
             Self::AwaitConnections { .. } => "connections drained",
             Self::CloseRoutes { .. } => "bound clients sent elsewhere",
             Self::Standby { leave } => leave.title(),
+            Self::Resize { .. } => "number of instances changed",
             Self::VerifyStopped { .. } => "units stopped",
             Self::StopUnits { .. } => "other units stopped",
             Self::EnableUnits { enabled: true, .. } => "enabled at boot",

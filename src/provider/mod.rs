@@ -141,6 +141,12 @@ pub trait ClusterControl: Send + Sync {
     /// one.
     async fn standby(&self, permit: StandbyPermit, owner: &Ownership, leave: &Leave) -> Result<()>;
 
+    /// Allows a clone another number of instances (`clone-max`). Refused where it is neither `from` nor `to`: then somebody
+    /// else was there.
+    async fn resize(&self, resource: &str, _from: &str, _to: &str) -> Result<()> {
+        Err(ProviderError::Refused(format!("the number of instances of {resource} cannot be changed here")))
+    }
+
     /// Takes that back: the attribute is as it was before, and our mark is gone. Refused where the mark is not `owner`'s.
     async fn unstandby(&self, node: &NodeName, owner: &RunId, leave: &Leave, attribute: Option<&str>) -> Result<()>;
 }

@@ -46,6 +46,7 @@ async fn one(world: &World, s: &Situation<'_>, effect: &Effect) -> Result<()> {
         Effect::Unstandby { node, owner, attribute, leave } => {
             within(limit, world.cluster.unstandby(node, owner, leave, attribute.as_deref())).await
         }
+        Effect::Resize { resource, from, to } => within(limit, world.cluster.resize(resource, from, to)).await,
         Effect::EnableUnit { node, unit, enabled } => within(limit, world.units.enable(node, unit, *enabled)).await,
         Effect::StopUnit { node, unit } => unit_job(world, s, node, unit, false).await,
         Effect::StartUnit { node, unit } => unit_job(world, s, node, unit, true).await,

@@ -177,6 +177,7 @@ impl<'a> Look<'a> {
             Effect::Unstandby { node, attribute, leave, owner } => {
                 is_back(self.cluster()?, node, owner, leave, attribute.as_deref())
             }
+            Effect::Resize { resource, to, .. } => self.cluster()?.clone_max.get(resource) == Some(to),
             Effect::StopUnit { node, unit } => !is_running(self.unit(node, unit)?),
             Effect::EnableUnit { node, unit, enabled } => self.unit(node, unit)?.is_enabled() == *enabled,
             Effect::StartUnit { node, unit } => self.unit(node, unit)?.is_active(),
@@ -225,11 +226,31 @@ fn shows_desired(member: &MemberView, desired: &Desired, attempted: Option<Durat
         Desired::FreshCheck => match (&member.health, member.since_change, attempted) {
             (Health::Passing, Some(change), Some(ago)) => change <= ago,
             (Health::Passing, ..) => false,
-            (Health::Failing { .. } | Health::Unchecked, ..) => true,
+            // A load balancer that has only begun to doubt still sends clients there.
+            (Health::Failing { .. }, ..) => !member.still_chosen,
+            (Health::Unchecked, ..) => true,
         },
     }
 }
 
 fn no_answer(what: impl Into<String>, reason: impl Into<String>) -> Waiting {
     Waiting::NoAnswer { what: what.into(), reason: reason.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_that_failed_once_is_not_enough_to_keep_clients_away() {
+        let failing = |still_chosen| MemberView {
+            admission: Admission::Draining,
+            health: Health::Failing { reason: "DRAIN 2/3".into() },
+            still_chosen,
+            ..MemberView::default()
+        };
+        assert!(shows_desired(&failing(false), &Desired::FreshCheck, None));
+        assert!(!shows_desired(&failing(true), &Desired::FreshCheck, None));
+        assert!(!shows_desired(&failing(true), &Desired::FreshCheck, Some(Duration::ZERO)));
+    }
 }

@@ -10,10 +10,14 @@ use crate::{
 /// The node's state in one or two sentences, from what the journal knows; what is in doubt is said to be so.
 pub fn node_state(plan: &Plan, state: &RunState) -> String {
     let node = plan.node();
+    if plan.request.purpose == Purpose::Retire && matches!(state.status, Status::Ended { ending: Ending::Done }) {
+        return format!("{node} stands in no longer: its routes, and how many instances run, are as before.");
+    }
     let routing = match routing(plan, state) {
         Routing::Untouched => format!("{node} has its traffic as before"),
         Routing::Out => format!("{node} gets no new clients"),
         Routing::Partly => format!("{node} is out of some routes only"),
+        Routing::Back if plan.request.purpose == Purpose::StandIn => format!("{node} takes clients"),
         Routing::Back => format!("{node} has its traffic again"),
     };
     format!("{routing}; {}.", cluster(plan, state))
@@ -47,6 +51,8 @@ fn routing(plan: &Plan, state: &RunState) -> Routing {
         (Purpose::Restore, _) if tiers > 0 && back == tiers => Routing::Back,
         (Purpose::Restore, _) if begun => Routing::Partly,
         (Purpose::Restore, _) => Routing::Out,
+        (Purpose::StandIn, _) if tiers > 0 && back == tiers => Routing::Back,
+        (Purpose::StandIn | Purpose::Retire, _) if begun => Routing::Partly,
         (_, 0) => Routing::Untouched,
         (_, done) if done == all => Routing::Out,
         _ => Routing::Partly,
@@ -94,7 +100,28 @@ fn cluster(plan: &Plan, state: &RunState) -> String {
             format!("it is not {out} any more; {units} may still be starting")
         }
         (Purpose::Restore, _, Some(_)) => format!("whether it is still {out} is not known"),
+        (Purpose::StandIn | Purpose::Retire, ..) => standing(plan, state),
         (Purpose::Restore | Purpose::Withhold, ..) => "the cluster was not touched by this run".into(),
+    }
+}
+
+/// Of an instance that stands in, or did.
+fn standing(plan: &Plan, state: &RunState) -> String {
+    let service = plan.request.leave.service().map_or("the service".to_owned(), ToString::to_string);
+    let done = |wanted: fn(&Action) -> bool| {
+        plan.steps.iter().position(|s| wanted(&s.action)).is_some_and(|step| state.is_done(step))
+    };
+    let begun = state.attempts.iter().any(|a| matches!(a.effect, Effect::Resize { .. }));
+    let banned = state.attempts.iter().any(|a| matches!(a.effect, Effect::Standby { .. }));
+    match plan.request.purpose {
+        Purpose::StandIn if done(|a| matches!(a, Action::AwaitReady { .. })) => {
+            format!("{service} stands in there and is ready")
+        }
+        Purpose::StandIn if begun => format!("{service} may be starting there"),
+        Purpose::StandIn => format!("{service} does not run there"),
+        _ if done(|a| matches!(a, Action::VerifyStopped { .. })) => format!("{service} is stopped there"),
+        _ if banned => format!("{service} may still be stopping there"),
+        _ => format!("{service} still stands in there"),
     }
 }
 
@@ -102,7 +129,15 @@ fn cluster(plan: &Plan, state: &RunState) -> String {
 pub fn next_command(run: &RunId, plan: &Plan, state: &RunState) -> String {
     let node = plan.node();
     match &state.status {
-        Status::Ended { ending: Ending::Done } if plan.request.purpose == Purpose::Restore => {
+        Status::Ended { ending: Ending::Done } if plan.request.purpose == Purpose::StandIn => {
+            "`tidegate drain NODE` goes on with the node that it stands in for".into()
+        }
+        Status::Ended { ending: Ending::Aborted { undo: None, .. } } if plan.request.purpose == Purpose::StandIn => {
+            "`tidegate status` shows its share".into()
+        }
+        Status::Ended { ending: Ending::Done }
+            if matches!(plan.request.purpose, Purpose::Restore | Purpose::Retire) =>
+        {
             "`tidegate status` shows its share".into()
         }
         Status::Ended { ending: Ending::Aborted { undo: None, .. } } if plan.request.purpose == Purpose::Drain => {
@@ -144,6 +179,7 @@ mod tests {
                 role: Role::Driven,
             },
             serving: true,
+            first: false,
             weight: 100,
             exact: Exact::default(),
             ramp: vec![100],

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{state::RunState, streaks::Streaks};
 use crate::{
     model::{Holder, Leave, NodeName, Topology, observed::age},
-    plan::{Action, Plan, Purpose, Request, steps::ConnectionWait},
+    plan::{Action, Plan, Request, steps::ConnectionWait},
 };
 
 /// What is to be looked at; everything else keeps the age that it has.
@@ -63,9 +63,9 @@ impl Wants {
 
     /// With a rehearsal of what a drain asks of the cluster, and the alerts that may stand in its way.
     pub fn rehearsing(mut self, request: &Request, topology: &Topology) -> Self {
-        let has_one = request.purpose == Purpose::Drain && topology.nodes.contains(&request.node);
+        let has_one = request.purpose.leaves() && topology.nodes.contains(&request.node);
         self.rehearsal = has_one.then(|| (request.node.clone(), request.leave.clone(), Duration::ZERO));
-        self.alerts = (request.purpose == Purpose::Drain).then_some(Duration::ZERO);
+        self.alerts = request.purpose.leaves().then_some(Duration::ZERO);
         self
     }
 }
@@ -80,7 +80,7 @@ pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
     let mut wants = Wants { routes: true, ..Wants::default() };
     match action {
         None => {}
-        Some(Action::DrainRoutes { .. } | Action::CloseRoutes { .. }) if plan.request.purpose == Purpose::Drain => {
+        Some(Action::DrainRoutes { .. } | Action::CloseRoutes { .. }) if plan.request.purpose.leaves() => {
             wants.sockets = node();
             wants.ready = others();
         }
@@ -113,7 +113,7 @@ pub fn wants(plan: &Plan, state: &RunState, topology: &Topology) -> Wants {
             wants.cluster = Some(Duration::from_secs(1));
         }
         Some(Action::StopUnits { .. } | Action::EnableUnits { .. } | Action::StartUnits { .. }) => wants.units = node(),
-        Some(Action::Unstandby { .. }) => wants.cluster = Some(Duration::ZERO),
+        Some(Action::Unstandby { .. } | Action::Resize { .. }) => wants.cluster = Some(Duration::ZERO),
         Some(Action::AwaitReady { .. } | Action::ReadmitRoutes { .. }) => {
             wants.ready = node();
             wants.cluster = Some(Duration::from_secs(1));

@@ -21,7 +21,7 @@ const CASES: [(&str, &str, &str); KNOWN.len()] = [
     ("instances", "blocked-instance", "clean-drain"),
     ("rehearsal", "rehearsal-unknown", "clean-drain"),
     ("collateral", "collateral", "clean-drain"),
-    ("arrivals", "instance-arrives-elsewhere", "clean-drain"),
+    ("arrivals", "instance-arrives-anywhere", "instance-arrives-first"),
     ("votes", "votes-at-the-limit", "quorum-device"),
     ("fencing", "fencing-disabled", "clean-drain"),
     ("resources", "other-resource-failed", "clean-drain"),

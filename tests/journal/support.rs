@@ -81,6 +81,7 @@ pub fn plan_with_fractions() -> Plan {
             role: Role::Driven,
         },
         serving: true,
+        first: false,
         weight: u32::MAX,
         exact: Exact(serde_json::json!({ "share": 0.100_000_000_000_000_02, "total": u64::MAX, "none": null })),
         ramp: vec![10, 50, 100],

@@ -20,7 +20,7 @@ use tidegate::{
     playbook::{Fault, Place},
     provider::{ProviderError, SystemClock, access::ssh::SshAccess},
 };
-use xtask::lab::Lab;
+use xtask::lab::{Lab, Proxy};
 
 use crate::stage::{Routes, Running, within};
 
@@ -28,13 +28,13 @@ const ORDER: &str = "TIDEGATE_FAULT_ORDER";
 const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
 /// A file system of the test's own that may be filled.
 const DISK: &str = "/mnt/faults";
-/// What a machine is, as far as faults touch it.
+/// What a machine is, as far as faults touch it. The lab gives a machine a new cable, of another number, when it restarts.
 const LOOK: &str = r#"
 echo "units: $(systemctl is-active app haproxy bird named pacemaker corosync | tr '\n' ' ')"
 echo "ours: $(systemctl list-units --all --plain --no-legend 'tidegate-*' | grep -v '^tidegate-lab' | tr '\n' ' ')"
 echo "filter: $(nft list ruleset 2> /dev/null | grep tidegate_fault)"
-echo "links: $(ip -o link | sed 's/.*: \(.*\): <.*\(,UP\).*/\1 \2/' | tr '\n' ' ')"
-echo "addresses: $(ip -o addr | awk '{print $2, $4}' | sort | tr '\n' ' ')"
+echo "links: $(ip -o link | sed 's/.*: \([^@]*\).*: <.*\(,UP\).*/\1 \2/' | tr '\n' ' ')"
+echo "addresses: $(ip -o addr | awk '{print $2, $4}' | sed 's/fe80.*/fe80/' | sort | tr '\n' ' ')"
 echo "routes: $(ip route | grep -v bird | sort | tr '\n' ' ')"
 echo "kept: $(cat /proc/sys/net/ipv6/conf/eth0/keep_addr_on_down 2> /dev/null)"
 echo "drop-ins: $(find /run/systemd/system -name 'zz-tidegate*' | tr '\n' ' ')"
@@ -69,6 +69,7 @@ enum What {
 /// The program. Without an order, there is at least this to be said of an injector: it plays nothing on a node that nobody
 /// told it of.
 #[test]
+#[ignore = "needs the lab"]
 fn an_injector_plays_nothing_on_a_node_that_it_does_not_know() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let Ok(order) = std::env::var(ORDER) else {
@@ -158,7 +159,7 @@ impl Player {
         let order = Order { ssh_config: lab.dir().join("ssh_config"), masters, out: out.path().to_owned(), what };
         let name = "faults_are_undone::an_injector_plays_nothing_on_a_node_that_it_does_not_know";
         let mut command = lab.command_in("control", &std::env::current_exe()?.to_string_lossy())?;
-        command.args(["--exact", name, "--nocapture"]).env(ORDER, serde_json::to_string(&order)?);
+        command.args(["--ignored", "--exact", name, "--nocapture"]).env(ORDER, serde_json::to_string(&order)?);
         Ok(Self { program: Running::start(&mut command)?, out, began: Instant::now() })
     }
 
@@ -252,7 +253,7 @@ fn says(lab: &Lab, machine: &str, script: &str) -> Result<String> {
 #[test]
 #[ignore = "needs the lab"]
 fn by_the_program_or_by_the_timer() -> Result<()> {
-    Routes::clean(&[])?.play(|lab| {
+    Routes::clean(&[Proxy::Haproxy])?.play(|lab| {
         let mount = format!("mkdir -p {DISK}; mountpoint -q {DISK} || mount -t tmpfs -o size=16m none {DISK}");
         lab.shell("node-2", &mount)?;
         let before = world(lab)?;
@@ -290,7 +291,7 @@ fn on_services(lab: &Lab, before: &BTreeMap<&'static str, String>) -> Result<()>
     ensure!(left.contains(id.as_str()) && left.contains("lb-1"), "{left}");
     let second = What::Rehearse(Fault::OneWayPartition, node("node-2"), short);
     let said = ask(lab, second)?;
-    ensure!(said.contains(&format!("systemctl start tidegate-undo-{id}.service")), "{said}");
+    ensure!(said.contains(&format!("sh /run/tidegate/faults/{id}/undo")), "{said}");
     killed.undo()?;
     as_before(lab, before, "a unit that was killed")?;
 

@@ -27,7 +27,7 @@ use crate::stage::{Routes, Running, within};
 
 /// How far a step got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
+pub enum Phase {
     Taken,
     Begun,
     Intended,
@@ -37,7 +37,7 @@ enum Phase {
 use Phase::{Accepted, Acknowledged, Begun, Intended, Taken};
 
 /// A step, and how far it got.
-type Place = (usize, Phase);
+pub type Place = (usize, Phase);
 
 /// Where a kill comes.
 struct Point {
@@ -88,24 +88,24 @@ const NAMES: [Point; 10] = [
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The journal, read beside the program that writes it.
-struct Watch {
+pub struct Watch {
     runtime: Runtime,
     journal: SqliteJournal,
 }
 
 impl Watch {
-    fn open(lab: &Lab) -> Result<Self> {
+    pub fn open(lab: &Lab) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let journal = runtime.block_on(SqliteJournal::open(lab.dir().join("journal.db")))?;
         Ok(Self { runtime, journal })
     }
 
     /// The newest run; `None` where there is none yet.
-    fn newest(&self) -> Result<Option<RunId>> {
+    pub fn newest(&self) -> Result<Option<RunId>> {
         Ok(self.runtime.block_on(self.journal.runs(1))?.pop().map(|summary| summary.run))
     }
 
-    fn records(&self, run: &RunId) -> Result<Vec<Record>> {
+    pub fn records(&self, run: &RunId) -> Result<Vec<Record>> {
         Ok(self.runtime.block_on(self.journal.records(run))?)
     }
 
@@ -146,7 +146,7 @@ impl Point {
 }
 
 /// The places that records stand for, each with its position. A run that is taken up again is where it was.
-fn places(records: &[Record]) -> Vec<(usize, Place)> {
+pub fn places(records: &[Record]) -> Vec<(usize, Place)> {
     let mut step_now = 0;
     let place = |(at, record): (usize, &Record)| {
         let (step, phase) = match &record.event {

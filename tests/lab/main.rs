@@ -23,6 +23,7 @@ mod scope;
 mod secondary;
 mod serve;
 mod stage;
+mod standin;
 mod sticky;
 mod underway;
 mod verdict;

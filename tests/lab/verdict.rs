@@ -83,21 +83,20 @@ fn the_cluster_rehearses_and_the_verdict_names_what_else_would_move() -> Result<
     restore(&tidegate)?;
     settled(&lab)?;
 
-    // An instance that would have to start elsewhere first; fencing that is off.
+    // An instance that would start elsewhere, on one of two; fencing that is off.
     pcs(&lab, &["resource", "delete", "vip"])?;
-    pcs(&lab, &["resource", "meta", "app_service-clone", "clone-max=2"])?;
+    pcs(&lab, &["resource", "meta", "app_service-clone", "clone-max=1"])?;
     pcs(&lab, &["property", "set", "stonith-enabled=false"])?;
     settled(&lab)?;
-    let idle: Vec<&str> = ["node-1", "node-2", "node-3"]
-        .into_iter()
-        .filter(|node| lab.exec(node, &["systemctl", "--quiet", "is-active", "app.service"]).is_err())
-        .collect();
-    ensure!(idle.len() == 1, "{idle:?}");
-    let runs = if idle == [NODE] { "node-1" } else { NODE };
-    let refused = asked(&tidegate, runs, 3)?;
+    let nodes = ["node-1", "node-2", "node-3"];
+    let is_active = |node: &&str| lab.exec(node, &["systemctl", "--quiet", "is-active", "app.service"]).is_ok();
+    let (runs, idle): (Vec<&str>, Vec<&str>) = nodes.into_iter().partition(is_active);
+    ensure!(runs.len() == 1, "{runs:?}");
+    let refused = asked(&tidegate, runs[0], 3)?;
     let missing: BTreeSet<String> = ["arrivals", "capacity", "fencing"].map(str::to_owned).into();
-    ensure!(against(&refused) == missing, "{refused}");
-    ensure!(detail(&refused, "arrivals").contains(&format!("app_service on {}", idle[0])), "{refused}");
+    ensure!(missing.is_subset(&against(&refused)), "{refused}");
+    let arrives = detail(&refused, "arrivals");
+    ensure!(idle.iter().any(|node| arrives.contains(&format!("app_service on {node}"))), "{refused}");
     lab.until("the lab is clean again", Duration::from_secs(60), |lab| lab.reset().map(|()| true))
 }
 

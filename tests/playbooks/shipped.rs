@@ -26,7 +26,7 @@ const GIVEN: [(&str, &[(&str, &str)]); 21] = [
     ("drills/pacemaker-killed", DRILL),
     ("drills/planned-drain", DRILL),
     ("drills/power-cut", DRILL),
-    ("drills/secondary-lost", &[("service", "app"), URL, ("host", "dns-02")]),
+    ("drills/secondary-lost", HOST),
     ("drills/service-hung", DRILL),
     ("drills/unit-killed", DRILL),
 ];

@@ -134,6 +134,7 @@ impl Browser {
 }
 
 impl Drop for Browser {
+    #[expect(clippy::disallowed_methods, reason = "a moment, at the end of a process")]
     fn drop(&mut self) {
         self.session = None;
         let _ = self.call("Browser.close", json!({}));

@@ -13,6 +13,7 @@ use tidegate::{
     model::{
         ClusterView, Desired, InstanceName, InstanceView, Leave, NodeName, Ownership, Readiness, Rehearsal, RouteId,
         RunId, ServiceName, SocketsView, Stragglers, UnitName, UnitView,
+        rehearsal::{Kind, Move, Verb},
     },
     provider::{Clock, ClusterControl, NodeTraffic, Prober, ProviderError, Result, RouteProvider, UnitControl, World},
     run::proof::{Release, StandbyPermit},
@@ -212,22 +213,61 @@ impl ClusterControl for Edge {
 
     async fn rehearse(&self, node: &NodeName, _: &Leave) -> Result<Rehearsal> {
         let node = node.clone();
-        self.read(move |sim| Ok(Rehearsal::of_stops(&sim.cluster(), &node))).await
+        self.read(move |sim| {
+            let view = sim.cluster();
+            let mut rehearsal = Rehearsal::of_stops(&view, &node);
+            let runs = |n: &NodeName| view.instances_on("app_service", n).any(|i| i.active);
+            let free = |n: &&NodeName| !runs(n) && !view.nodes[*n].standby && view.ban("app_service", n).is_none();
+            let others = view.nodes.keys().filter(|n| **n != node && runs(n)).count();
+            let start = |to: &NodeName| Move {
+                verb: Verb::Start,
+                resource: "app_service".into(),
+                kind: Kind::Instance,
+                from: None,
+                to: Some(to.clone()),
+                why: None,
+            };
+            let arrives = view.nodes.keys().filter(|n| **n != node).find(free);
+            rehearsal.moves.extend(arrives.filter(|_| sim.clone_max.is_some_and(|max| others < max)).map(start));
+            Ok(rehearsal)
+        })
+        .await
     }
 
-    async fn standby(&self, permit: StandbyPermit, owner: &Ownership, _: &Leave) -> Result<()> {
-        let forced = permit.releases().iter().any(|(_, r)| matches!(r, Release::DeadlineReached { .. }));
-        let (node, owner) = (permit.node().clone(), owner.clone());
+    async fn resize(&self, resource: &str, from: &str, to: &str) -> Result<()> {
+        let (resource, from, to) = (resource.to_owned(), from.to_owned(), to.to_owned());
         self.write(move |sim| {
-            sim.standby(&node, &owner, forced);
+            sim.note(format!("clone-max of {resource} from {from} to {to}"));
+            let now = sim.clone_max.map(|n| n.to_string());
+            if now.as_ref() != Some(&from) && now.as_ref() != Some(&to) {
+                return Err(ProviderError::Refused(format!("clone-max is {now:?}")));
+            }
+            sim.clone_max = to.parse().ok();
             Ok(())
         })
         .await
     }
 
-    async fn unstandby(&self, node: &NodeName, owner: &RunId, _: &Leave, attribute: Option<&str>) -> Result<()> {
+    async fn standby(&self, permit: StandbyPermit, owner: &Ownership, leave: &Leave) -> Result<()> {
+        let ban = matches!(leave, Leave::Ban { .. });
+        let forced = permit.releases().iter().any(|(_, r)| matches!(r, Release::DeadlineReached { .. }));
+        let (node, owner) = (permit.node().clone(), owner.clone());
+        self.write(move |sim| {
+            sim.leave(&node, &owner, forced, ban);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn unstandby(&self, node: &NodeName, owner: &RunId, leave: &Leave, attribute: Option<&str>) -> Result<()> {
+        let ban = matches!(leave, Leave::Ban { .. });
         let (node, owner, attribute) = (node.clone(), owner.clone(), attribute.map(ToOwned::to_owned));
         self.write(move |sim| {
+            if ban {
+                sim.note(format!("unban {node}"));
+                sim.bans.retain(|n, run| *n != node || *run != owner);
+                return Ok(());
+            }
             sim.note(format!("unstandby {node}"));
             let Some(n) = sim.nodes.get_mut(&node) else { return Err(ProviderError::Refused("no such node".into())) };
             match &n.owner {

@@ -9,6 +9,7 @@ mod crash;
 mod edges;
 mod lasting;
 mod scenarios;
+mod standin;
 mod world;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -19,7 +20,7 @@ use edges::Edge;
 use tidegate::{
     config::{Settings, settings as cfg},
     journal::{Ending, Journal, RunSummary, chain, memory::MemoryJournal},
-    model::{NodeName, Observation, Topology},
+    model::{Leave, NodeName, Observation, Topology},
     plan::{
         Plan, Purpose, Request,
         gates::Gate,
@@ -38,6 +39,8 @@ use tokio_util::sync::CancellationToken;
 use world::{Admin, Faults, SERVERS, Sim, Unit};
 
 pub const NODE: &str = "node-2";
+/// The node that may be free.
+pub const THIRD: &str = "node-3";
 
 pub fn settings() -> Settings {
     let ready = cfg::Ready { interval: Duration::from_millis(500), ..cfg::Ready::new(8080, cfg::Probe::Tcp) };
@@ -149,18 +152,23 @@ impl Stage {
 
     async fn plan(&self, purpose: Purpose) -> (Result<Plan, Vec<Gate>>, Observation) {
         let mut observer = Observer::new(self.edge.providers(), self.settings.clone());
+        let third = matches!(purpose, Purpose::StandIn | Purpose::Retire);
+        let ban = || Leave::Ban { service: "app".into(), resource: "app_service".into() };
         let request = Request {
             purpose,
-            node: NODE.into(),
+            node: if third { THIRD.into() } else { NODE.into() },
             operator: "op".into(),
             reason: "patch".into(),
             overrides: Vec::new(),
-            leave: Default::default(),
+            leave: if third { ban() } else { Leave::default() },
         };
         let wants = Wants::everything(&self.topology).rehearsing(&request, &self.topology);
         observer.refresh(&self.topology, &wants).await;
         let runs = self.runs().await;
-        let origin = ledger::outstanding(&runs, &request.node);
+        let origin = match purpose {
+            Purpose::Retire => ledger::standing_in(&runs).first().map(|came| came.run.clone()),
+            _ => ledger::outstanding(&runs, &request.node),
+        };
         let receipts = match &origin {
             Some(run) => {
                 let plan = self.store.run(run).await.unwrap().plan;

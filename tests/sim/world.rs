@@ -7,6 +7,7 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use tidegate::model::{
     Admission, CloneInstance, ClusterView, Exact, Health, InstanceView, Member, MemberView, NodeName, Ownership, Role,
+    RunId, cluster::Ban,
 };
 
 use crate::clients::{Bound, Session};
@@ -109,7 +110,7 @@ pub struct Node {
     pub unit: Unit,
     /// When the cluster's record follows the unit.
     recorded_at: u64,
-    recorded: Unit,
+    pub recorded: Unit,
     pub extra_running: bool,
     /// `/ready` fails although the unit runs.
     pub sick: bool,
@@ -139,6 +140,10 @@ pub struct Sim {
     pub list_time: u64,
     pub lists: u64,
     pub broken: Vec<Broken>,
+    /// How many instances the clone may have; `None` is one a node.
+    pub clone_max: Option<usize>,
+    /// Nodes that a run has banned for it.
+    pub bans: BTreeMap<NodeName, RunId>,
     /// Effects as they happened: the servers' own log.
     pub log: Vec<(u64, String)>,
     /// Since when a program executes a run; nobody answers a reload while none does.
@@ -193,6 +198,8 @@ impl Sim {
             list_time: 30,
             lists: 0,
             broken: vec![],
+            clone_max: None,
+            bans: BTreeMap::new(),
             log: vec![],
             watched_since: None,
             past: vec![],
@@ -207,6 +214,7 @@ impl Sim {
             self.now += STEP;
             self.reload();
             self.units();
+            self.enough_ready();
             self.checks();
             self.traffic();
             self.bound_clients();
@@ -244,8 +252,9 @@ impl Sim {
     fn units(&mut self) {
         let now = self.now;
         let mut ended = Vec::new();
+        let unwanted = self.unwanted();
         for (name, node) in &mut self.nodes {
-            let out = node.standby.as_deref() == Some("on");
+            let out = unwanted.contains(name);
             let next = match node.unit {
                 Unit::Running { .. } if out => Unit::Stopping { until: now + self.rng.u64(40..400) },
                 Unit::Stopping { until } if now >= until => {
@@ -406,7 +415,8 @@ impl Sim {
         }
     }
 
-    pub fn standby(&mut self, node: &NodeName, owner: &Ownership, forced: bool) {
+    /// Standby, or a ban.
+    pub fn leave(&mut self, node: &NodeName, owner: &Ownership, forced: bool, ban: bool) {
         let open = self.open_sessions(node.as_str());
         if open > 0 && !forced {
             self.broken.push(Broken(format!("{} ms: standby of {node} with {open} sessions open", self.now)));
@@ -414,6 +424,11 @@ impl Sim {
         let serving = SERVERS.iter().filter(|n| **n != node.as_str() && self.answers(n)).count();
         if serving < 2 {
             self.broken.push(Broken(format!("{} ms: standby of {node} leaves {serving} ready", self.now)));
+        }
+        if ban {
+            self.note(format!("ban {node}"));
+            self.bans.insert(node.clone(), owner.run.clone());
+            return;
         }
         self.note(format!("standby {node}"));
         if let Some(n) = self.nodes.get_mut(node) {
@@ -470,6 +485,11 @@ impl Sim {
                 managed: true,
             })
         };
+        let ban = |(node, run): (&NodeName, &RunId)| Ban {
+            resource: "app_service".into(),
+            node: node.clone(),
+            run: run.clone(),
+        };
         ClusterView {
             dc: Some("node-1".into()),
             quorate: self.quorate(),
@@ -479,8 +499,9 @@ impl Sim {
             nodes: self.nodes.iter().map(|(name, n)| (name.clone(), member(n))).collect(),
             instances: self.nodes.iter().filter_map(instance).collect(),
             resources: Vec::new(),
-            bans: Vec::new(),
+            bans: self.bans.iter().map(ban).collect(),
             withheld: Vec::new(),
+            clone_max: self.clone_max.map(|n| ("app_service".to_owned(), n.to_string())).into_iter().collect(),
         }
     }
 

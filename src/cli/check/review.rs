@@ -136,7 +136,7 @@ fn drilled(runs: &[RunSummary]) -> BTreeMap<NodeName, Timestamp> {
             Purpose::Restore if out.remove(node) => {
                 back.insert(node.clone(), run.ended_at.unwrap_or(run.opened_at));
             }
-            Purpose::Restore | Purpose::Withhold => {}
+            Purpose::Restore | Purpose::Withhold | Purpose::StandIn | Purpose::Retire => {}
         }
     }
     back

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        act::{confirm, may_ask},
+        act::{confirm, may_ask, patient},
         args::{self, Acting, Global},
-        context::{self, Context, Survey},
+        context::{Context, Survey},
         execute::Desk,
         exit::{Code, Failure, Result},
         out::Out,
@@ -26,10 +26,7 @@ use crate::{
     },
     journal::Note,
     model::{NodeName, RunId, ServiceName, topology::ServiceShape},
-    plan::{
-        Plan, Purpose, Request,
-        gates::{Answer, Gate},
-    },
+    plan::{Purpose, Request, gates::Gate},
     run::wants::Wants,
 };
 
@@ -215,29 +212,10 @@ impl Move<'_> {
             overrides: self.args.overrides.list.clone(),
             leave: self.direction.leave(shape),
         };
-        let (survey, plan) = self.plan(&request).await?;
+        let (survey, plan) = patient(self.context, &request).await?;
         let desk = Desk::new(self.global, self.context, &survey);
         let (run, lease) = desk.engine.open(&plan).await?;
         desk.execute(&run, lease, survey.seen).await
-    }
-
-    /// The plan; what may come by itself (the cluster is still at work after the last node) is waited for.
-    async fn plan(&self, request: &Request) -> Result<(Survey, Plan)> {
-        let run = &self.context.settings.run;
-        let began = tokio::time::Instant::now();
-        loop {
-            let survey = self.context.survey(|topology| context::wants(request, topology)).await?;
-            let (gates, plan) = self.context.decide(request, &survey).await?;
-            if let Some(plan) = plan {
-                return Ok((survey, plan));
-            }
-            let against: Vec<Gate> = gates.into_iter().filter(|g| !g.passes()).collect();
-            let waits = against.iter().all(|g| g.answer == Answer::Hold || g.code == "capacity");
-            if !waits || began.elapsed() > run.patience {
-                return Err(Failure::refused(request.purpose, &request.node, &against));
-            }
-            tokio::time::sleep(run.poll).await;
-        }
     }
 }
 

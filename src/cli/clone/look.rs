@@ -218,6 +218,7 @@ pub(super) fn around(
     let mut gates = gates::around(&gates::Around {
         cluster,
         open_run: ledger::open(&survey.runs).map(|r| &r.run),
+        stand_in: ledger::standing_in(&survey.runs).first().map(|r| &r.run),
         changes,
         rehearsal: rehearsal.as_ref().map_err(|_| why.as_str()),
         resources: &resources,

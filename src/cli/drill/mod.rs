@@ -1,6 +1,8 @@
 //! `tidegate drill`: what drills leave behind, and what every run does.
 
 mod report;
+mod run;
+mod undo;
 
 use clap::Subcommand;
 
@@ -12,6 +14,12 @@ use super::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Drill {
+    /// Play a drill: load, what it breaks or drains, measurements, the report
+    Run(run::Run),
+    /// End a drill at once: what is broken is mended, what is out is brought back
+    Stop(super::playbook::Acted),
+    /// Find faults of ours that are still on machines, and end them
+    Undo(undo::Undo),
     /// Write the report of a run or a drill: Markdown, one HTML file, or JSON
     Report(report::ReportArgs),
 }
@@ -19,6 +27,9 @@ pub(super) enum Drill {
 /// Carries out what is asked of drills.
 pub(super) async fn command(global: &Global, out: Out, asked: Drill) -> Result<Code> {
     match asked {
+        Drill::Run(args) => run::command(global, out, args).await,
+        Drill::Stop(args) => super::play::give_up(global, out, &args.play, &args.acting).await,
+        Drill::Undo(args) => undo::command(global, out, args).await,
         Drill::Report(args) => report::command(global, out, &args).await,
     }
 }

@@ -25,7 +25,7 @@ use crate::{
 const NOTES_READ: usize = 10_000;
 
 #[derive(Debug, Args)]
-pub(super) struct ReportArgs {
+pub(in crate::cli) struct ReportArgs {
     #[command(flatten)]
     run: RunArg,
     /// What to write

@@ -1,5 +1,6 @@
 //! A playbook in front of a person: opened, carried out, taken up again, approved, given up, shown.
 
+mod closing;
 mod runs;
 mod text;
 
@@ -16,6 +17,11 @@ use super::{
     out::Out,
 };
 use crate::{
+    config::settings::Service,
+    drill::{
+        breaking::Breaker,
+        fault::{Injector, Reach, Served},
+    },
     journal::{JournalError, PlayReading, holder},
     model::{NodeName, PlayId},
     play::{Book, Came, Hands, Player, Teller, conditions::Conditions},
@@ -24,6 +30,7 @@ use crate::{
     run::wants::Wants,
 };
 
+pub(super) use closing::Ending;
 pub(super) use text::{object, words};
 
 /// One play with everything that carries it out.
@@ -31,6 +38,21 @@ pub(super) struct Stage {
     pub(super) context: Context,
     pub(super) survey: Survey,
     pub(super) player: Player,
+    pub(super) closing: Arc<Ending>,
+}
+
+/// What breaks and mends, for this cluster.
+pub(super) fn injector(context: &Context, survey: &Survey) -> Injector {
+    let machines = context.machines(&survey.topology.nodes);
+    let served = |s: &Service| (s.name.clone(), Served { unit: s.unit.clone(), resource: s.clone.resource.clone() });
+    Injector::new(Reach {
+        nodes: machines.access,
+        others: context.others(),
+        hosts: machines.hosts,
+        services: context.settings.services.iter().map(served).collect(),
+        limit: context.settings.run.call_timeout,
+        clock: survey.world.clock.clone(),
+    })
 }
 
 /// Lines onto stderr.
@@ -59,16 +81,19 @@ impl Stage {
             settings: context.settings.clone(),
             machines: machines.clone(),
         };
+        let breaker = Arc::new(Breaker::new(Arc::new(injector(&context, &survey))));
+        let closing = Arc::new(Ending::new(global, &context, &survey));
         let hands = Hands {
             runs: Arc::new(ByCommand::new(global, &context, opening.operator.clone())),
             machines,
             conditions: Arc::new(conditions),
-            breaking: None,
+            breaking: Some(breaker.clone()),
         };
         let book =
             Book { plays: context.plays.clone(), play, holder: holder::holder_id(), clock: survey.world.clock.clone() };
-        let player = Player { book, hands, faults: None, closing: None, teller: Arc::new(Lines(out)) };
-        Ok(Self { context, survey, player })
+        let teller = Arc::new(Lines(out));
+        let player = Player { book, hands, faults: Some(breaker), closing: Some(closing.clone()), teller };
+        Ok(Self { context, survey, player, closing })
     }
 
     /// Carries it out until it is over, a person is needed, or a signal comes.
@@ -149,6 +174,12 @@ pub(super) async fn resume(global: &Global, out: Out, play: &PlayId, acting: &Ac
     }
     let (holder, now) = (holder::holder_id(), SystemClock.now());
     context.plays.take_play(play, &holder, now).await?;
+    if reading.summary.opening.playbook.drill.is_some() {
+        // Nobody measured meanwhile: it is ended, and says so.
+        let why = "the program that played it died in the middle".to_owned();
+        context.plays.append_play(play, &holder, &[PlayEvent::GivenUp { why }], now).await?;
+    }
+    let reading = PlayReading::of(&*context.plays, play).await?;
     let by = format!("{}: {}", acting.operator(), acting.reason);
     let again = |spot: &crate::playbook::Spot| PlayEvent::Again { spot: spot.clone(), by: by.clone() };
     let again: Vec<PlayEvent> = reading.state.failures().map(|(spot, _)| again(spot)).collect();

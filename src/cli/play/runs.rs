@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use super::super::{
     abort,
-    args::Global,
+    act::patient,
+    args::{Acting, Global},
     clone::keeper::{self, Keeper},
     context::{self, Context, Survey},
     execute::Desk,
@@ -16,16 +17,13 @@ use super::super::{
     out::Out,
     report::{Reading, RunReport},
     resume::last_of,
+    standin::Stage,
 };
 use crate::{
     clone::adoption::Direction,
     journal::Lease,
     model::{Leave, NodeName, RunId, ServiceName},
-    plan::{
-        Plan, Purpose, Request,
-        gates::{Answer, Gate},
-        ledger,
-    },
+    plan::{Plan, Purpose, Request, gates::Gate, ledger},
     play::{RunEnd, Runs, Trouble, Wish},
     provider::{Clock, SystemClock},
     run::wants::Wants,
@@ -58,23 +56,42 @@ impl ByCommand {
         Ok(Request { purpose, node, operator, reason, overrides, leave })
     }
 
-    /// The plan; what may come by itself is waited for.
+    /// The plan; what may come by itself is waited for, and whoever must stand in before a drain does then.
     async fn plan(&self, request: &Request) -> Result<(Survey, Plan), Trouble> {
-        let run = &self.context.settings.run;
-        let began = tokio::time::Instant::now();
+        let acting = self.acting(&request.reason);
+        let stage = self.stage(&acting);
+        if request.purpose == Purpose::Drain
+            && let Some(report) = stage.resume_stand_in().await.map_err(stopped)?
+        {
+            came(&report)?;
+        }
         loop {
-            let survey = self.context.survey(|topology| context::wants(request, topology)).await.map_err(stopped)?;
-            let (gates, plan) = self.context.decide(request, &survey).await.map_err(stopped)?;
-            if let Some(plan) = plan {
-                return Ok((survey, plan));
+            let (survey, plan) = patient(&self.context, request).await.map_err(refused)?;
+            match self.context.first(request, &survey).await.map_err(refused)? {
+                None => return Ok((survey, plan)),
+                Some(first) => came(&stage.run(&first, &survey).await.map_err(stopped)?)?,
             }
-            let against: Vec<Gate> = gates.into_iter().filter(|g| !g.passes()).collect();
-            let waits = against.iter().all(|g| g.answer == Answer::Hold || g.code == "capacity");
-            if !waits || began.elapsed() > run.patience {
-                let refused = Failure::refused(request.purpose, &request.node, &against);
-                return Err(Trouble::Failed(refused.message));
-            }
-            tokio::time::sleep(run.poll).await;
+        }
+    }
+
+    fn acting(&self, reason: &str) -> Acting {
+        Acting { reason: reason.to_owned(), yes: true, operator: Some(self.operator.clone()) }
+    }
+
+    fn stage<'s>(&'s self, acting: &'s Acting) -> Stage<'s> {
+        let out = Out { json: self.global.json, quiet: self.global.quiet };
+        Stage { global: &self.global, context: &self.context, out, acting }
+    }
+
+    /// How a run ended, once whoever stood in for a node that is back has gone.
+    async fn over(&self, run: &RunId) -> Result<RunEnd, Trouble> {
+        let end = self.ending(run).await?;
+        let mut report = RunReport::of(&*self.context.journal, run, false).await.map_err(stopped)?;
+        let acting = self.acting("its stand-in goes");
+        self.stage(&acting).afterwards(&mut report).await.map_err(refused)?;
+        match report.stand_ins.iter().find(|gone| !matches!(gone.code(), Code::Done)) {
+            Some(stays) => Ok(RunEnd::Held(stays.text())),
+            None => Ok(end),
         }
     }
 
@@ -94,6 +111,20 @@ impl ByCommand {
 /// A failure to look or to write is nobody's decision: the play is taken up again later.
 fn stopped(failure: Failure) -> Trouble {
     Trouble::Stopped(failure.text())
+}
+
+/// What gates refuse is a person's to decide.
+fn refused(failure: Failure) -> Trouble {
+    if failure.code == Code::Refused { Trouble::Failed(failure.message) } else { stopped(failure) }
+}
+
+/// Only who really stands in lets the drain begin.
+fn came(report: &RunReport) -> Result<(), Trouble> {
+    match report.result {
+        "done" => Ok(()),
+        "paused" => Err(Trouble::Stopped(report.text())),
+        _ => Err(Trouble::Held(report.text())),
+    }
 }
 
 #[async_trait(?Send)]
@@ -127,7 +158,7 @@ impl Runs for ByCommand {
         let opened = self.opened.lock().ok().and_then(|mut opened| opened.take()).filter(|(own, ..)| own == run);
         let last = last_of(&*self.context.journal, run).await.map_err(stopped)?;
         if last.summary.ending.is_some() {
-            return self.ending(run).await;
+            return self.over(run).await;
         }
         let (run_now, lease, survey, desk) = match opened {
             Some((own, lease, survey)) => {
@@ -142,7 +173,7 @@ impl Runs for ByCommand {
             }
         };
         desk.execute(&run_now, lease, survey.seen).await.map_err(stopped)?;
-        self.ending(run).await
+        self.over(run).await
     }
 
     async fn find(&self, wish: &Wish, since: Timestamp) -> Result<Option<RunId>, Trouble> {
@@ -179,7 +210,7 @@ impl Runs for ByCommand {
     async fn give_up(&self, run: &RunId, why: &str) -> Result<RunEnd, Trouble> {
         let by = format!("{}: {why}", self.operator);
         abort::unasked(&self.global, &self.context, run, &by).await.map_err(stopped)?;
-        self.ending(run).await
+        self.over(run).await
     }
 
     async fn adopt(&self, service: &ServiceName, reason: &str) -> Result<(), Trouble> {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::model::PlayId;
 
-pub(super) use run::{Asked, read};
+pub(super) use run::{Asked, outline, read, waves};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Playbook {
@@ -43,9 +43,9 @@ pub(super) enum Playbook {
 pub(super) struct Acted {
     /// The play, as `tidegate playbook status` names it
     #[arg(value_name = "PLAY", value_parser = play_name)]
-    play: PlayId,
+    pub(super) play: PlayId,
     #[command(flatten)]
-    acting: Acting,
+    pub(super) acting: Acting,
 }
 
 #[derive(Debug, Args)]

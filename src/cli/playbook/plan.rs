@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     cli::exit::Failure,
-    journal::Ending,
+    journal::{Ending, Journal, Plays, sqlite::SqliteJournal},
     playbook::{
         self, Attributes,
         forecast::Past,
@@ -38,32 +38,35 @@ const PLAYS_READ: usize = 50;
 pub(super) async fn command(global: &Global, out: Out, args: Plan) -> Result<Code> {
     let settings = super::super::context::settings(&global.config)?;
     let playbook = checked(&args.asked, &settings)?.playbook;
-    let context = Context::with(settings).await?;
-    let waves = match args.offline {
-        true => playbook::waves(&playbook.nodes, &members(&context.settings), &Attributes::new()).map_err(|why| {
+    let (waves, past) = if args.offline {
+        let waves = playbook::waves(&playbook.nodes, &members(&settings), &Attributes::new()).map_err(|why| {
             Failure::usage(why).next("Without `--offline` the cluster says who its members are, and their attributes.")
-        })?,
-        false => waves(&context, &playbook).await?,
+        })?;
+        let journal = SqliteJournal::open(&settings.journal.path).await?;
+        (waves, past(&journal, &journal).await?)
+    } else {
+        let context = Context::with(settings).await?;
+        (waves(&context, &playbook).await?, past(&*context.journal, &*context.plays).await?)
     };
-    let outline = outline(&playbook, &waves, &past(&context).await?);
+    let outline = outline(&playbook, &waves, &past);
     out.result(&outline, &text(&outline));
     Ok(Code::Done)
 }
 
 /// What the journal remembers: drains and restores as runs, everything else as steps of plays.
-async fn past(context: &Context) -> Result<Past> {
+async fn past(journal: &dyn Journal, plays: &dyn Plays) -> Result<Past> {
     let mut past = Past::default();
-    for run in context.journal.runs(RUNS_READ).await? {
+    for run in journal.runs(RUNS_READ).await? {
         let (Some(ended), Some(Ending::Done)) = (run.ended_at, &run.ending) else { continue };
         let kind = match run.plan.request.purpose {
             crate::plan::Purpose::Drain => "drain",
             crate::plan::Purpose::Restore => "restore",
-            crate::plan::Purpose::Withhold => continue,
+            _ => continue,
         };
         past.run(kind, ended.duration_since(run.opened_at).try_into().unwrap_or_default());
     }
-    for play in context.plays.plays(PLAYS_READ).await? {
-        let records = context.plays.play_records(&play.play).await?;
+    for play in plays.plays(PLAYS_READ).await? {
+        let records = plays.play_records(&play.play).await?;
         past.play(&play.opening, records.iter().map(|record| (record.at, &record.event)));
     }
     Ok(past)

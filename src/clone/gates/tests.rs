@@ -234,6 +234,7 @@ fn circumstances(
     let mut gates = around(&Around {
         cluster: &case.cluster,
         open_run: open.as_ref(),
+        stand_in: None,
         changes: &changes,
         rehearsal: rehearsal.as_ref().map_err(|why| *why),
         resources: &resources,
@@ -281,10 +282,28 @@ fn nothing_to_change_needs_no_quorum() {
     let around = around(&Around {
         cluster: &ClusterView::default(),
         open_run: Some(&"drain-1".into()),
+        stand_in: None,
         changes: &[],
         rehearsal: Err("no tool"),
         resources: &BTreeSet::new(),
     });
     assert_eq!(around, []);
     drop(case);
+}
+
+#[test]
+fn nothing_is_changed_while_an_instance_stands_in() {
+    let changes =
+        [Change::Admit { clone: "app_service-clone".into(), resource: "app_service".into(), node: "n1".into() }];
+    let cluster = ClusterView { quorate: true, ..ClusterView::default() };
+    let gates = around(&Around {
+        cluster: &cluster,
+        open_run: None,
+        stand_in: Some(&"stand-in-n3".into()),
+        changes: &changes,
+        rehearsal: Err("not asked"),
+        resources: &BTreeSet::new(),
+    });
+    let against: Vec<&str> = gates.iter().filter(|g| !g.passes()).map(|g| g.code.as_str()).collect();
+    assert!(against.contains(&"other-run"), "{against:?}");
 }

@@ -161,6 +161,8 @@ words! {
         Standby = "standby",
         /// The cluster stops the units.
         Stopped = "verify-stopped",
+        /// A clone may have another number of instances.
+        Resize = "resize",
         /// Units outside the cluster stop.
         StopUnits = "stop-units",
         /// Units start at boot, or no longer.

@@ -1,3 +1,5 @@
+//! A loss as three kinds of witness tell of it, and what must not be made of silence.
+
 use super::*;
 use crate::model::{Admission, Health, MemberView};
 

@@ -84,7 +84,7 @@ impl fmt::Display for FaultId {
 impl Injected {
     /// What ends it by hand, on [`Self::host`], for people.
     pub fn by_hand(&self) -> String {
-        format!("systemctl start {}", self.timer.replace(".timer", ".service"))
+        format!("sh /run/tidegate/faults/{}/undo", self.id)
     }
 
     /// Whether the way to the machine goes with the fault: then only the timer ends it before its time is over.

@@ -17,6 +17,7 @@ use crate::{
     provider::{ProviderError, Result, access::Output},
 };
 
+const BEGIN_LATER: &str = include_str!("scripts/later.sh");
 const LIST: &str = include_str!("scripts/list.sh");
 /// How long after its answer a fault begins that cuts the way, as `scripts/frame.sh` has it.
 const LATER: Duration = Duration::from_millis(300);
@@ -24,6 +25,8 @@ const LATER: Duration = Duration::from_millis(300);
 const SILENCE: Duration = Duration::from_millis(1500);
 /// How often it is asked, a moment apart, for a machine that is busy begins late.
 const BUSY_MACHINE: u32 = 10;
+/// What SSH ends with when the machine goes in mid-command.
+const SSH_BROKE: i32 = 255;
 /// Pause between two looks at what is not gone yet.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -102,12 +105,11 @@ impl Injector {
     pub(super) async fn begin(&self, injected: &Injected) -> Result<Timestamp> {
         let machine = self.machine(&injected.seat)?;
         if injected.seat != injected.place
-            && let Ok(others) = self.list(&injected.place).await
-            && let Some(other) = others.first()
+            && let Some(other) = self.list(&injected.place).await?.first()
         {
             let (place, by_hand) = (name(&injected.place), other.injected.by_hand());
             return Err(ProviderError::Refused(format!(
-                "{place}: an earlier fault is there: 'tidegate drill undo' ends it, or '{by_hand}'"
+                "{place}: an earlier fault is there: 'tidegate drill undo' ends it, or there '{by_hand}'"
             )));
         }
         timer::arm(&machine, injected).await?;
@@ -127,12 +129,9 @@ impl Injector {
 
     /// The SSH session dies with the way, so systemd begins it, a moment after it answered.
     async fn begin_later(&self, machine: &Machine, injected: &Injected) -> Result<Timestamp> {
-        let unit = format!("--unit=tidegate-fault-{}", injected.id);
-        let begin: Vec<String> = injected.begin.iter().map(|word| timer::escaped(word)).collect();
-        let about = format!("--description=Begins the fault {} of a drill", injected.id);
-        let mut argv = vec!["systemd-run", "--quiet", "--collect", unit.as_str(), about.as_str(), "--"];
-        argv.extend(begin.iter().map(String::as_str));
-        done("it could not be begun", &machine.root(injected.sudo, &argv, &[], Duration::ZERO).await?)?;
+        let begin = timer::program(&injected.begin);
+        let output = machine.script(injected.sudo, BEGIN_LATER, &[injected.id.as_str()], begin.as_bytes()).await?;
+        done("it could not be begun", &output)?;
         let from = self.reach.clock.now() + LATER;
         sleep(LATER).await;
         let mut last = FaultState::NeverBegun;
@@ -150,13 +149,22 @@ impl Injector {
 
     pub(super) async fn end(&self, injected: &Injected) -> Result<()> {
         let machine = self.machine(&injected.seat)?;
-        match run(&machine, injected, &injected.undo, injected.ends_within).await {
-            Ok(output) => done("it could not be undone", &output),
-            Err(error) if injected.cuts_way() => {
+        let began = Instant::now();
+        loop {
+            let error = match run(&machine, injected, &injected.undo, injected.ends_within).await {
+                Ok(output) if output.code != Some(SSH_BROKE) => return done("it could not be undone", &output),
+                Ok(output) => failed("the way broke", &output),
+                Err(error) => error,
+            };
+            if injected.cuts_way() {
                 let why = format!("{error}; its timer on {} undoes it at {}", injected.host, injected.deadline);
-                Err(ProviderError::Unreachable(why))
+                return Err(ProviderError::Unreachable(why));
             }
-            Err(error) => Err(error),
+            // A machine that is fenced for it dies in the middle, and answers again when it is back.
+            if began.elapsed() >= injected.ends_within {
+                return Err(error);
+            }
+            sleep(AGAIN).await;
         }
     }
 

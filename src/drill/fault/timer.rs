@@ -20,12 +20,11 @@ pub(super) const GRACE: Duration = Duration::from_secs(2);
 
 /// Arms it. `Refused`: there is no timer.
 pub(super) async fn arm(machine: &Machine, injected: &Injected) -> Result<()> {
-    let json = serde_json::to_vec(injected).map_err(|e| ProviderError::Refused(format!("not to be written: {e}")))?;
+    let json =
+        serde_json::to_string(injected).map_err(|e| ProviderError::Refused(format!("not to be written: {e}")))?;
     let seconds = format!("{:.3}", (injected.lasts + GRACE).as_secs_f64());
-    let undo: Vec<String> = injected.undo.iter().map(|word| escaped(word)).collect();
-    let mut arguments = vec![injected.id.as_str(), seconds.as_str()];
-    arguments.extend(undo.iter().map(String::as_str));
-    let output = machine.script(injected.sudo, ARM, &arguments, &json).await?;
+    let input = format!("{json}\n{}", program(&injected.undo));
+    let output = machine.script(injected.sudo, ARM, &[injected.id.as_str(), &seconds], input.as_bytes()).await?;
     match output.code {
         Some(0) if waits(&output.stdout) => Ok(()),
         Some(0) => Err(ProviderError::Unexpected(format!("{} is not armed: {}", injected.timer, output.stdout.trim()))),
@@ -41,9 +40,10 @@ fn waits(shown: &str) -> bool {
     has("ActiveState=active") && next.is_some_and(|at| !at.is_empty() && at != "infinity" && at != "0")
 }
 
-/// systemd puts variables into a service's arguments; a dollar that is meant is written twice.
-pub(super) fn escaped(word: &str) -> String {
-    word.replace('$', "$$")
+/// A file for a shell that runs exactly these words.
+pub(super) fn program(words: &[String]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect();
+    format!("exec {}\n", quoted.join(" "))
 }
 
 #[cfg(test)]
@@ -60,7 +60,11 @@ mod tests {
     }
 
     #[test]
-    fn a_dollar_stays_a_dollar() {
-        assert_eq!(escaped("echo $HOME ${x} $$"), "echo $$HOME $${x} $$$$");
+    fn a_shell_runs_exactly_the_words() {
+        let odd = ["printf", "[%s]", "", "a b", "it's", "$HOME `id` \\ \"x\"", "line\nbreak\n", "'"];
+        let file = program(&odd.map(str::to_owned));
+        let said = std::process::Command::new("sh").args(["-c", &file]).output().expect("a shell");
+        let wanted: String = odd[2..].iter().map(|word| format!("[{word}]")).collect();
+        assert_eq!(String::from_utf8_lossy(&said.stdout), wanted);
     }
 }

@@ -76,6 +76,10 @@ pub enum Kind {
     Restore,
     /// A restore was given up, and the node's routes taken out again.
     Withhold,
+    /// An instance came to stand in for one that was to leave.
+    StandIn,
+    /// An instance that stood in went again.
+    Retire,
     /// A playbook that breaks nothing and believes nothing.
     Playbook,
     /// A drill by drain and restore.
@@ -263,6 +267,8 @@ impl Kind {
             Self::Drain => "drain",
             Self::Restore => "restore",
             Self::Withhold => "withhold",
+            Self::StandIn => "stand-in",
+            Self::Retire => "retire",
             Self::Playbook => "playbook",
             Self::PlannedDrill => "planned drill",
             Self::UnplannedDrill => "unplanned drill",

@@ -21,6 +21,8 @@ pub fn of_run(summary: &RunSummary, records: &[Record]) -> Evidence {
         Purpose::Drain => Kind::Drain,
         Purpose::Restore => Kind::Restore,
         Purpose::Withhold => Kind::Withhold,
+        Purpose::StandIn => Kind::StandIn,
+        Purpose::Retire => Kind::Retire,
     };
     let name = format!("{} {}", request.purpose, request.node);
     let mut evidence = Evidence::new(kind, summary.run.as_str(), name, summary.opened_at);

@@ -1,3 +1,5 @@
+//! A watcher on providers that answer at once, on virtual time.
+
 use super::*;
 use crate::{
     config,
@@ -33,7 +35,7 @@ fn scene() -> Scene {
         unit = "app.service"
         clone = { resource = "app" }
         min-ready = 2
-        ready = { protocol = "http", port = 8080, interval = "1h" }
+        ready = { protocol = "http", port = 8080, interval = "5s" }
     "#;
     let fragment = ("tidegate.toml".to_owned(), text.to_owned());
     let settings = config::load_fragments(vec![fragment]).unwrap_or_else(|report| panic!("{}", report.render(false)));

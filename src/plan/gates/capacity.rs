@@ -3,8 +3,9 @@
 use super::{Answer, Facts, Gate, cluster::unfit};
 use crate::model::{ClusterView, NodeName, Readiness, topology::ServiceShape};
 
-/// Ready nodes that are left: running the service, answering as ready, and taking clients at every instance.
-pub(super) fn capacity(facts: &Facts<'_>, service: &ServiceShape, min_ready: u32) -> Gate {
+/// Ready nodes that are left: running the service, answering as ready, and taking clients at every instance. One that stands
+/// in will be that before anybody leaves.
+pub(super) fn capacity(facts: &Facts<'_>, service: &ServiceShape, min_ready: u32, stand_in: Option<&NodeName>) -> Gate {
     let look = facts.look();
     let Ok(cluster) = look.cluster() else {
         return Gate::new("capacity", Answer::Hold, format!("{}: the cluster does not answer", service.name))
@@ -14,6 +15,7 @@ pub(super) fn capacity(facts: &Facts<'_>, service: &ServiceShape, min_ready: u32
     for node in facts.topology.nodes.iter().filter(|n| *n != facts.node()) {
         match serves(facts, cluster, service, node) {
             Ok(()) => ready += 1,
+            Err(_) if stand_in == Some(node) => ready += 1,
             Err(Absence { why, unknown: unseen }) => {
                 missing.push(format!("{node} {why}"));
                 unknown |= unseen;
@@ -21,6 +23,7 @@ pub(super) fn capacity(facts: &Facts<'_>, service: &ServiceShape, min_ready: u32
         }
     }
     let left = format!("{}: {ready} ready nodes are left without {}, {min_ready} needed", service.name, facts.node());
+    let left = stand_in.map_or(left.clone(), |node| format!("{left}; {node} is one of them once it stands in"));
     if ready >= min_ready {
         return Gate::new("capacity", Answer::Pass, left);
     }

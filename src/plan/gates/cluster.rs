@@ -1,7 +1,10 @@
 //! Gates over what the cluster says of itself: quorum, its mode, and the state of the node and of our instances.
 
 use super::{Answer, Facts, Gate};
-use crate::model::{ClusterView, Member, NodeName};
+use crate::{
+    model::{ClusterView, Member, NodeName},
+    plan::Purpose,
+};
 
 pub(super) fn quorum(cluster: &ClusterView) -> Gate {
     if cluster.quorate {
@@ -89,6 +92,10 @@ fn banned(facts: &Facts<'_>, cluster: &ClusterView) -> Option<Gate> {
     let node = facts.node();
     let (service, run) =
         facts.topology.services.iter().find_map(|s| Some((&s.name, cluster.ban(&s.resource, node)?)))?;
+    // Whoever stands in leaves by a ban, which an earlier try may have left there.
+    if facts.request.purpose == Purpose::Retire && facts.outstanding == Some(run) {
+        return None;
+    }
     let detail = format!("{node} is already banned for {service}: {run}");
     Some(
         Gate::new("node-state", Answer::Refuse, detail)

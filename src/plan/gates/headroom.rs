@@ -167,8 +167,14 @@ fn views<'a>(facts: &Facts<'a>, route: &RouteShape) -> Result<Vec<(String, &'a I
 /// The weights by which an instance chooses the other nodes, of those that take clients.
 fn weights(facts: &Facts<'_>, route: &RouteShape, view: &InstanceView) -> BTreeMap<NodeName, f64> {
     let others = route.servers.iter().filter(|(node, _)| *node != facts.node());
-    let chosen =
-        others.filter_map(|(node, server)| Some((node.clone(), f64::from(view.members.get(server)?.chosen_by()))));
+    let service = facts.topology.services.iter().find(|s| s.name == route.service);
+    let stand_in = service.and_then(|service| facts.stand_in(service));
+    let chosen = others.filter_map(|(node, server)| {
+        let member = view.members.get(server)?;
+        // Whoever stands in is let in by its weight before anybody leaves.
+        let weight = if stand_in.as_ref() == Some(node) { member.weight.max(1) } else { member.chosen_by() };
+        Some((node.clone(), f64::from(weight)))
+    });
     chosen.filter(|(_, weight)| *weight > 0.0).collect()
 }
 

@@ -7,11 +7,38 @@ use crate::{
         ClusterView, Leave, NodeName, Rehearsal,
         rehearsal::{Kind, Move, Resource, Verb},
     },
-    plan::render::count,
+    plan::{Purpose, render::count, standin},
 };
 
-/// All of them. `silence` is the answer where the cluster did not rehearse, `uncounted` where nobody tells the votes.
-pub(super) fn gates(facts: &Facts<'_>, cluster: &ClusterView, silence: Answer, uncounted: Answer) -> Vec<Gate> {
+/// When they are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// Before anything is done.
+    Planned,
+    /// Of a cluster that is only remembered: a CIB does not hold the votes.
+    Saved,
+    /// Right before standby: nobody can stand in first any more.
+    Standby,
+}
+
+impl Moment {
+    /// The answer where the cluster did not rehearse.
+    fn silence(self) -> Answer {
+        if self == Self::Standby { Answer::Hold } else { Answer::Refuse }
+    }
+
+    /// The answer where nobody tells the votes.
+    fn uncounted(self) -> Answer {
+        match self {
+            Self::Planned => Answer::Refuse,
+            Self::Saved => Answer::Warn,
+            Self::Standby => Answer::Hold,
+        }
+    }
+}
+
+/// All of them.
+pub(super) fn gates(facts: &Facts<'_>, cluster: &ClusterView, moment: Moment) -> Vec<Gate> {
     let node = facts.node();
     let seen = facts.seen.rehearsals.get(node);
     let fresh = seen.map_or(Err("it was not asked".to_owned()), |seen| seen.fresh(facts.now, facts.max_age));
@@ -20,13 +47,13 @@ pub(super) fn gates(facts: &Facts<'_>, cluster: &ClusterView, silence: Answer, u
         Err(why) => {
             let detail = format!("the cluster's rehearsal of {} is unknown: {why}", facts.request.leave.noun());
             let remedy = "make `crm_simulate` and `crm_attribute` work on the members (package pacemaker-cli-utils)";
-            return vec![Gate::new("rehearsal", silence, detail).remedy(remedy)];
+            return vec![Gate::new("rehearsal", moment.silence(), detail).remedy(remedy)];
         }
     };
-    let mut gates = vec![rehearsed(rehearsal), collateral(facts, rehearsal), arrivals(facts, rehearsal)];
+    let mut gates = vec![rehearsed(rehearsal), collateral(facts, rehearsal), arrivals(facts, rehearsal, moment)];
     // Where only one service leaves, the node stays a member, and votes.
     if facts.request.leave.service().is_none() {
-        gates.push(votes(node, rehearsal, uncounted));
+        gates.push(votes(node, rehearsal, moment.uncounted()));
     }
     gates.extend([fencing(cluster, rehearsal), resources(facts, rehearsal)]);
     gates
@@ -79,21 +106,47 @@ fn collateral(facts: &Facts<'_>, rehearsal: &Rehearsal) -> Gate {
     Gate::new("collateral", Answer::Warn, detail)
 }
 
-/// An instance that starts elsewhere only after the node has left would leave its clients one node short until then.
-fn arrivals(facts: &Facts<'_>, rehearsal: &Rehearsal) -> Gate {
-    let starts: Vec<String> = rehearsal
-        .moves
-        .iter()
-        .filter(|m| is_arrival(facts, m))
-        .map(|m| format!("{} on {}", m.resource, m.to.as_ref().map_or("another node", NodeName::as_str)))
-        .collect();
+/// An instance that would start elsewhere only after the node has left is started first; where that cannot be, clients
+/// would be one node short until then.
+fn arrivals(facts: &Facts<'_>, rehearsal: &Rehearsal, moment: Moment) -> Gate {
+    let services = &facts.topology.services;
+    let starts: Vec<&Move> = services.iter().flat_map(|service| standin::arrivals(service, rehearsal)).collect();
     if starts.is_empty() {
         return Gate::new("arrivals", Answer::Pass, "no instance starts on another node");
     }
+    let list = |moves: &[&Move]| {
+        let said = moves
+            .iter()
+            .map(|m| format!("{} on {}", m.resource, m.to.as_ref().map_or("another node", NodeName::as_str)));
+        said.collect::<Vec<_>>().join(", ")
+    };
+    let found = services.iter().filter_map(|service| standin::of(facts, service, rehearsal));
+    let why: Vec<String> = match (facts.request.purpose, moment) {
+        (Purpose::Drain, Moment::Planned | Moment::Saved) => found.filter_map(Result::err).collect(),
+        _ => vec!["it has to be there before".to_owned()],
+    };
+    if why.is_empty() {
+        return Gate::new("arrivals", Answer::Pass, format!("started, ready and in routing first: {}", list(&starts)));
+    }
     let what = facts.request.leave.noun();
-    let detail = format!("{what} would start {}, and only then is it ready and in routing", starts.join(", "));
+    let detail = format!(
+        "{what} would start {}, and only then is it ready and in routing; it cannot be started first: {}",
+        list(&starts),
+        why.join("; ")
+    );
     Gate::new("arrivals", Answer::Refuse, detail)
         .remedy("raise clone-max by one until it runs there and takes clients, then drain; lower it again after that")
+}
+
+/// Whether an instance can be started on the node before another one leaves.
+pub(super) fn standing_in(facts: &Facts<'_>) -> Gate {
+    let found = facts.topology.services.iter().map(|service| standin::on(facts, service, facts.node()));
+    let why: Vec<String> = found.filter_map(Result::err).collect();
+    match why.is_empty() {
+        true => Gate::new("arrivals", Answer::Pass, format!("one instance more starts on {}", facts.node())),
+        false => Gate::new("arrivals", Answer::Refuse, why.join("; "))
+            .remedy("`tidegate can-drain` of the node that is to leave says what is missing"),
+    }
 }
 
 /// A standby keeps its vote; the reboot or the power cut that follows does not.

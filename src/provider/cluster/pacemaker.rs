@@ -177,6 +177,10 @@ impl ClusterControl for Pacemaker {
         Ok(())
     }
 
+    async fn resize(&self, resource: &str, from: &str, to: &str) -> Result<()> {
+        self.change_in_time(&|cib| clones::resize(cib, resource, from, to)).await
+    }
+
     async fn unstandby(&self, node: &NodeName, owner: &RunId, leave: &Leave, attribute: Option<&str>) -> Result<()> {
         if *leave == Leave::StandbyUntilRestart {
             let (_, cib) = self.read().await?;

@@ -21,7 +21,8 @@ pub(in crate::run) fn standby_effect(s: &Situation<'_>) -> Effect {
     Effect::Standby {
         node: s.plan.node().clone(),
         owner: Ownership {
-            run: s.run.clone(),
+            // Whoever stood in leaves by the name of the run by which it came, however often it is asked to.
+            run: s.plan.origin.as_ref().unwrap_or(s.run).clone(),
             operator: s.plan.request.operator.clone(),
             reason: s.plan.request.reason.clone(),
         },
@@ -118,6 +119,12 @@ pub(super) fn stopped(s: &Situation<'_>, units: &[ClusterUnit]) -> Progress {
         return progress;
     }
     Progress { waits, ..Progress::default() }
+}
+
+/// Allows a clone another number of instances.
+pub(super) fn resize(s: &Situation<'_>, step: usize, resource: &str, from: &str, to: &str) -> Progress {
+    let effect = Effect::Resize { resource: resource.to_owned(), from: from.to_owned(), to: to.to_owned() };
+    s.pursue(step, effect, Some(Before::Clone { resource: resource.to_owned(), instances: from.to_owned() }))
 }
 
 /// What the cluster did is compared with what it had rehearsed, once it is at rest where that matters.

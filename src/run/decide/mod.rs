@@ -177,6 +177,7 @@ fn pursue_action(s: &Situation<'_>, step: usize, action: &Action) -> Decision {
         Action::AwaitConnections { services } => connections::wait(s, step, services),
         Action::CloseRoutes { targets } => Decision::Go(routes::close(s, step, targets)),
         Action::Standby { .. } => Decision::Go(cluster::standby(s, step)),
+        Action::Resize { resource, from, to } => Decision::Go(cluster::resize(s, step, resource, from, to)),
         Action::VerifyStopped { units } => Decision::Go(cluster::stopped(s, units)),
         Action::StopUnits { units } => Decision::Go(cluster::stop_units(s, step, units)),
         Action::EnableUnits { units, enabled } => Decision::Go(cluster::enable_units(s, step, units, *enabled)),

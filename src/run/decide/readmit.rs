@@ -90,7 +90,7 @@ fn to_stage(s: &Situation<'_>, step: usize, back: &Readmission, stage: usize, la
             reason: reason.clone(),
         }),
         Ok(Health::Passing | Health::Unchecked) => {
-            let desired = if stage >= last {
+            let desired = if stage >= last && !back.first {
                 Desired::Exactly { exact: back.exact.clone() }
             } else {
                 Desired::Serving { weight: back.weight_at(stage) }

@@ -135,12 +135,24 @@ fn action_targets<'a>(
     current: usize,
 ) -> Option<Vec<&'a RouteTarget>> {
     match action {
-        Action::DrainRoutes { targets, .. } if step < current => Some(targets.iter().collect()),
+        Action::DrainRoutes { targets, .. } if step < current => {
+            Some(targets.iter().filter(|target| !put_back(s, target, step, current)).collect())
+        }
         Action::ReadmitRoutes { readmissions, .. } if step > current && leaves_standby(s) => {
             Some(readmissions.iter().filter(|r| r.serving).map(|r| &r.target).collect())
         }
         _ => None,
     }
+}
+
+/// Whether a step after that which drained it, up to the present one, lets the member in again.
+fn put_back(s: &Situation<'_>, target: &RouteTarget, drained: usize, current: usize) -> bool {
+    s.plan.steps.iter().take(current + 1).skip(drained + 1).any(|step| match &step.action {
+        Action::ReadmitRoutes { readmissions, followers, .. } => {
+            readmissions.iter().map(|r| &r.target).chain(followers.iter().map(|f| &f.target)).any(|t| t == target)
+        }
+        _ => false,
+    })
 }
 
 /// Whether the plan starts what was stopped: only then must the node's routes be out to begin with.

@@ -47,8 +47,12 @@ pub(super) fn read(root: &Path) -> Result<Vec<File>> {
     Ok(files)
 }
 
-/// `None` where it is not text.
+/// `None` where it is not text. A picture of the documentation counts as an empty one: pages lead there.
 fn file(root: &Path, path: PathBuf) -> Result<Option<File>> {
+    if path.extension().is_some_and(|kind| kind == "png") {
+        let path = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+        return Ok(Some(File { path, text: String::new() }));
+    }
     let bytes = fs::read(&path).with_context(|| format!("could not read {}", path.display()))?;
     let path = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
     Ok(String::from_utf8(bytes).ok().filter(|text| !text.contains('\0')).map(|text| File { path, text }))
@@ -71,8 +75,9 @@ mod tests {
             fs::write(root.join(folder).join("a"), "text\n").expect("a file");
         }
         fs::write(root.join("picture"), [0xff_u8, 0xd8, 0]).expect("a file");
+        fs::write(root.join("src/a.png"), [0x89_u8, 0x50, 0]).expect("a file");
         let paths: Vec<String> = read(&root).expect("readable").into_iter().map(|f| f.path).collect();
         fs::remove_dir_all(&root).expect("removed");
-        assert_eq!(paths, [".ci/a", "src/a"]);
+        assert_eq!(paths, [".ci/a", "src/a", "src/a.png"]);
     }
 }

@@ -1,3 +1,5 @@
+//! Every fault has a recipe; what makes none is refused; words arrive as they are.
+
 use std::{collections::BTreeSet, process::Command};
 
 use super::*;

@@ -51,7 +51,7 @@ while [ $# -ge 2 ]; do
         free) for other in /run/tidegate/faults/*/injected.json; do
             [ -e "$other" ] && [ ! -e "${other%injected.json}undone" ] || continue
             other=$(basename "$(dirname "$other")")
-            echo "an earlier fault is there: 'tidegate drill undo' ends it, or 'systemctl start tidegate-undo-$other.service'"
+            echo "an earlier fault is there: 'tidegate drill undo' ends it, or there 'sh /run/tidegate/faults/$other/undo'"
         done ;;
         *) echo "no such check: $1" ;;
     esac

@@ -16,11 +16,12 @@ begin_it() {
     begin "$@" 9>&- || fail "it could not be begun"
 }
 
-# A machine that restarted has nothing of it but what outlives a boot; its undoing then does no harm.
+# A machine that restarted has nothing of it but what outlives a boot, and no mark of it; its undoing then does no harm.
 undo_it() {
     lock || fail "cannot lock $dir"
     [ ! -e "$dir/undone" ] || return 0
-    if [ -e "$dir/begun" ] || [ "$boot" != "$this_boot" ]; then
+    [ "$boot" = "$this_boot" ] || : > "$dir/begun"
+    if [ -e "$dir/begun" ]; then
         undo "$@" 9>&- || fail "it could not be undone"
         ! there "$@" || fail "it is still there"
     fi

@@ -4,5 +4,4 @@ for injected in /run/tidegate/faults/*/injected.json; do
     [ -e "$injected" ] && [ ! -e "$dir/undone" ] || continue
     if [ -e "$dir/begun" ]; then printf 'begun '; else printf 'armed '; fi
     cat "$injected"
-    echo
 done

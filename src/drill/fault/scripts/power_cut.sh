@@ -1,9 +1,9 @@
 # Arguments: node. On another member. What the device confirmed is all that is known of the power.
 begin() {
-    stonith_admin --off "$1" --timeout 55s
+    stonith_admin --fence "$1" --timeout 55
 }
 undo() {
-    stonith_admin --on "$1" --timeout 55s
+    stonith_admin --unfence "$1" --timeout 55
 }
 there() {
     return 1

@@ -1,3 +1,5 @@
+//! What a machine shows, read as a state; and nothing made of what it does not show.
+
 use std::time::Duration;
 
 use jiff::Timestamp;

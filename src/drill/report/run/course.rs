@@ -105,6 +105,7 @@ fn acknowledgement(effect: &Effect) -> Acknowledgement {
         Effect::CloseSockets { .. }
         | Effect::Standby { .. }
         | Effect::Unstandby { .. }
+        | Effect::Resize { .. }
         | Effect::StopUnit { .. }
         | Effect::EnableUnit { .. }
         | Effect::StartUnit { .. } => (None, None),

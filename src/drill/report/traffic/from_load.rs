@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{FailedRequest, MAX_FAILURES, Percentiles, Sample, Tick, Traffic};
 use crate::{
-    drill::load::{Failure, Latency, LoadReport, Second},
+    drill::load::{Failure, Latency, LoadReport, Second, observed::ObservedTraffic},
     model::NodeName,
 };
 
@@ -80,4 +80,23 @@ fn percentiles(latency: &Latency) -> Option<Percentiles> {
         p999_ms: latency.p999_ms,
         max_ms: latency.max_ms,
     })
+}
+
+impl From<&ObservedTraffic> for Traffic {
+    fn from(seen: &ObservedTraffic) -> Self {
+        Self {
+            source: "the load balancers' own counters".into(),
+            targets: Vec::new(),
+            from: seen.started_at,
+            until: seen.ended_at,
+            interrupted: false,
+            requests: seen.requests,
+            failed: seen.failed,
+            by_node: seen.by_node.iter().map(|(node, count)| (NodeName::new(node), *count)).collect(),
+            by_cause: std::collections::BTreeMap::new(),
+            latency: None,
+            seconds: seen.timeline.iter().map(tick).collect(),
+            failures: Vec::new(),
+        }
+    }
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use super::{Pacemaker, cib::Cib, members::last_line, rehearse};
 use crate::{
-    clone::{Change, Found},
+    clone::{Change, Found, Held, Place},
     model::{NodeName, Rehearsal},
     provider::{CloneControl, ProviderError, Result, cluster::pacemaker::cib::unexpected},
 };
@@ -24,6 +24,25 @@ mod write;
 /// Nodes on which the cluster may not touch a clone's unit.
 pub(super) fn withheld(cib: &Cib, resource: &str) -> BTreeSet<NodeName> {
     constraints::withheld(&cib.sections.constraints, resource)
+}
+
+/// `clone-max` of a cloned primitive, where its clone sets it, and nothing else decides.
+pub(super) fn clone_max(cib: &Cib, resource: &str) -> Option<String> {
+    let found = read::found(cib, resource).clone?;
+    let setting = found.setting(&Place::meta("clone-max"))?;
+    setting.held.value().filter(|_| setting.entangled.is_none()).map(str::to_owned)
+}
+
+/// The patch after which a clone may have `to` instances and not `from`; `None` where it may already.
+pub(super) fn resize(cib: &Cib, resource: &str, from: &str, to: &str) -> Result<Option<String>> {
+    let refused = |why: String| ProviderError::Refused(format!("clone-max of {resource} cannot be changed: {why}"));
+    let found = read::found(cib, resource).clone.ok_or_else(|| refused("it is not cloned".into()))?;
+    let place = Place::meta("clone-max");
+    if let Some(why) = found.setting(&place).and_then(|setting| setting.entangled.clone()) {
+        return Err(refused(why));
+    }
+    let [from, to] = [from, to].map(|value| Held::Value(value.to_owned()));
+    write::patch(cib, &[Change::Set { clone: found.id, resource: resource.to_owned(), place, from, to }])
 }
 
 /// The patch that makes all these changes; `None` where everything is so already.

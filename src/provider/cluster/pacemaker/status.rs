@@ -41,6 +41,7 @@ pub(super) fn view(cib: &Cib, simulation: &str) -> Result<ClusterView> {
         resources: super::rehearse::resources(cluster)?,
         bans: cib.bans.clone(),
         withheld: withheld(cib),
+        clone_max: cib.clones.keys().filter_map(|r| Some((r.clone(), clones::clone_max(cib, r)?))).collect(),
         ..ClusterView::default()
     };
     for node in children(child(cluster, "nodes")?, "node") {

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Pacemaker,
+        Pacemaker, clones,
         leave::{leave, rejoin},
     },
     *,
@@ -219,4 +219,17 @@ async fn a_member_that_leaves_before_the_patch_is_replaced_by_another() {
     let cluster = Pacemaker::new(Arc::<Fake>::clone(&fake), members(), LIMIT);
     assert_eq!(put_into_standby(&cluster).await, Ok(()));
     assert_eq!(fake.asked(), ["host-1", "host-1", "host-1", "host-2", "host-2"]);
+}
+
+#[test]
+fn the_number_of_instances_is_changed_from_what_it_is_and_from_nothing_else() {
+    let now = cib(&recorded("clean"));
+    assert_eq!(clones::clone_max(&now, "app_service").as_deref(), Some("3"));
+    let patch = clones::resize(&now, "app_service", "3", "4").expect("a change").expect("a patch");
+    assert!(patch.contains("4"), "{patch}");
+    assert_eq!(clones::resize(&now, "app_service", "2", "3"), Ok(None), "it is so already");
+    let why = refusal(clones::resize(&now, "app_service", "2", "1"));
+    assert!(why.contains("is 3 and no longer 2"), "{why}");
+    let why = refusal(clones::resize(&now, "power", "1", "2"));
+    assert!(why.contains("power"), "{why}");
 }

@@ -1,0 +1,232 @@
+//! What a play leaves behind: its journal, the journals of its runs, and what was measured, as one piece of evidence. Pure.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{
+    detect::{Question, Times, Took, times},
+    meter::Counted,
+    report::{
+        self, Chain, Configuration, Evidence, FaultSeen, Kind, Measured, Phase, ReadyNodes, Remark, RemarkKind,
+        Verdict, of_run,
+    },
+    watch::Record as Watched,
+};
+use crate::{
+    journal::{PlayReading, Record, RunSummary},
+    model::{NodeName, RunId},
+    playbook::{Action, Fault, Opening, Place, PlayEnding, PlayEvent, Spot, SpotState, next, state},
+};
+
+/// The time at the end over which shares are judged.
+const AT_THE_END: u64 = 20;
+/// Answers below which shares say nothing.
+const ENOUGH: u64 = 100;
+
+/// All that is known at the end.
+pub struct Known<'k> {
+    /// The play.
+    pub reading: &'k PlayReading,
+    /// How it ended by its steps.
+    pub ending: &'k PlayEnding,
+    /// Its runs, with their journals.
+    pub runs: &'k [(RunSummary, Vec<Record>)],
+    /// What was counted, or why nothing was; none where it is no drill.
+    pub counted: Option<&'k Result<Counted, String>>,
+    /// What was seen of routes and readiness.
+    pub watched: Option<&'k Watched>,
+    /// The nodes of the cluster.
+    pub nodes: usize,
+    /// The configuration.
+    pub configuration: Option<Configuration>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// The evidence, not yet sealed.
+pub fn of(known: &Known<'_>) -> Evidence {
+    let (summary, state) = (&known.reading.summary, &known.reading.state);
+    let opening = &summary.opening;
+    let book = &opening.playbook;
+    let kind = match (&book.drill, book.is_unplanned()) {
+        (None, _) => Kind::Playbook,
+        (Some(_), false) => Kind::PlannedDrill,
+        (Some(_), true) => Kind::UnplannedDrill,
+    };
+    let mut evidence = Evidence::new(kind, summary.play.as_str(), &book.name, summary.opened_at);
+    evidence.hypothesis = book.drill.as_ref().map(|drill| drill.hypothesis.clone());
+    evidence.operator.clone_from(&opening.operator);
+    evidence.reason.clone_from(&opening.reason);
+    evidence.nodes = opening.waves.iter().flatten().cloned().collect();
+    evidence.ended = Some(known.now);
+    evidence.configuration.clone_from(&known.configuration);
+    evidence.versions.playbook = Some(book.digest.clone());
+    evidence.versions.tidegate = Some(env!("CARGO_PKG_VERSION").into());
+    let runs: Vec<Evidence> = known.runs.iter().map(|(summary, records)| of_run(summary, records)).collect();
+    evidence.phases = phases(opening, &state.spots, &runs);
+    evidence.remarks = remarks(known, &runs);
+    evidence.residual = runs.iter().flat_map(|run| run.residual.clone()).collect();
+    let rehearsed = runs.iter().filter_map(|run| run.differences.as_ref());
+    evidence.differences = rehearsed.fold(None, |all: Option<Vec<String>>, some| {
+        Some(all.into_iter().flatten().chain(some.iter().cloned()).collect())
+    });
+    evidence.signature.chains = runs.iter().flat_map(|run| run.signature.chains.clone()).collect();
+    let (records, head) = summary.head.clone();
+    evidence.signature.chains.insert(0, Chain { id: evidence.id.clone(), records, head });
+    measured(known, &mut evidence);
+    evidence
+}
+
+/// What was measured beside what had to come out, and the verdict.
+fn measured(known: &Known<'_>, evidence: &mut Evidence) {
+    let book = &known.reading.summary.opening.playbook;
+    let counted = known.counted.and_then(|counted| counted.as_ref().ok());
+    let fault = fault(known);
+    evidence.traffic = counted.map(|counted| counted.traffic.clone());
+    evidence.series = counted.map(|counted| counted.series.clone()).unwrap_or_default();
+    if let Some(watched) = known.watched {
+        let ready = watched.ready.iter().map(|(at, ready)| ReadyNodes { at: *at, ready: Some(*ready) });
+        evidence.series.ready = ready.collect();
+    }
+    let Some(drill) = &book.drill else {
+        evidence.verdict = match known.ending {
+            PlayEnding::Done => Verdict { outcome: report::Outcome::Kept, why: None },
+            PlayEnding::Failed { why } => Verdict { outcome: report::Outcome::Missed, why: Some(why.clone()) },
+            PlayEnding::GivenUp { why } => Verdict::aborted(why.clone()),
+        };
+        return;
+    };
+    let times = fault.as_ref().zip(known.watched).map(|(fault, watched)| fault.times(watched));
+    let seconds = |of: fn(&Times) -> &Took| times.as_ref().and_then(|times| of(times).seconds());
+    let seen = Measured {
+        failover_s: fault.as_ref().and_then(|fault| failover(fault.at, counted?)),
+        detection_s: seconds(|t| &t.detection),
+        recovery_s: seconds(|t| &t.recovery),
+        error_ratio: counted.and_then(|c| c.traffic.error_ratio()),
+        latency_p99_ms: counted.and_then(|c| c.traffic.latency).map(|latency| latency.p99_ms),
+        skew: counted.and_then(|c| skew(c, known.nodes)),
+        fewest_ready: known.watched.and_then(|w| w.ready.iter().map(|(_, ready)| *ready).min()),
+    };
+    evidence.objectives = report::against(&drill.objectives, &seen);
+    evidence.fault = fault.map(|fault| fault.seen(times, &drill.objectives));
+    evidence.verdict = match known.ending {
+        PlayEnding::Done => report::judge(&evidence.objectives),
+        PlayEnding::Failed { why } | PlayEnding::GivenUp { why } => Verdict::aborted(why.clone()),
+    };
+}
+
+/// From the fault to the last request that failed; 0 where none did.
+fn failover(at: Timestamp, counted: &Counted) -> Option<f64> {
+    match counted.failing_until {
+        Some(until) => Some(until.duration_since(at).as_secs_f64().max(0.0)),
+        None => (counted.exact && counted.traffic.failed == 0).then_some(0.0),
+    }
+}
+
+/// The largest share of the last answers against an even one.
+fn skew(counted: &Counted, nodes: usize) -> Option<f64> {
+    let seconds = &counted.traffic.seconds;
+    let last = seconds.last()?.second;
+    let mut sums: BTreeMap<&NodeName, u64> = BTreeMap::new();
+    for tick in seconds.iter().filter(|tick| tick.second + AT_THE_END > last) {
+        tick.by_node.iter().for_each(|(node, count)| *sums.entry(node).or_default() += count);
+    }
+    let (all, most) = (sums.values().sum::<u64>(), sums.values().max().copied().unwrap_or_default());
+    (all >= ENOUGH && nodes > 0).then(|| most as f64 * nodes as f64 / all as f64)
+}
+
+/// The fault of the play, where it came to be.
+struct Broke<'k> {
+    fault: &'k Fault,
+    place: Place,
+    at: Timestamp,
+    ended: Option<Timestamp>,
+}
+
+fn fault<'k>(known: &Known<'k>) -> Option<Broke<'k>> {
+    let opening = &known.reading.summary.opening;
+    known.reading.state.spots.iter().find_map(|(spot, at)| {
+        let Action::Fault { fault, place, .. } = &state::step(opening, spot)?.action else { return None };
+        let place = place.clone().or_else(|| spot.node.clone().map(Place::Node))?;
+        Some(Broke { fault, place, at: at.broken?, ended: at.mended })
+    })
+}
+
+impl Broke<'_> {
+    fn times(&self, watched: &Watched) -> Times {
+        let node = match &self.place {
+            Place::Node(node) => Some(node),
+            Place::Host { .. } => None,
+        };
+        times(&watched.seen, &Question { from: self.at, until: self.ended, node, ways: &watched.ways })
+    }
+
+    fn seen(&self, times: Option<Times>, limits: &super::objective::Objectives) -> FaultSeen {
+        let took = |of: Option<&Took>, limit: Option<Duration>| {
+            let why = match of {
+                Some(Took::Unknown(why)) => Some(why.clone()),
+                _ => None,
+            };
+            report::Took::of(of.and_then(Took::seconds), limit.map(|l| l.as_secs_f64()), why)
+        };
+        let times = times.as_ref();
+        FaultSeen {
+            word: self.fault.word().into(),
+            place: match &self.place {
+                Place::Node(node) => node.to_string(),
+                Place::Host { host, .. } => host.clone(),
+            },
+            at: self.at,
+            ended_at: self.ended,
+            ended_by: self.ended.map(|_| "the drill".into()),
+            detection: took(times.map(|t| &t.detection), limits.detection),
+            removal: took(times.map(|t| &t.removal), None),
+            recovery: took(times.map(|t| &t.recovery), limits.recovery),
+        }
+    }
+}
+
+/// Each step, and the steps of its run within it.
+fn phases(opening: &Opening, spots: &BTreeMap<Spot, SpotState>, runs: &[Evidence]) -> Vec<Phase> {
+    let mut phases = Vec::new();
+    for (spot, at) in spots {
+        let Some(from) = at.since else { continue };
+        let run = at.run.as_ref().and_then(|run| runs.iter().find(|evidence| evidence.id == run.as_str()));
+        if let Some(run) = run {
+            let of = |phase: &Phase| Phase { run: Some(RunId::new(run.id.as_str())), ..phase.clone() };
+            phases.extend(run.phases.iter().map(of));
+            continue;
+        }
+        let name = next::name(opening, spot);
+        let name = name.rsplit_once(", ").map_or(name.clone(), |(_, step)| step.to_owned());
+        let until = at.done.or(at.mended);
+        phases.push(Phase { name, node: spot.node.clone(), from, until, run: None, acknowledgements: Vec::new() });
+    }
+    phases.sort_by_key(|phase| phase.from);
+    phases
+}
+
+fn remarks(known: &Known<'_>, runs: &[Evidence]) -> Vec<Remark> {
+    let opening = &known.reading.summary.opening;
+    let of = |record: &crate::journal::PlayRecord| {
+        let (kind, text) = match &record.event {
+            PlayEvent::Failed { spot, why } => (RemarkKind::Trouble, format!("{}: {why}", next::name(opening, spot))),
+            PlayEvent::GivenUp { why } => (RemarkKind::Aborted, why.clone()),
+            PlayEvent::Held { why } => (RemarkKind::Held, why.clone()),
+            PlayEvent::Approved { spot, by } => {
+                (RemarkKind::Note, format!("{}: approved by {by}", next::name(opening, spot)))
+            }
+            _ => return None,
+        };
+        Some(Remark { at: Some(record.at), kind, text })
+    };
+    let mut remarks: Vec<Remark> = known.reading.records.iter().filter_map(of).collect();
+    remarks.extend(runs.iter().flat_map(|run| run.remarks.clone()));
+    if let Some(Err(why)) = known.counted {
+        remarks.push(Remark { at: None, kind: RemarkKind::Trouble, text: format!("nothing was counted: {why}") });
+    }
+    remarks.sort_by_key(|remark| remark.at);
+    remarks.truncate(report::MAX_LINES);
+    remarks
+}
