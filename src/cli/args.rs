@@ -242,7 +242,7 @@ pub(super) enum Command {
     #[command(hide = true)]
     BenchProbes(BenchProbesArgs),
     /// Send requests at a constant rate and report every failure
-    #[command(hide = true)]
+    #[command(hide = true, long_about = super::load::ABOUT)]
     Load(Box<LoadArgs>),
     /// Print a completion script for a shell
     #[command(hide = true)]

@@ -26,6 +26,7 @@ mod args;
 mod end;
 mod words;
 
+pub(super) use args::ABOUT;
 pub use args::LoadArgs;
 
 /// Between two lines of `--live`.

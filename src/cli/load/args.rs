@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use crate::drill::load::{Authorities, LoadPlan, Lookup, Manner, NodeAt, Slow, Target};
 
 /// What it does, for people who ask with `--help`.
-const ABOUT: &str = "\
+pub(in crate::cli) const ABOUT: &str = "\
 Send requests at a constant rate and report every failure.
 
 Requests leave at their times whatever the answers do, and a latency counts from the time at
@@ -24,7 +24,7 @@ closes, and always prints its report.";
 
 /// The options of `tidegate load`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(long_about = ABOUT, after_help = "Examples:
+#[command(after_help = "Examples:
   tidegate load --url https://app.example.com/ --rate 200 --duration 1m
   tidegate load --url web/lb-1=h2://10.0.0.21/ --host app.example.com --ca-file ca.pem
   tidegate load --url wss://app.example.com/ws --keep-alive 100 --held 50 --rate 100
