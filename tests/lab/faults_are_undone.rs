@@ -175,13 +175,10 @@ impl Player {
             }
             if let Some(status) = self.program.0.try_wait()? {
                 let mut words = String::new();
-                for stream in [
-                    self.program.0.stdout.take().map(|s| Box::new(s) as Box<dyn std::io::Read>),
-                    self.program.0.stderr.take().map(|s| Box::new(s) as Box<dyn std::io::Read>),
-                ] {
-                    if let Some(mut stream) = stream {
-                        stream.read_to_string(&mut words)?;
-                    }
+                let out = self.program.0.stdout.take().map(|s| Box::new(s) as Box<dyn std::io::Read>);
+                let err = self.program.0.stderr.take().map(|s| Box::new(s) as Box<dyn std::io::Read>);
+                for mut stream in [out, err].into_iter().flatten() {
+                    stream.read_to_string(&mut words)?;
                 }
                 bail!("{status} before {name}: {words}");
             }
