@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Bytes of an answer; more is none.
-const MAX_ANSWER: usize = 8 << 20;
+pub const MAX_ANSWER: usize = 8 << 20;
 
 /// One server.
 pub struct Web {

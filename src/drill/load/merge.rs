@@ -217,10 +217,10 @@ mod tests {
         assert_eq!(second(0), (1, 10.0, 10.0));
         assert_eq!((second(2).0, second(2).1), (2, 10.0), "the other host's seconds are where its clock has them");
         assert!(second(2).2 > 1980.0);
-        let again =
-            LoadReport::merge(&[LoadReport::merge(&[quick.clone()]).expect("one"), quick.clone()]).expect("two");
+        let again = LoadReport::merge(&[LoadReport::merge(std::slice::from_ref(&quick)).expect("one"), quick.clone()])
+            .expect("two");
         assert_eq!((again.requests, again.latency.count), (1940, 1940));
-        assert_eq!(LoadReport::merge(&[quick.clone()]).expect("one"), quick, "one report is itself");
+        assert_eq!(LoadReport::merge(std::slice::from_ref(&quick)).expect("one"), quick, "one report is itself");
     }
 
     #[test]

@@ -35,6 +35,8 @@ fn opening(on_failure: OnFailure, waves: &[&[&str]]) -> Opening {
         steps,
         after: vec![a_step(program())],
         clean_up: vec![a_step(program())],
+        begins_out: false,
+        leaves_out: false,
         drill: None,
     };
     let names = |wave: &&[&str]| wave.iter().map(|n| NodeName::new(*n)).collect();

@@ -5,7 +5,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use super::*;
+use super::{super::http::MAX_ANSWER, *};
 use crate::config::load_fragments;
 
 const ALERTS: &str = r#"{"status":"success","data":{"alerts":[

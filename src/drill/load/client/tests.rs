@@ -99,13 +99,14 @@ async fn wrapped(stream: TcpStream, tls: Option<TlsAcceptor>) -> Option<Box<dyn 
 
 async fn h2(stream: Box<dyn Wire>, does: Does, seen: &Seen) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
-    let mut number = 0;
+    let (mut number, mut unanswered) = (0, Vec::new());
     while let Some(Ok((request, mut respond))) = connection.accept().await {
         assert_eq!(request.uri().authority().map(|a| a.as_str()), Some("app.example"));
         number += 1;
         seen.requests.fetch_add(1, Ordering::SeqCst);
         if does == Does::Silence {
-            std::mem::forget(respond);
+            // Dropped, it would be an answer: a reset.
+            unanswered.push(respond);
             continue;
         }
         let answer = http::Response::builder().header("x-node", "n-1").body(()).expect("an answer");
