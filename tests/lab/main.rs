@@ -18,6 +18,7 @@ mod last;
 mod layouts;
 mod lingering;
 mod longlived;
+mod plays;
 mod review;
 mod scope;
 mod secondary;

@@ -7,7 +7,7 @@ use super::super::table::{Table, printable};
 use crate::{
     journal::{PlayReading, PlayRecord, PlaySummary, holder},
     play::Came,
-    playbook::{PlayEnding, SpotState, next},
+    playbook::{PlayEnding, PlayEvent, SpotState, next},
 };
 
 /// In one word: done, failed, given-up, held, running, paused.
@@ -40,8 +40,13 @@ pub(in crate::cli) fn object(reading: &PlayReading, came: Option<&Came>) -> Valu
         "why": why(reading, came), "opened_at": summary.opened_at, "ended_at": summary.ended_at, "operator": opening.operator,
         "reason": opening.reason, "waves": opening.waves, "out": state.out(opening), "steps": steps, "next": next_command(reading),
         "chain": { "records": summary.head.0, "head": summary.head.1 }, "drill": opening.playbook.drill.is_some(),
-        "seconds": seconds(reading),
+        "seconds": seconds(reading), "given_up_at": given_up_at(reading),
     })
+}
+
+fn given_up_at(reading: &PlayReading) -> Option<Timestamp> {
+    let gives_up = |record: &&PlayRecord| matches!(record.event, PlayEvent::GivenUp { .. });
+    reading.records.iter().find(gives_up).map(|record| record.at)
 }
 
 fn word(at: &SpotState) -> &'static str {

@@ -199,5 +199,5 @@ fn what_is_broken_is_mended_before_anything_else_that_ends_a_play() {
     assert!(matches!(last, Next::Hold(_)), "{last:?}");
     played.tell(PlayEvent::GivenUp { why: "enough".into() });
     played.play(&opening, |_| false);
-    assert_eq!(played.done[3..], ["mend", "CleanUp run"]);
+    assert_eq!(played.done[3..], ["mend", "CleanUp a, run"]);
 }

@@ -81,6 +81,12 @@ impl Child {
         Ok(text(&self.stderr))
     }
 
+    /// Kills it with SIGKILL, as a crash would.
+    pub fn kill(mut self) -> Result<()> {
+        self.process.kill().with_context(|| format!("could not kill {}", self.shown))?;
+        self.process.wait().with_context(|| format!("could not wait for {}", self.shown)).map(drop)
+    }
+
     /// Asks it to end, then kills it. Says whether asking was enough.
     fn end(&mut self) -> Result<bool> {
         // Asked first: a process that ends by itself takes along what it started.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::{Case, nothing};
+use super::{Case, disturbed, nothing};
 use crate::lab::{ANYCAST_APP, APP_PORT, Announcer, Entrance, Lab, Proxy, RouteText, TidegateConfig};
 
 /// Which routes Tidegate knows.
@@ -55,14 +55,24 @@ pub(super) fn all() -> Vec<Case> {
         let mut all: Vec<String> = ["service=app", "rate=100", "before=3s", "settle=5s"].map(str::to_owned).into();
         all.push(config.urls());
         all.extend(inputs.iter().map(|text| (*text).to_owned()));
-        Case { name, file, inputs: all, config, consent, prepare: nothing, finish: nothing, must_fail: false }
+        Case {
+            name,
+            file,
+            inputs: all,
+            config,
+            consent,
+            prepare: nothing,
+            finish: nothing,
+            must_fail: false,
+            script: None,
+        }
     };
     let planned = |name, inputs: &[&str]| {
         let inputs: Vec<&str> = ["target=node-2", "out=3s"].iter().chain(inputs).copied().collect();
         on(Config::Balancers, name, "drills/planned-drain.toml", None, &inputs)
     };
     let node = |name, file, lasts, inputs: &[&str]| {
-        let tolerant = ["max-error-ratio=0.6", "abort-at=0.9", "failover=90s", "recovery=5m", "min-ready=1"];
+        let tolerant = ["max-error-ratio=0.6", "failover=90s", "recovery=5m", "min-ready=1"];
         let inputs: Vec<&str> = ["target=node-2", lasts].iter().chain(&tolerant).chain(inputs).copied().collect();
         on(Config::Balancers, name, file, Some(NODE), &inputs)
     };
@@ -77,6 +87,19 @@ pub(super) fn all() -> Vec<Case> {
         Case { must_fail: true, ..planned("planned-drain, too tight", &["min-ready=3"]) },
         node("unit-killed", "drills/unit-killed.toml", "lasts=5s", noticed),
         node("service-hung", "drills/service-hung.toml", "lasts=20s", noticed),
+        Case {
+            script: Some(disturbed::stopped),
+            ..node(
+                "service-hung, stopped",
+                "drills/service-hung.toml",
+                "lasts=60s",
+                &["detection=60s", "abort-at=0.02"],
+            )
+        },
+        Case {
+            script: Some(disturbed::died),
+            ..node("service-hung, killed", "drills/service-hung.toml", "lasts=8s", noticed)
+        },
         node("not-ready", "drills/not-ready.toml", "lasts=20s", noticed),
         node("pacemaker-killed", "drills/pacemaker-killed.toml", "lasts=10s", noticed),
         node("node-fenced", "drills/node-fenced.toml", "lasts=20s", noticed),

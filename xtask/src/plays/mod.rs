@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::harness::{Load, LoadSpec, Tidegate};
 use crate::lab::Lab;
 
+mod disturbed;
 mod drills;
 mod playbooks;
 
@@ -77,6 +78,8 @@ struct Case {
     finish: fn(&Lab, &Tidegate<'_>) -> Result<()>,
     /// Whether it has to fail, since its objective is too tight.
     must_fail: bool,
+    /// What disturbs it; it judges the play then.
+    script: Option<disturbed::Script>,
 }
 
 impl Report {
@@ -152,21 +155,27 @@ fn play(lab: &Lab, shelf: Shelf, case: &Case, outcome: &mut Outcome) -> Result<(
     lab.reset()?;
     let tidegate = Tidegate::new(lab, case.config.write(lab)?).limit(LIMIT);
     (case.prepare)(lab, &tidegate)?;
-    let done = match shelf {
-        Shelf::Playbooks => playbook(lab, &tidegate, case, outcome),
-        Shelf::Drills => drill(lab, &tidegate, case, outcome),
+    let done = match (shelf, case.script) {
+        (Shelf::Playbooks, None) => playbook(lab, &tidegate, case, outcome),
+        (Shelf::Drills, None) => drill(lab, &tidegate, case, outcome),
+        (Shelf::Playbooks, Some(script)) => script(lab, &tidegate, &arguments(lab, case, "playbook"), outcome),
+        (Shelf::Drills, Some(script)) => script(lab, &tidegate, &arguments(lab, case, "drill"), outcome),
     };
     (case.finish)(lab, &tidegate)?;
     done?;
     serves(lab)
 }
 
-fn asked(tidegate: &Tidegate<'_>, lab: &Lab, case: &Case, verb: &str) -> Result<(i32, Value, String)> {
+fn arguments(lab: &Lab, case: &Case, verb: &str) -> Vec<String> {
     let mut arguments = vec![verb.to_owned(), "run".to_owned(), file(case.file)];
     arguments.extend(case.inputs.iter().map(|input| playbooks::put_in(lab, input)));
     arguments.extend(["--yes", "--json", "--reason", "played on the lab"].map(str::to_owned));
     arguments.extend(case.consent.iter().flat_map(|name| ["--break".to_owned(), (*name).to_owned()]));
-    tidegate.json(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    arguments
+}
+
+fn asked(tidegate: &Tidegate<'_>, lab: &Lab, case: &Case, verb: &str) -> Result<(i32, Value, String)> {
+    tidegate.json(&arguments(lab, case, verb).iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn playbook(lab: &Lab, tidegate: &Tidegate<'_>, case: &Case, outcome: &mut Outcome) -> Result<()> {

@@ -6,11 +6,15 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::drills::Config;
-use super::{Case, done, nothing};
+use super::{Case, disturbed, done, nothing};
 use crate::harness::Tidegate;
 use crate::lab::Lab;
 
 const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
+const PATCH: &str = "rolling-security-patch.toml";
+/// A patch that fails on the second node.
+const FAILS: &str = "patch=[\"test\", \"{node}\", \"!=\", \"node-2\"]";
+const FAILS_REFRESH: &str = "refresh=[\"true\"]";
 /// The file that is rolled out, in the lab's folder.
 const ROLLED: &str = "rolled-out.conf";
 /// Its place on the nodes.
@@ -26,6 +30,7 @@ pub(super) fn all() -> Vec<Case> {
         prepare: nothing,
         finish: nothing,
         must_fail: false,
+        script: None,
     };
     vec![
         case(
@@ -38,6 +43,18 @@ pub(super) fn all() -> Vec<Case> {
             ],
         ),
         case("kernel-reboot", "kernel-reboot.toml", &["boot=4m", "soak=1s"]),
+        Case {
+            script: Some(disturbed::reboots),
+            ..case("kernel-reboot, killed five times", "kernel-reboot.toml", &["boot=4m", "soak=1s"])
+        },
+        Case {
+            script: Some(disturbed::held),
+            ..case("failing patch, hold", PATCH, &[FAILS, FAILS_REFRESH, "soak=1s", "on-failure=hold"])
+        },
+        Case {
+            script: Some(disturbed::restored),
+            ..case("failing patch, restore", PATCH, &[FAILS, FAILS_REFRESH, "soak=1s", "on-failure=restore"])
+        },
         case(
             "jetty-upgrade",
             "jetty-upgrade.toml",
