@@ -4,13 +4,14 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::fault::{Injected, Injector};
 use crate::{
     play::{Book, Faults, Stepped, Trouble, hands::Breaking},
     playbook::{Action, Intent, Place, PlayEvent, Spot, SpotState},
-    provider::ProviderError,
+    provider::{Clock, ProviderError},
 };
 
 /// How long after its deadline a fault may still be there until a person is told.
@@ -19,30 +20,32 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Plays faults, and ends them.
 pub struct Breaker {
     injector: Arc<Injector>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Breaker {
     /// With this injector.
-    pub fn new(injector: Arc<Injector>) -> Self {
-        Self { injector }
+    pub fn new(injector: Arc<Injector>, clock: Arc<dyn Clock>) -> Self {
+        Self { injector, clock }
     }
 
     async fn break_it(&self, book: &Book, spot: &Spot, injected: &Injected) -> Stepped {
         let value = serde_json::to_value(injected).map_err(|e| Trouble::failed(e.to_string()))?;
         let intent = Intent::Fault { injected: value.clone() };
         book.write(PlayEvent::Intended { spot: spot.clone(), intent }).await?;
-        match self.injector.inject(injected).await {
-            Ok(_) => {}
+        let since = match self.injector.inject(injected).await {
+            Ok(since) => since,
             Err(ProviderError::Refused(why)) => {
-                book.write(PlayEvent::Mended { spot: spot.clone() }).await?;
+                let since = book.clock.now();
+                book.write(PlayEvent::Mended { spot: spot.clone(), since }).await?;
                 return Err(Trouble::Failed(why));
             }
             Err(error) => return Err(Trouble::Failed(format!("it may have begun, and is ended: {error}"))),
-        }
-        book.write(PlayEvent::Broken { spot: spot.clone() }).await?;
+        };
+        book.write(PlayEvent::Broken { spot: spot.clone(), since }).await?;
         tokio::time::sleep(injected.lasts).await;
-        self.mend(&value).await.map_err(Trouble::Failed)?;
-        book.write(PlayEvent::Mended { spot: spot.clone() }).await?;
+        let since = self.mend(&value).await.map_err(Trouble::Failed)?;
+        book.write(PlayEvent::Mended { spot: spot.clone(), since }).await?;
         Ok(Some(format!("{} at {}", injected.fault.word(), injected.host)))
     }
 }
@@ -78,13 +81,16 @@ impl Breaking for Breaker {
 
 #[async_trait]
 impl Faults for Breaker {
-    async fn mend(&self, injected: &Value) -> Result<(), String> {
+    async fn mend(&self, injected: &Value) -> Result<Timestamp, String> {
         let injected: Injected = serde_json::from_value(injected.clone()).map_err(|e| e.to_string())?;
+        // The cause goes at once; what comes back because of that takes its time.
+        let began = self.clock.now();
         match self.injector.undo(&injected).await {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(began),
             // The way there went with it: its timer ends it.
             Err(ProviderError::Unreachable(_) | ProviderError::TimedOut(_)) => {
-                self.injector.settled(&injected, PATIENCE).await.map_err(|e| e.to_string())
+                let settled = self.injector.settled(&injected, PATIENCE).await;
+                settled.map(|()| self.clock.now().min(injected.deadline).max(began)).map_err(|e| e.to_string())
             }
             Err(error) => Err(error.to_string()),
         }

@@ -7,6 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -61,8 +62,8 @@ pub type Stepped = Result<Option<String>, Trouble>;
 /// What breaks things, and mends them. What `prepare` gives is all that mending needs, by whatever program.
 #[async_trait::async_trait]
 pub trait Faults: Send + Sync {
-    /// Mends it, or says why not. Mended twice is mended once.
-    async fn mend(&self, injected: &Value) -> Result<(), String>;
+    /// Mends it, or says why not; since when what broke it is gone. Mended twice is mended once.
+    async fn mend(&self, injected: &Value) -> Result<Timestamp, String>;
 }
 
 /// Whoever shows to people what happens.
@@ -259,7 +260,11 @@ impl Player {
         let faults = self.faults.as_ref().ok_or_else(|| Trouble::Held("nobody here can mend what is broken".into()))?;
         for (spot, injected) in state.faults() {
             let mut tries = 0;
-            while let Err(why) = faults.mend(injected).await {
+            let since = loop {
+                let why = match faults.mend(injected).await {
+                    Ok(since) => break since,
+                    Err(why) => why,
+                };
                 tries += 1;
                 self.teller.say(&format!("what was broken is not mended yet: {why}"));
                 if tries >= MENDING {
@@ -268,8 +273,8 @@ impl Player {
                     return Err(Trouble::Held(why));
                 }
                 tokio::time::sleep(BREATH).await;
-            }
-            self.book.write(PlayEvent::Mended { spot: spot.clone() }).await?;
+            };
+            self.book.write(PlayEvent::Mended { spot: spot.clone(), since }).await?;
         }
         Ok(())
     }

@@ -139,11 +139,15 @@ pub enum PlayEvent {
     Broken {
         /// Where.
         spot: Spot,
+        /// Since when, by whoever broke it.
+        since: Timestamp,
     },
     /// It is whole again.
     Mended {
         /// Where.
         spot: Spot,
+        /// Since when what broke it is gone; what that leads to may have taken longer.
+        since: Timestamp,
     },
     /// A step is done.
     Done {

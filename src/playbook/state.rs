@@ -99,8 +99,8 @@ impl PlayState {
             PlayEvent::Said { spot, code, output } => self.at(spot).said = Some((*code, output.clone())),
             PlayEvent::Asked { spot, until, .. } => self.at(spot).asked = Some(*until),
             PlayEvent::Approved { spot, by } => self.at(spot).approved = Some(by.clone()),
-            PlayEvent::Broken { spot } => self.at(spot).broken = Some(at),
-            PlayEvent::Mended { spot } => self.at(spot).mended = Some(at),
+            PlayEvent::Broken { spot, since } => self.at(spot).broken = Some(*since),
+            PlayEvent::Mended { spot, since } => self.at(spot).mended = Some(*since),
             PlayEvent::Done { spot, told } => {
                 let state = self.at(spot);
                 (state.done, state.told) = (Some(at), told.clone());

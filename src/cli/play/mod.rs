@@ -81,7 +81,7 @@ impl Stage {
             settings: context.settings.clone(),
             machines: machines.clone(),
         };
-        let breaker = Arc::new(Breaker::new(Arc::new(injector(&context, &survey))));
+        let breaker = Arc::new(Breaker::new(Arc::new(injector(&context, &survey)), survey.world.clock.clone()));
         let closing = Arc::new(Ending::new(global, &context, &survey));
         let hands = Hands {
             runs: Arc::new(ByCommand::new(global, &context, opening.operator.clone())),

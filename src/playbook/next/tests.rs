@@ -67,7 +67,9 @@ impl Played {
                 Next::Do { spots, .. } => spots.into_iter().for_each(|spot| self.one(opening, spot, &fails)),
                 Next::Mend => {
                     let broken: Vec<Spot> = self.state.faults().map(|(spot, _)| spot.clone()).collect();
-                    broken.into_iter().for_each(|spot| self.tell(PlayEvent::Mended { spot }));
+                    broken
+                        .into_iter()
+                        .for_each(|spot| self.tell(PlayEvent::Mended { spot, since: Timestamp::UNIX_EPOCH }));
                     self.done.push("mend".into());
                 }
                 last => return last,

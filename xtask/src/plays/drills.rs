@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::{Case, disturbed, nothing};
+use crate::harness::Tidegate;
 use crate::lab::{ANYCAST_APP, APP_PORT, Announcer, Entrance, Lab, Proxy, RouteText, TidegateConfig};
 
 /// Which routes Tidegate knows.
@@ -78,7 +79,7 @@ pub(super) fn all() -> Vec<Case> {
     };
     let noticed = &["detection=60s"][..];
     let host = |config, name, file, host: &'static str, inputs: &[&str]| {
-        let mut all = vec!["lasts=6s", "max-error-ratio=0.6", "abort-at=0.9", "failover=90s", "recovery=2m"];
+        let mut all = vec!["lasts=6s", "max-error-ratio=0.6", "abort-at=0.9", "failover=90s"];
         all.extend(inputs);
         on(config, name, file, Some(host), &all)
     };
@@ -106,9 +107,9 @@ pub(super) fn all() -> Vec<Case> {
         node("power-cut", "drills/power-cut.toml", "lasts=20s", noticed),
         node("link-cut", "drills/link-cut.toml", "lasts=20s", noticed),
         node("one-way-partition", "drills/one-way-partition.toml", "lasts=20s", noticed),
-        node("disk-full", "drills/disk-full.toml", "lasts=5s", &["path=/run/app"]),
+        Case { prepare: small_disk, ..node("disk-full", "drills/disk-full.toml", "lasts=5s", &["path=/mnt/drill"]) },
         host(Config::Balancers, "balancer-lost", "drills/balancer-lost.toml", "lb-1", &["host=lb-1", "instance=lb-1"]),
-        host(Config::Name, "secondary-lost", "drills/secondary-lost.toml", "dns-2", &["host=dns-2", "instance=dns-2"]),
+        host(Config::Name, "secondary-lost", "drills/secondary-lost.toml", "dns-2", &["host=dns-2"]),
         host(
             Config::Anycast,
             "announcer-lost",
@@ -117,4 +118,10 @@ pub(super) fn all() -> Vec<Case> {
             &["host=node-2", "instance=node-2"],
         ),
     ]
+}
+
+/// A file system that nothing needs.
+fn small_disk(lab: &Lab, _tidegate: &Tidegate<'_>) -> Result<()> {
+    let mount = "mkdir -p /mnt/drill; mountpoint -q /mnt/drill || mount -t tmpfs -o size=16m none /mnt/drill";
+    lab.shell(NODE, mount).map(drop)
 }

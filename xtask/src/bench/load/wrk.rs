@@ -74,7 +74,7 @@ mod tests {
                     measured 6719 2233 2900 6081 2000489\n";
         let wrk = read(said).expect("measurements");
         assert_eq!((wrk.measured.requests, wrk.measured.p99_ms, wrk.printed_p99_ms), (6719, 6.081, 1920.0));
-        assert_eq!(milliseconds("950.00us").ok(), Some(0.95));
+        assert_eq!(milliseconds("250.00us").ok(), Some(0.25));
         assert!(read("99% 1s").is_err() && milliseconds("12").is_err());
     }
 }
