@@ -74,7 +74,7 @@ fn an_injector_plays_nothing_on_a_node_that_it_does_not_know() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let Ok(order) = std::env::var(ORDER) else {
         let directory = tempfile::tempdir().expect("a directory");
-        let injector = injector(Path::new("/dev/null"), directory.path(), &[]);
+        let injector = injector(Path::new("/dev/null"), &directory.path().join("m"), &[]);
         let nowhere = Place::Node("x".into());
         let refused = injector.prepare(&Fault::OneWayPartition, &nowhere, Duration::from_secs(2));
         assert!(matches!(runtime.block_on(refused), Err(ProviderError::Refused(_))));
