@@ -52,7 +52,7 @@ pub(super) async fn command(global: &Global, out: Out, args: ServeArgs) -> Resul
     let watch = Arc::new(watch);
     let sentinel = Sentinel::new(desk.engine, watch.sight());
     let sampler = Sampler::new(world.clone(), settings.clone(), topology.clone(), watch.clone());
-    let runs = Runs::new(context.journal.clone());
+    let runs = Runs::new(context.journal.clone()).with_drills(context.plays.clone());
     let guard = Guard::new(world, settings, topology, context.journal.clone(), notebook, watch, mode);
     tokio::join!(sentinel.watch(&stop), guard.work(&stop), sampler.work(&stop), runs.work(&stop));
     out.result(&json!({ "result": "stopped" }), "");

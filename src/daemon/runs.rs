@@ -6,11 +6,12 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::{self, Doing, Open, RunEnding, RunStatus, Step};
+use super::metrics::{self, Doing, DrillEnding, DrillKind, Open, RunEnding, RunStatus, Step};
 use crate::{
-    journal::{Ending, Journal, JournalError, RunSummary},
+    journal::{Ending, Journal, JournalError, PlaySummary, Plays, RunSummary},
     model::{NodeName, RunId, observed::age},
     plan::{Purpose, ledger},
     run::state::{RunState, Status, StepState},
@@ -27,6 +28,8 @@ const PURPOSES: [Purpose; 5] = [Purpose::Drain, Purpose::Restore, Purpose::Withh
 /// Reports what the journal says of runs.
 pub struct Runs {
     journal: Arc<dyn Journal>,
+    /// Drills, where the journal keeps any.
+    plays: Option<Arc<dyn Plays>>,
     /// Runs whose end is told; `None` before the first look, which tells of no end: those were not now.
     told: Option<BTreeSet<RunId>>,
     open: Option<Open>,
@@ -35,7 +38,12 @@ pub struct Runs {
 impl Runs {
     /// Reports the runs of this journal.
     pub fn new(journal: Arc<dyn Journal>) -> Self {
-        Self { journal, told: None, open: None }
+        Self { journal, plays: None, told: None, open: None }
+    }
+
+    /// Reports the drills of this journal, too.
+    pub fn with_drills(self, plays: Arc<dyn Plays>) -> Self {
+        Self { plays: Some(plays), ..self }
     }
 
     /// Works until it is told to stop. A journal that cannot be read is logged, and read again.
@@ -58,6 +66,9 @@ impl Runs {
         }
         for ((purpose, node), at) in last_done(&runs) {
             metrics::done(purpose, node.as_str(), at);
+        }
+        if let Some(plays) = &self.plays {
+            tell_drills(&plays.plays(RUNS_READ).await?);
         }
         self.tell_ends(&runs).await?;
         let open = match ledger::open(&runs) {
@@ -97,6 +108,25 @@ impl Runs {
         let state = RunState::fold(&run.plan, &records);
         Ok(state.inspect_err(|error| tracing::warn!("run {} is not reported: {error}", run.run)).ok())
     }
+}
+
+/// When a drill of each kind last ended in each way.
+fn tell_drills(plays: &[PlaySummary]) {
+    for kind in DrillKind::ALL {
+        for ending in DrillEnding::ALL {
+            metrics::drill(*kind, *ending, last_drill(plays, *kind, *ending));
+        }
+    }
+}
+
+fn last_drill(plays: &[PlaySummary], kind: DrillKind, ending: DrillEnding) -> Option<Timestamp> {
+    let same = |play: &&PlaySummary| {
+        let book = &play.opening.playbook;
+        let unplanned = kind == DrillKind::Unplanned;
+        let ended = play.ending.as_ref().is_some_and(|how| how.word() == ending.word());
+        ended && book.drill.is_some() && book.is_unplanned() == unplanned
+    };
+    plays.iter().filter(same).filter_map(|play| play.ended_at).max()
 }
 
 fn kind(ending: &Ending) -> RunEnding {

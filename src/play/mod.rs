@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     journal::{JournalError, PlayReading, Plays},
     model::PlayId,
-    playbook::{Intent, Next, Opening, PlayEnding, PlayEvent, Spot, SpotState, next::next, state},
+    playbook::{Intent, Next, Opening, PlayEnding, PlayEvent, Spot, SpotState, forecast::Past, next::next, state},
     provider::Clock,
 };
 
@@ -125,6 +125,8 @@ pub struct Player {
     pub faults: Option<Arc<dyn Faults>>,
     /// What a drill makes of its end.
     pub closing: Option<Arc<dyn Closing>>,
+    /// How long steps usually take.
+    pub past: Past,
     /// Who hears of it.
     pub teller: Arc<dyn Teller>,
 }
@@ -239,10 +241,28 @@ impl Player {
             self.teller.say(&format!("{name} (gone on with)"));
         }
         let began = self.book.clock.now();
-        let done = self.hands.act(&self.book, opening, spot, before).await;
+        let act = self.hands.act(&self.book, opening, spot, before);
+        tokio::pin!(act);
+        let slow_after = self.slow_after(opening, spot);
+        let done = tokio::select! {
+            biased;
+            done = &mut act => done,
+            () = after(slow_after) => {
+                let limit = slow_after.unwrap_or_default().as_secs_f64();
+                self.teller.say(&format!("{name}: takes longer than {limit:.0} s, which is far beyond what it usually takes"));
+                act.await
+            }
+        };
         let took = crate::model::observed::age(self.book.clock.now(), began);
         match done {
             Ok(told) => {
+                let slow = slow_after.filter(|limit| took > *limit);
+                let slow =
+                    slow.map(|limit| format!("slow: it usually takes far less than {:.0} s", limit.as_secs_f64()));
+                let told = match (told, slow) {
+                    (Some(told), Some(slow)) => Some(format!("{told}; {slow}")),
+                    (told, slow) => told.or(slow),
+                };
                 let more = told.as_deref().map(|told| format!(": {told}")).unwrap_or_default();
                 self.teller.say(&format!("{name}: done in {:.1} s{more}", took.as_secs_f64()));
                 self.book.write(PlayEvent::Done { spot: spot.clone(), told }).await
@@ -253,6 +273,11 @@ impl Player {
             }
             Err(other) => Err(other),
         }
+    }
+
+    fn slow_after(&self, opening: &Opening, spot: &Spot) -> Option<Duration> {
+        let step = state::step(opening, spot)?;
+        self.past.usual(&opening.playbook.name, step)?.slow_after()
     }
 
     /// Mends what is broken. What cannot be mended is tried again, and told: its own timer is the last resort.
@@ -277,6 +302,14 @@ impl Player {
             self.book.write(PlayEvent::Mended { spot: spot.clone(), since }).await?;
         }
         Ok(())
+    }
+}
+
+/// A moment after so long; never, where that is not known.
+async fn after(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => tokio::time::sleep(limit).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,7 +1,5 @@
 //! Everything that can happen in a play, which is one execution of a playbook. `state` folds these into where it is.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -228,12 +226,4 @@ impl PlayEnding {
             Self::Failed { why } | Self::GivenUp { why } => Some(why),
         }
     }
-}
-
-/// How long a step may take before it is told to be slow: this often what it usually takes.
-pub const SLOW: u32 = 2;
-
-/// Whether a step that has taken so long is slow against what it usually takes.
-pub fn is_slow(took: Duration, usual: Duration) -> bool {
-    took > usual * SLOW && took > usual + Duration::from_secs(2)
 }

@@ -25,6 +25,14 @@ pub struct Usual {
     pub seen: usize,
 }
 
+impl Usual {
+    /// The time after which a step counts as slow: twice what it takes at most 95 times of a hundred, and never within two
+    /// seconds of that. `None` where it was seen too seldom to say.
+    pub fn slow_after(&self) -> Option<Duration> {
+        (self.seen >= OWN).then(|| (self.p95 * 2).max(self.p95 + Duration::from_secs(2)))
+    }
+}
+
 fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_secs_f64())
 }
@@ -103,6 +111,14 @@ mod tests {
         assert_eq!((usual.p50.as_secs(), usual.p95.as_secs(), usual.seen), (10, 19, 20));
         let one = percentiles(&seen[..1]);
         assert_eq!((one.p50.as_secs(), one.p95.as_secs()), (20, 20));
+    }
+
+    #[test]
+    fn slow_is_far_beyond_what_was_seen_often_enough() {
+        let usual = |seen, p95| Usual { p50: Duration::from_secs(1), p95: Duration::from_secs(p95), seen };
+        assert_eq!(usual(2, 10).slow_after(), None);
+        assert_eq!(usual(3, 10).slow_after(), Some(Duration::from_secs(20)));
+        assert_eq!(usual(3, 1).slow_after(), Some(Duration::from_secs(3)));
     }
 
     #[test]

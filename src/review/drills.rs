@@ -21,7 +21,7 @@ pub(super) static RULES: [Rule; 2] = [
         code: "drill-unplanned-old",
         title: "A failure was played lately",
         why: "Nobody knows whether the failover objective is kept when nobody prepares for it.",
-        mend: "Play a failure, and accept this rule with the date until the journal tells of such drills by itself.",
+        mend: "Play one on a quiet day: `tidegate drill run` with a file of `playbooks/drills`.",
         severity: Severity::Warn,
         needs: Needs::Systems,
         look: unplanned,
@@ -45,7 +45,14 @@ fn planned(facts: &Facts<'_>, verdict: &mut Verdict) {
 }
 
 fn unplanned(facts: &Facts<'_>, verdict: &mut Verdict) {
-    if facts.settings.review.unplanned_drill_max_age.is_some() {
-        verdict.unknown("cluster", "this version's journal does not tell of failures that were played");
+    let Some(most) = facts.settings.review.unplanned_drill_max_age else { return };
+    match facts.found().played {
+        None => verdict.found("cluster", "this journal has no failure that was played to its end"),
+        Some(at) => {
+            let age = Duration::try_from(facts.now.duration_since(at)).unwrap_or_default();
+            if age > most {
+                verdict.found("cluster", format!("the last failure was played {} days ago", age.as_secs() / 86_400));
+            }
+        }
     }
 }

@@ -53,6 +53,8 @@ pub struct Found {
     pub stop_timeouts: BTreeMap<String, Known<Duration>>,
     /// When each node was last drained and restored to the end.
     pub drilled: BTreeMap<NodeName, Timestamp>,
+    /// When a real failure was last played to the end, whatever came out.
+    pub played: Option<Timestamp>,
 }
 
 /// Where a name leads, by one who was asked.

@@ -19,6 +19,7 @@ access = { via = "ssh" }
 
 [review]
 planned-drill-max-age = "720h"
+unplanned-drill-max-age = "2160h"
 
 [[node]]
 name = "node-01"
@@ -157,6 +158,7 @@ pub fn found() -> Found {
         machines: NODES.map(|n| (n.into(), Ok(machine()))).into(),
         stop_timeouts: BTreeMap::from([("app_service".into(), Ok(seconds(100)))]),
         drilled: NODES.map(|n| (n.into(), now() - seconds(86_400))).into(),
+        played: Some(now() - seconds(86_400)),
         ..Found::default()
     };
     let servers = ["10.0.0.53", "ns2.example.com"].map(|s| (s.into(), known(zone())));

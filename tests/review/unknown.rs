@@ -83,14 +83,6 @@ fn everything_else_that_does_not_answer() {
 }
 
 #[test]
-fn drills_that_no_journal_tells_of() {
-    let text = CONFIG.replace("[review]\n", "[review]\nunplanned-drill-max-age = \"2000h\"\n");
-    let review = reviewed(&text, Some(&found()));
-    let [only] = review.findings.as_slice() else { panic!("{:?}", told(&review.findings)) };
-    assert!(only.code == "drill-unplanned-old" && !only.known, "{only:?}");
-}
-
-#[test]
 fn offline_says_which_rules_were_not_asked() {
     let review = reviewed(CONFIG, None);
     let systems: Vec<&str> = rules().filter(|r| r.needs == Needs::Systems).map(|r| r.code).collect();

@@ -15,11 +15,15 @@ use super::super::{
 };
 use crate::{
     config::settings::{Entrypoint, Settings, Via},
-    journal::{Ending, RunSummary},
+    journal::{Ending, PlaySummary, RunSummary},
     model::{BalancerView, EntrypointName, InstanceName, NodeName, RouteId, Topology},
     plan::Purpose,
+    playbook::PlayEnding,
     review::{Answer, Facts, Finding, Found, Known, Machine, Resolvers, Review, Severity, review},
 };
+
+/// Plays that are looked through.
+const PLAYS_READ: usize = 1000;
 
 /// The review of the configuration alone.
 pub(super) fn offline(settings: &Settings, now: Timestamp) -> Review {
@@ -40,6 +44,8 @@ pub(super) async fn online(context: &Context, survey: &Survey) -> Review {
         machines(context, topology),
         survey.world.cluster.stop_timeouts(&resources),
     );
+    // A journal that cannot be read tells of no failure that was played: then one is due.
+    let played = played(&context.plays.plays(PLAYS_READ).await.unwrap_or_default());
     let each = |why: String| resources.iter().map(|r| ((*r).to_owned(), Err(why.clone()))).collect();
     let found = Found {
         seen: survey.seen.clone(),
@@ -49,6 +55,7 @@ pub(super) async fn online(context: &Context, survey: &Survey) -> Review {
         machines,
         stop_timeouts: stops.unwrap_or_else(|error| each(error.to_string())),
         drilled: drilled(&survey.runs),
+        played,
     };
     review(&Facts { settings, topology, found: Some(&found), now: survey.world.clock.now() })
 }
@@ -122,6 +129,15 @@ async fn machines(context: &Context, topology: &Topology) -> BTreeMap<NodeName, 
         .iter()
         .map(async |node| (node.clone(), files.read(node, &units, &archives).await.map_err(|error| error.to_string())));
     join_all(read).await.into_iter().collect()
+}
+
+/// When the last drill ended that broke something and was not given up.
+fn played(plays: &[PlaySummary]) -> Option<Timestamp> {
+    let counts = |play: &&PlaySummary| {
+        let over = matches!(play.ending, Some(PlayEnding::Done | PlayEnding::Failed { .. }));
+        over && play.opening.playbook.drill.is_some() && play.opening.playbook.is_unplanned()
+    };
+    plays.iter().filter(counts).filter_map(|play| play.ended_at).max()
 }
 
 /// When each node was last brought back after a drain that was done.

@@ -15,6 +15,7 @@ use super::{
     context::{Context, Survey},
     exit::{Code, Failure, Result},
     out::Out,
+    playbook::past,
 };
 use crate::{
     config::settings::Service,
@@ -92,7 +93,8 @@ impl Stage {
         let book =
             Book { plays: context.plays.clone(), play, holder: holder::holder_id(), clock: survey.world.clock.clone() };
         let teller = Arc::new(Lines(out));
-        let player = Player { book, hands, faults: Some(breaker), closing: Some(closing.clone()), teller };
+        let past = past(&*context.journal, &*context.plays).await?;
+        let player = Player { book, hands, faults: Some(breaker), closing: Some(closing.clone()), past, teller };
         Ok(Self { context, survey, player, closing })
     }
 

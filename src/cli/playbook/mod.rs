@@ -15,6 +15,7 @@ use super::{
 };
 use crate::model::PlayId;
 
+pub(super) use plan::past;
 pub(super) use run::{Asked, outline, read, waves};
 
 #[derive(Debug, Subcommand)]

@@ -54,7 +54,7 @@ pub(super) async fn command(global: &Global, out: Out, args: Plan) -> Result<Cod
 }
 
 /// What the journal remembers: drains and restores as runs, everything else as steps of plays.
-async fn past(journal: &dyn Journal, plays: &dyn Plays) -> Result<Past> {
+pub(in crate::cli) async fn past(journal: &dyn Journal, plays: &dyn Plays) -> Result<Past> {
     let mut past = Past::default();
     for run in journal.runs(RUNS_READ).await? {
         let (Some(ended), Some(Ending::Done)) = (run.ended_at, &run.ending) else { continue };

@@ -20,10 +20,10 @@ pub use health::{blind, fail_open, guard_action, out_of_order, probed, readiness
 pub use metric::{Kind, Metric};
 pub use process::process;
 pub use reference::reference;
-pub use runs::{Doing, Open, baseline, done, ended, none_open, open, standby, stepped};
+pub use runs::{Doing, Open, baseline, done, drill, ended, none_open, open, standby, stepped};
 pub use table::{SECTIONS, all};
 pub use traffic::{counted, judged, limit, member, sockets};
-pub use words::{Failure, Guarded, Outcome, Reason, RunEnding, RunStatus, Source, Step, Wait};
+pub use words::{DrillEnding, DrillKind, Failure, Guarded, Outcome, Reason, RunEnding, RunStatus, Source, Step, Wait};
 
 /// Serves `/metrics` on this address, for as long as the runtime lives. Fails where it cannot be bound.
 pub fn serve(address: SocketAddr) -> Result<(), BuildError> {

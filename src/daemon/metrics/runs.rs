@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     seconds, table,
-    words::{RunEnding, RunStatus, Step, Wait},
+    words::{DrillEnding, DrillKind, RunEnding, RunStatus, Step, Wait},
 };
 use crate::plan::{Action, Purpose};
 
@@ -111,6 +111,11 @@ pub fn stepped(purpose: Purpose, step: Step, took: Duration) {
 /// The usual time of a run of this purpose.
 pub fn baseline(purpose: Purpose, usual: Option<Duration>) {
     table::BASELINE.set(&[&purpose.to_string()], usual.map_or(f64::NAN, |usual| usual.as_secs_f64()));
+}
+
+/// When a drill of this kind last ended so.
+pub fn drill(kind: DrillKind, ending: DrillEnding, at: Option<Timestamp>) {
+    table::DRILL_ENDED.set(&[kind.word(), ending.word()], at.map_or(f64::NAN, seconds));
 }
 
 /// When a run of this purpose was last done on a node.

@@ -141,6 +141,10 @@ table! {
         RUN_DONE: Gauge, Some(Seconds), "tidegate_run_last_done_timestamp_seconds", ["purpose", "node"],
             "When a run of this purpose was last done, as seconds since the epoch.";
     }
+    "Drills" {
+        DRILL_ENDED: Gauge, Some(Seconds), "tidegate_drill_last_ended_timestamp_seconds", ["kind", "ending"],
+            "When a drill of this kind last ended in this way, as seconds since the epoch; NaN where none did.";
+    }
 }
 
 /// Every metric.

@@ -149,6 +149,24 @@ words! {
         Stuck = "stuck",
     }
 
+    /// Whether a drill breaks something.
+    DrillKind {
+        /// It drains and restores.
+        Planned = "planned",
+        /// It breaks something for real.
+        Unplanned = "unplanned",
+    }
+
+    /// How a drill ended.
+    DrillEnding {
+        /// All was measured, and kept.
+        Done = "done",
+        /// Something was missed, or not measured.
+        Failed = "failed",
+        /// Ended early.
+        GivenUp = "given-up",
+    }
+
     /// The steps of runs.
     Step {
         /// Routes are drained.
