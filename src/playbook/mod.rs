@@ -3,7 +3,7 @@
 //!
 //! Nothing in a playbook can break the order of a drain: there is no standby but inside `drain`, and whatever disturbs a
 //! node comes after its drain, or is a fault of a drill, which says so and asks. What comes next is a pure function of the
-//! playbook and its journal ([`next`]); `crate::play` carries it out.
+//! playbook and its journal ([`mod@next`]); `crate::play` carries it out.
 
 mod check;
 pub mod condition;

@@ -1,6 +1,6 @@
 //! What a playbook means, beyond the form of its values: whether its steps are in an order that keeps a drain whole
 //! ([`order`]), whether what is played once needs a node ([`once`]), what a drill may do ([`drill`]); and, with the
-//! configuration at hand, whether what it speaks of is there ([`settings`]).
+//! configuration at hand, whether what it speaks of is there ([`mod@settings`]).
 
 mod drill;
 mod once;
