@@ -7,9 +7,9 @@ use std::fs;
 use serde_json::Value;
 
 #[path = "support/program.rs"]
-mod program;
+mod support;
 
-use program::{Place, run};
+use support::{Place, run};
 
 const FIVE_MISTAKES: &str = r#"
 [cluster]

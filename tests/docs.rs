@@ -8,7 +8,7 @@ use tidegate::{config, plan::gates::KNOWN};
 #[path = "docs/gates.rs"]
 mod gates;
 #[path = "support/program.rs"]
-mod program;
+mod support;
 
 fn page(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -85,7 +85,7 @@ fn mentions(page: &str) -> BTreeSet<Vec<String>> {
 }
 
 fn help(of: &[&str]) -> Option<String> {
-    let said = program::run(&[of, &["--help"]].concat());
+    let said = support::run(&[of, &["--help"]].concat());
     (said.code == 0).then_some(said.stdout)
 }
 

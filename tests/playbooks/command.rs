@@ -4,9 +4,9 @@
 use std::{fs, path::Path};
 
 #[path = "../support/program.rs"]
-mod program;
+mod support;
 
-use program::{Said, run};
+use support::{Said, run};
 
 use super::repository;
 

@@ -10,9 +10,9 @@ use tidegate::{
 };
 
 #[path = "../support/program.rs"]
-mod program;
+mod support;
 
-use program::Place;
+use support::Place;
 
 use super::runs::{at, event, plan, routing};
 
