@@ -2,98 +2,14 @@
 //! No cluster is needed: what a wrong command or configuration does is decided before anything is asked, and a
 //! cluster that does not answer is a refusal.
 
-use std::{fs, path::Path};
+use std::fs;
 
-use assert_cmd::Command;
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// The program, as run by nobody in particular, with nothing on its standard input.
-fn tidegate(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
-    command.args(arguments).env_remove("TIDEGATE_CONFIG").env_remove("STATE_DIRECTORY").write_stdin("");
-    command
-}
+#[path = "support/program.rs"]
+mod support;
 
-struct Said {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-impl Said {
-    /// The last line of stdout.
-    fn json(&self) -> Value {
-        let last = self.stdout.lines().last().unwrap_or_default();
-        serde_json::from_str(last).unwrap_or_else(|e| panic!("{e} in {last:?}; stderr: {}", self.stderr))
-    }
-}
-
-fn run(arguments: &[&str]) -> Said {
-    let output = tidegate(arguments).output().expect("the program runs");
-    Said {
-        code: output.status.code().expect("no signal"),
-        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
-        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-    }
-}
-
-/// A folder with a configuration whose load balancer and cluster do not answer.
-struct Place {
-    folder: TempDir,
-    config: String,
-}
-
-impl Place {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let at = |name: &str| folder.path().join(name).display().to_string();
-        let text = format!(
-            r#"
-[cluster]
-name = "nowhere"
-access = "local"
-members = ["tg-test-1", "tg-test-2", "tg-test-3"]
-
-[journal]
-path = "{journal}"
-
-[[service]]
-name = "app"
-unit = "app.service"
-clone = {{ resource = "app_service", monitor-interval = "30s" }}
-min-ready = 1
-ready = {{ protocol = "http", port = 9, path = "/ready", timeout = "200ms" }}
-connections = {{ settle = "1s", deadline = "1m", on-deadline = "hold" }}
-
-[[entrypoint]]
-name = "web"
-service = "app"
-address = "app.example.com"
-protocol = "http"
-
-[[entrypoint.route]]
-via = "haproxy"
-backend = "app"
-server = "{{node}}"
-instances = ["unix:{socket}"]
-"#,
-            journal = at("journal.db"),
-            socket = at("no.sock"),
-        );
-        fs::write(folder.path().join("tidegate.toml"), text).expect("written");
-        let config = at("tidegate.toml");
-        Self { folder, config }
-    }
-
-    fn run(&self, arguments: &[&str]) -> Said {
-        run(&[&["--config", &self.config], arguments].concat())
-    }
-
-    fn journal(&self) -> bool {
-        Path::exists(&self.folder.path().join("journal.db"))
-    }
-}
+use support::{Place, run};
 
 const FIVE_MISTAKES: &str = r#"
 [cluster]
@@ -141,7 +57,7 @@ fn nobody_is_asked_without_a_terminal() {
         let said = place.run(arguments);
         assert_eq!(said.code, 2, "{arguments:?}");
         assert!(said.stderr.contains("--yes"), "{arguments:?}: {}", said.stderr);
-        assert!(!place.journal(), "{arguments:?} touched the journal");
+        assert!(!place.at("journal.db").exists(), "{arguments:?} touched the journal");
     }
 }
 

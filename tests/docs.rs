@@ -1,12 +1,14 @@
 //! What the documents say is so: their configuration loads, their gates exist. Commands and flags in them are tried
 //! on the program itself.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use tidegate::{config, plan::gates::KNOWN};
 
 #[path = "docs/gates.rs"]
 mod gates;
+#[path = "support/program.rs"]
+mod support;
 
 fn page(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -83,8 +85,8 @@ fn mentions(page: &str) -> BTreeSet<Vec<String>> {
 }
 
 fn help(of: &[&str]) -> Option<String> {
-    let output = Command::new(env!("CARGO_BIN_EXE_tidegate")).args(of).arg("--help").output().expect("it starts");
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    let said = support::run(&[of, &["--help"]].concat());
+    (said.code == 0).then_some(said.stdout)
 }
 
 #[test]
@@ -97,6 +99,10 @@ fn every_command_in_the_documents_exists_with_its_flags() {
         "docs/configuration.md",
         "docs/lab.md",
         "docs/playbooks.md",
+        "docs/drills.md",
+        "docs/gates.md",
+        "docs/metrics.md",
+        "docs/exec-provider.md",
         "docs/skew.md",
         "docs/review.md",
     ];

@@ -21,19 +21,20 @@ const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 refused by a gate, 4 held, paused or stuck.
 With --json the last line of stdout is one JSON object; everything for people is on stderr.";
 
+// A line of fields is one line here: clap breaks it where the terminal ends.
 const AFTER_LONG_HELP: &str = "\
 Exit codes:
   0  done
   1  failed, or given up and undone
   2  the command line or the configuration is wrong; nothing was touched
   3  refused by a gate or by another executor; nothing was touched
-  4  held, paused or stuck: a run waits for a person
+  4  held, paused or stuck: a run or a play waits for a person
 
 With --json the last line of stdout is one JSON object; everything for people is on stderr.
   drain, restore, resume, abort
-      {run, purpose, node, result, why, undo, seconds, waited, node_state, next, reassertions,
-      unrehearsed, opened_at}; result is done, held, paused, aborted, stuck or acknowledged; undo is the same
-      object for the run that put things back, or null; waited: seconds of each step by its name
+      {run, purpose, node, result, why, undo, seconds, waited, node_state, next, reassertions, unrehearsed, \
+      opened_at}; result is done, held, paused, aborted, stuck or acknowledged; undo is the same object for the \
+      run that put things back, or null; waited: seconds of each step by its name
   plan
       {request, parent, origin, made_at, fingerprint, found, rehearsal, steps, warnings}
   can-drain
@@ -41,27 +42,36 @@ With --json the last line of stdout is one JSON object; everything for people is
   status
       {cluster, nodes, routes, run, unknown, warnings}
   history
-      {runs: [{run, purpose, node, operator, reason, result, opened_at, seconds}], trends: [{purpose, node, runs,
-      last_s, median_s, direction}]}; last_s: seconds of the last ones that were done, the newest last; median_s is
-      that of those before the newest, or null; direction is shorter, longer, as-before or unknown
+      {runs: [{run, purpose, node, operator, reason, result, opened_at, seconds}], trends: [{purpose, node, runs, \
+      last_s, median_s, direction}]}; last_s: seconds of the last ones that were done, the newest last; median_s \
+      is that of those before the newest, or null; direction is shorter, longer, as-before or unknown
   show
       {run, opened_at, ended_at, plan, records, receipts, steps, status, chain, report}
   playbook check
-      {playbook, digest, inputs, problems, waves, nodes: [as of can-drain]}; waves and nodes are null with --offline;
-      with a mistake {result: usage, problems: [{file, line, column, key, message, help}]}
+      {playbook, digest, inputs, problems, waves, nodes: [as of can-drain]}; waves and nodes are null with \
+      --offline; with a mistake {result: usage, problems: [{file, line, column, key, message, help}]}
   playbook plan
-      {playbook, about, digest, rounds: [{round, nodes, steps: [{step, action, what, require, ensure, usual:
-      {p50, p95, seen}}]}], total: {usually_s, at_worst_s, unknown, people}}
+      {playbook, about, digest, rounds: [{round, nodes, steps: [{step, action, what, require, ensure, usual: {p50, \
+      p95, seen}}]}], total: {usually_s, at_worst_s, unknown, people}}
+  playbook run, resume, approve, abort, status PLAY; drill run, stop
+      {play, playbook, digest, result, why, opened_at, ended_at, given_up_at, seconds, operator, reason, waves, \
+      out, steps: [{part, wave, node, step, result, since, done, run, why, told, code, output}], next, chain, \
+      drill}; result is done, failed, given-up, held, running or paused; out: nodes that it took out and that are \
+      not back
+  playbook status
+      {plays: [{play, playbook, opened_at, ended_at, result, operator, reason, drill}]}
+  drill undo
+      {result, found: [{place, fault, id, error}]}
   drill report
-      the evidence: {format, kind, id, name, hypothesis, verdict, objectives, operator, reason, nodes, started, ended,
-      phases, fault, traffic, series, residual, differences, remarks, configuration, versions, signature};
+      the evidence: {format, kind, id, name, hypothesis, verdict, objectives, operator, reason, nodes, started, \
+      ended, phases, fault, traffic, series, residual, differences, remarks, configuration, versions, signature}; \
       with --output {run, kind, verdict, output, sha256}
   window
       {result, routes: [{route, ttl_s, former_s}]}
   clone plan, clone status
-      {verdict, version, gates, services: [{service, resource, clone, declared, constraints, withheld,
-      changes: [{change, text, commands}], gates}], rehearsal}; verdict is as-declared, yes or no; status adds
-      instances: [{service, node, cluster, unit, boot, ready}] and applied: what undo takes back, the last one last
+      {verdict, version, gates, services: [{service, resource, clone, declared, constraints, withheld, changes: \
+      [{change, text, commands}], gates}], rehearsal}; verdict is as-declared, yes or no; status adds instances: \
+      [{service, node, cluster, unit, boot, ready}] and applied: what undo takes back, the last one last
   clone apply, clone undo
       {result, changed, changes, texts, missing}; result is done, or held where something is missing
   clone adopt, clone release
@@ -69,13 +79,13 @@ With --json the last line of stdout is one JSON object; everything for people is
   serve
       {result}; stopped, once it is told to
   check
-      {ok, items: [{what, answer, detail}], findings: [{code, about, what, why, mend, severity, known}],
-      accepted: [{code, about, what, reason}], not_asked: [code]}; answer is ok, warn or problem, severity is
-      problem or warn; ok is false (and the exit code 1) where either of the two has a problem; known is false
-      where a rule could not look, and what says why; not_asked are rules that --offline leaves out
+      {ok, items: [{what, answer, detail}], findings: [{code, about, what, why, mend, severity, known}], accepted: \
+      [{code, about, what, reason}], not_asked: [code]}; answer is ok, warn or problem, severity is problem or \
+      warn; ok is false (and the exit code 1) where either of the two has a problem; known is false where a rule \
+      could not look, and what says why; not_asked are rules that --offline leaves out
   any error
-      {result, error, next}; result is failed, usage, refused or held; a refusal adds
-      {purpose, node, refusals: [gate]}, a wrong configuration {problems}";
+      {result, error, next}; result is failed, usage, refused or held; a refusal adds {purpose, node, refusals: \
+      [gate]}, a wrong configuration {problems}";
 
 /// Take a node of an active-active service out of traffic, and bring it back, without losing a request.
 #[derive(Debug, Parser)]
@@ -87,20 +97,23 @@ pub struct Cli {
     pub(super) command: Command,
 }
 
+/// Where the help lists what every command takes: apart from a command's own.
+const EVERYWHERE: &str = "For every command";
+
 /// What every command takes.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Global {
     /// The configuration: a file, or a directory of fragments
-    #[arg(long, global = true, value_name = "PATH", env = "TIDEGATE_CONFIG", default_value = crate::config::DEFAULT_PATH)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "PATH", env = "TIDEGATE_CONFIG", default_value = crate::config::DEFAULT_PATH)]
     pub(super) config: PathBuf,
     /// Print the result as one line of JSON, the last line of stdout
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(super) json: bool,
     /// Tell every single effect; twice: what is asked of each system
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, action = ArgAction::Count)]
     pub(super) verbose: u8,
     /// Tell nothing but results and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, conflicts_with = "verbose")]
     pub(super) quiet: bool,
 }
 
@@ -220,7 +233,7 @@ pub(super) enum Command {
     History(HistoryArgs),
     /// Show one run: its plan, what happened, and the node's state
     Show(ShowArgs),
-    /// Reports of runs and drills: what was expected, what came out, and the evidence
+    /// Try what losing a node does, under load: what is promised beside what is measured; and the report of any run
     #[command(subcommand)]
     Drill(Drill),
     /// Shorten the TTLs of names ahead of a planned window, and put them back after it
@@ -229,14 +242,14 @@ pub(super) enum Command {
     /// Declare, mend and show the clones by which the cluster runs the services
     #[command(subcommand)]
     Clone(CloneCommand),
-    /// Carry out runbooks that are written down as files
+    /// Do a whole round over many nodes (patch, reboot, upgrade), as a file says it
     #[command(subcommand)]
     Playbook(Playbook),
     /// Show what the guard withdrew by itself, and what it saw and did lately
     Guard(GuardArgs),
     /// Run the coordinator: keep out what is out, guard what is lost, and export what is seen
     Serve(ServeArgs),
-    /// Watch a drain lose nothing, or (naive) lose plenty, on an embedded cluster
+    /// Watch a drain lose nothing, or (`--naive`) some, on an embedded cluster
     Demo(DemoArgs),
     /// Probe loopback addresses and count, for the benchmark
     #[command(hide = true)]
@@ -256,7 +269,7 @@ fn node_name(text: &str) -> Result<NodeName, String> {
     named(text, "node").map(NodeName::new)
 }
 
-fn run_name(text: &str) -> Result<crate::model::RunId, String> {
+pub(super) fn run_name(text: &str) -> Result<crate::model::RunId, String> {
     named(text, "run").map(crate::model::RunId::new)
 }
 

@@ -124,12 +124,15 @@ impl From<JournalError> for Failure {
                 .detail("open_run", json!(run)),
             JournalError::PlayOpen(play) => Self::new(Code::Refused, message)
                 .next(format!(
-                    "`tidegate playbook status {play}`, then `tidegate playbook resume {play}` or `abort {play}`."
+                    "`tidegate playbook status {play}` shows it; `tidegate playbook resume {play}` goes on with it, `tidegate \
+                     playbook abort {play}` gives it up."
                 ))
                 .detail("open_play", json!(play)),
-            JournalError::NoSuchPlay(_) => Self::usage(message).next("`tidegate playbook status` lists the plays."),
+            JournalError::NoSuchPlay(_) => Self::usage(message)
+                .next("`tidegate playbook status` lists the plays and drills, `tidegate history` the runs."),
             JournalError::PlayRefused { .. } => Self::new(Code::Refused, message),
-            JournalError::NoSuchRun(_) => Self::usage(message).next("`tidegate history` lists the runs."),
+            JournalError::NoSuchRun(_) => Self::usage(message)
+                .next("`tidegate history` lists the runs, `tidegate playbook status` the plays and drills."),
             JournalError::Refused { .. } => Self::new(Code::Refused, message),
             JournalError::Fenced { .. } | JournalError::Storage { .. } => Self::new(Code::Failed, message),
         }

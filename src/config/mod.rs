@@ -30,6 +30,8 @@ mod ready_reader;
 pub(crate) mod reference;
 pub(crate) mod report;
 pub mod review;
+#[cfg(test)]
+pub(crate) mod sample;
 pub(crate) mod schema;
 mod service;
 pub(crate) mod shape;

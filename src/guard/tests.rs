@@ -42,21 +42,6 @@ fn target(route: &str, node: &str) -> RouteTarget {
     }
 }
 
-fn settings() -> Settings {
-    let text = r#"
-        [cluster]
-        name = "test"
-        [[service]]
-        name = "app"
-        unit = "app.service"
-        clone = { resource = "app" }
-        min-ready = 2
-        ready = { protocol = "http", port = 8080 }
-    "#;
-    let fragment = ("tidegate.toml".to_owned(), text.to_owned());
-    config::load_fragments(vec![fragment]).unwrap_or_else(|report| panic!("{}", report.render(false)))
-}
-
 impl World {
     fn new() -> Self {
         let shape = |id: &str, tier| RouteShape {
@@ -82,7 +67,7 @@ impl World {
             ..Topology::default()
         };
         let mut world = Self {
-            settings: settings(),
+            settings: config::sample::app(""),
             topology,
             seen: Observation::default(),
             probes: BTreeMap::new(),

@@ -1,5 +1,8 @@
 //! How long steps usually take: what the journal remembers of plays and of runs, as percentiles. What was never done has
 //! no forecast, and is said to have none.
+//!
+//! Some steps say of themselves how long they last at least (a soak, a fault), and that may be another time when they are
+//! played again. So what is remembered of a step is what it took beyond that.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -31,6 +34,10 @@ impl Usual {
     pub fn slow_after(&self) -> Option<Duration> {
         (self.seen >= OWN).then(|| (self.p95 * 2).max(self.p95 + Duration::from_secs(2)))
     }
+
+    fn and(self, more: Duration) -> Self {
+        Self { p50: self.p50 + more, p95: self.p95 + more, ..self }
+    }
 }
 
 fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -40,7 +47,7 @@ fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S
 /// What is remembered.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
-    /// By playbook and step: the same thing, done again.
+    /// By playbook and step: the same thing, done again; what it took beyond what it says of itself.
     steps: BTreeMap<(String, String), Vec<Duration>>,
     /// By kind, of what takes as long in every playbook.
     kinds: BTreeMap<&'static str, Vec<Duration>>,
@@ -64,7 +71,8 @@ impl Past {
                 PlayEvent::Done { spot, .. } => {
                     let (Some(began), Some(step)) = (begun.remove(spot), step(opening, spot)) else { continue };
                     let took = Duration::try_from(at.duration_since(began)).unwrap_or_default();
-                    self.steps.entry((opening.playbook.name.clone(), step.name.clone())).or_default().push(took);
+                    let own = (opening.playbook.name.clone(), step.name.clone());
+                    self.steps.entry(own).or_default().push(took.saturating_sub(lasts(&step.action)));
                     // Drains and restores are runs, and remembered as such; the others are known from plays alone.
                     if matches!(step.action, Action::Reboot { .. } | Action::Gate) {
                         self.run(step.action.word(), took);
@@ -75,15 +83,28 @@ impl Past {
         }
     }
 
-    /// How long a step usually takes; `None` where nothing of the kind was seen.
+    /// How long a step usually takes; `None` where nothing of the kind was seen, and it does not say itself how long it lasts.
     pub fn usual(&self, playbook: &str, step: &Step) -> Option<Usual> {
         let own = self.steps.get(&(playbook.to_owned(), step.name.clone())).filter(|seen| !seen.is_empty());
         let kind = self.kinds.get(step.action.word()).filter(|seen| !seen.is_empty());
-        match (own, kind) {
-            (Some(own), Some(kind)) if own.len() < OWN => Some(percentiles(kind)),
-            (Some(own), _) => Some(percentiles(own)),
-            (None, kind) => kind.map(|kind| percentiles(kind)),
+        let seen = match (own, kind) {
+            (Some(own), Some(kind)) if own.len() < OWN => Some(kind),
+            (own, kind) => own.or(kind),
+        };
+        let lasts = lasts(&step.action);
+        match seen {
+            Some(seen) => Some(percentiles(seen).and(lasts)),
+            None => (!lasts.is_zero()).then_some(Usual { p50: lasts, p95: lasts, seen: 0 }),
         }
+    }
+}
+
+/// How long a step lasts at least, as it says of itself.
+fn lasts(action: &Action) -> Duration {
+    match action {
+        Action::Observe { lasts } | Action::Fault { lasts, .. } => *lasts,
+        Action::WaitUntil { hold, .. } => *hold,
+        _ => Duration::ZERO,
     }
 }
 
@@ -132,5 +153,16 @@ mod tests {
         past.steps.insert(("patch".into(), "out".into()), vec![Duration::from_secs(5); 3]);
         assert_eq!(past.usual("patch", &drain).map(|u| u.p50.as_secs()), Some(5));
         assert_eq!(past.usual("patch", &step_of("other", Action::Restore)), None);
+    }
+
+    #[test]
+    fn a_soak_of_another_length_is_forecast_by_its_own() {
+        let observe = |seconds| step_of("soak", Action::Observe { lasts: Duration::from_secs(seconds) });
+        let mut past = Past::default();
+        let never = past.usual("patch", &observe(300)).map(|u| (u.p50.as_secs(), u.seen));
+        assert_eq!(never, Some((300, 0)));
+        past.steps.insert(("patch".into(), "soak".into()), vec![Duration::from_secs(2)]);
+        assert_eq!(past.usual("patch", &observe(300)).map(|u| (u.p50.as_secs(), u.seen)), Some((302, 1)));
+        assert_eq!(past.usual("patch", &observe(10)).map(|u| u.p95.as_secs()), Some(12));
     }
 }

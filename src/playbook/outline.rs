@@ -1,8 +1,6 @@
 //! The whole of a playbook before it is played: who is in which wave, what is done, what it waits for, and how long that
 //! took before.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::{
@@ -98,7 +96,7 @@ pub fn outline(playbook: &Playbook, waves: &[Vec<NodeName>], past: &Past) -> Out
 }
 
 fn line(step: &Step, playbook: &str, past: &Past, nodes: usize, total: &mut Total) -> Line {
-    let usual = past.usual(playbook, step).or_else(|| said(step));
+    let usual = past.usual(playbook, step);
     // What moves the cluster goes from node to node, everything else is done on all of a wave at once.
     let times = if super::next::in_turn(&step.action) { nodes.max(1) } else { 1 };
     let unknown = match (&step.action, usual) {
@@ -121,14 +119,5 @@ fn line(step: &Step, playbook: &str, past: &Past, nodes: usize, total: &mut Tota
         ensure: step.ensure.iter().map(words::condition).collect(),
         on_failure: step.on_failure,
         usual: usual.filter(|_| !matches!(step.action, Action::Pause { .. })),
-    }
-}
-
-/// What a step says of itself: it lasts so long.
-fn said(step: &Step) -> Option<Usual> {
-    let exactly = |lasts: Duration| Some(Usual { p50: lasts, p95: lasts, seen: 0 });
-    match step.action {
-        Action::Observe { lasts } | Action::Fault { lasts, .. } => exactly(lasts),
-        _ => None,
     }
 }

@@ -7,17 +7,9 @@ use xtask::{
     lab::{Lab, TidegateConfig},
 };
 
-use crate::stage::{clean, run, text, tidegate, within};
+use crate::stage::{JETTY, clean, run, text, tidegate, within};
 
 const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
-const JETTY: &str = r#"
-[[service]]
-name = "jetty"
-unit = "jetty9.service"
-clone = { resource = "jetty_service", clone-max = 3 }
-min-ready = 2
-ready = { protocol = "http", port = 8081, path = "/ready", status = 200, timeout = "2s", interval = "200ms" }
-"#;
 
 /// The version of the configuration: it rises with every change of it.
 fn epoch(lab: &Lab) -> Result<String> {

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, ensure};
 use xtask::lab::{Lab, TidegateConfig};
 
 use crate::stage::{
-    JETTY, NODE, check_back, check_out, clean, drain, events, has, load, newest, restore, run, text, tidegate, uneven,
+    NODE, check_back, check_out, clean, drain, events, has, jetty_beside, load, newest, restore, run, text, tidegate,
+    uneven,
 };
 
 /// When the last request of a client ended and when the unit stopped, by the node's own log.
@@ -117,7 +118,8 @@ fn jetty_is_drained_with_the_application() -> Result<()> {
     let mut lab = clean()?;
     lab.set_jetty(true)?;
     uneven(&lab)?;
-    let tidegate = tidegate(&lab, "jetty.toml", &TidegateConfig { extra: JETTY.into(), ..TidegateConfig::default() })?;
+    let tidegate =
+        tidegate(&lab, "jetty.toml", &TidegateConfig { extra: jetty_beside(), ..TidegateConfig::default() })?;
     let result = (|| {
         let drained = drain(&tidegate)?;
         check_out(&lab, text(&drained, "run"))?;

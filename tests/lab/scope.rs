@@ -8,7 +8,9 @@ use xtask::{
     lab::{Lab, TidegateConfig},
 };
 
-use crate::stage::{JETTY, NODE, check_back, clean, load, restore, run, standby, text, tidegate, uneven, within};
+use crate::stage::{
+    NODE, check_back, clean, jetty_beside, load, restore, run, standby, text, tidegate, uneven, within,
+};
 
 fn active(lab: &Lab, unit: &str) -> Result<bool> {
     Ok(lab.output(NODE, &["systemctl", "is-active", unit])?.status.success())
@@ -62,7 +64,7 @@ fn one_service_leaves_and_the_other_stays() -> Result<()> {
     let mut lab = clean()?;
     lab.set_jetty(true)?;
     uneven(&lab)?;
-    let config = TidegateConfig { extra: JETTY.into(), ..TidegateConfig::default() };
+    let config = TidegateConfig { extra: jetty_beside(), ..TidegateConfig::default() };
     let tidegate = tidegate(&lab, "scope-jetty.toml", &config)?;
     let result = there_and_back(&lab, &tidegate, &["--service", "app"], |drained| {
         ensure!(!active(&lab, "app.service")? && active(&lab, "jetty9.service")?, "{drained}");

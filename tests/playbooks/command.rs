@@ -1,9 +1,12 @@
 //! `tidegate playbook check` and `plan` as a person runs them, without a cluster: what they say, how they end, and that a
 //! broken playbook touches nothing.
 
-use std::{fs, path::Path, process::Output};
+use std::{fs, path::Path};
 
-use serde_json::Value;
+#[path = "../support/program.rs"]
+mod support;
+
+use support::{Said, run};
 
 use super::repository;
 
@@ -17,15 +20,8 @@ fn configured(folder: &Path) -> std::path::PathBuf {
     path
 }
 
-fn tidegate(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tidegate"));
-    command.current_dir(repository("")).arg("--config").arg(configured(folder)).args(arguments);
-    command.output().expect("it runs")
-}
-
-fn object(output: &Output) -> Value {
-    let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap_or_else(|e| panic!("{e}: {text}"))
+fn tidegate(folder: &Path, arguments: &[&str]) -> Said {
+    run(&[&["--config", &configured(folder).display().to_string()], arguments].concat())
 }
 
 #[test]
@@ -33,9 +29,9 @@ fn a_broken_playbook_is_told_and_nothing_is_touched() {
     let folder = tempfile::tempdir().expect("a folder");
     for (case, problems) in [("unknown-keys", 12), ("order", 7), ("configuration", 10)] {
         let file = format!("tests/playbooks/broken/{case}.toml");
-        let output = tidegate(folder.path(), &["--json", "playbook", "check", &file]);
-        assert_eq!(output.status.code(), Some(2), "{case}");
-        let object = object(&output);
+        let said = tidegate(folder.path(), &["--json", "playbook", "check", &file]);
+        assert_eq!(said.code, 2, "{case}");
+        let object = said.json();
         let told = object["problems"].as_array().expect("problems");
         assert_eq!(told.len(), problems, "{case}: {object}");
         assert!(told.iter().all(|p| p["file"] == file.as_str() && p["line"].is_u64() && p["key"] != ""), "{object}");
@@ -48,21 +44,21 @@ fn a_broken_playbook_is_told_and_nothing_is_touched() {
 fn a_good_one_is_checked_without_a_cluster() {
     let folder = tempfile::tempdir().expect("a folder");
     let arguments = ["--json", "playbook", "check", "playbooks/kernel-reboot.toml", "soak=5m", "--offline"];
-    let output = tidegate(folder.path(), &arguments);
-    let object = object(&output);
-    assert_eq!(output.status.code(), Some(0), "{object}");
+    let said = tidegate(folder.path(), &arguments);
+    let object = said.json();
+    assert_eq!(said.code, 0, "{object}");
     assert_eq!(object["inputs"]["soak"], "5m");
     assert!(object["nodes"].is_null() && object["problems"].as_array().is_some_and(Vec::is_empty));
     let twice = tidegate(folder.path(), &["playbook", "check", "playbooks/kernel-reboot.toml", "soak=5m", "soak=6m"]);
-    assert_eq!(twice.status.code(), Some(2));
+    assert_eq!(twice.code, 2);
 }
 
 #[test]
 fn the_plan_shows_every_step_and_says_what_is_not_known() {
     let folder = tempfile::tempdir().expect("a folder");
-    let output = tidegate(folder.path(), &["playbook", "plan", "playbooks/kernel-reboot.toml", "--offline"]);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let said = tidegate(folder.path(), &["playbook", "plan", "playbooks/kernel-reboot.toml", "--offline"]);
+    let text = said.stdout;
+    assert_eq!(said.code, 0, "{text}{}", said.stderr);
     let digest = text.lines().last().unwrap_or_default();
     assert!(digest.ends_with('.') && digest.len() > 64, "{digest}");
     let shown = text.replace(digest, "What was planned has the digest [digest].");

@@ -2,7 +2,7 @@
 //! the program accepts.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     sync::{LazyLock, Mutex},
 };
@@ -43,12 +43,29 @@ fn the_documentation_holds_the_reference() {
     holds("docs/playbooks.md", &format!("{story}{MARKER}\n{}\n", playbook::reference().trim_end()));
 }
 
+/// The first block of TOML of a page.
+fn block(page: &str) -> &str {
+    page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block of TOML")
+}
+
 #[test]
 fn the_playbook_of_the_documentation_loads() {
     let (story, _) = page();
-    let block = story.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block of TOML");
-    let loaded = texts(&[("page.toml", block)], &[]).unwrap_or_else(|r| panic!("{r}"));
+    let loaded = texts(&[("page.toml", block(&story))], &[]).unwrap_or_else(|r| panic!("{r}"));
     assert!(loaded.playbook.steps.len() > 3);
+}
+
+#[test]
+fn the_page_of_drills_has_one_that_loads_and_lists_every_one_that_is_shipped() {
+    let page = fs::read_to_string(repository("docs/drills.md")).expect("the page");
+    let loaded = texts(&[("page.toml", block(&page))], &[("target", "node-02")]).unwrap_or_else(|r| panic!("{r}"));
+    assert!(loaded.playbook.drill.is_some() && loaded.playbook.is_unplanned());
+    let table = page.split("| drill |").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("the table");
+    let rows: BTreeSet<&str> = table.lines().filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
+    let files = fs::read_dir(repository("playbooks/drills")).expect("the folder");
+    let stem = |path: std::path::PathBuf| path.file_stem().expect("a name").display().to_string();
+    let shipped: BTreeSet<String> = files.map(|entry| stem(entry.expect("an entry").path())).collect();
+    assert_eq!(rows, shipped.iter().map(String::as_str).collect());
 }
 
 /// What a value of this schema is not, with the place; the part of draft 7 that the schema uses.

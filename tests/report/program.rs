@@ -4,47 +4,21 @@ use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tidegate::{
     drill::report::{Evidence, Outcome},
     journal::{Journal, sqlite::SqliteJournal},
 };
 
+#[path = "../support/program.rs"]
+mod support;
+
+use support::Place;
+
 use super::runs::{at, event, plan, routing};
 
-const CONFIG: &str = r#"
-[cluster]
-name = "nowhere"
-access = "local"
-members = ["node-1", "node-2", "node-3"]
-
-[journal]
-path = "JOURNAL"
-
-[[service]]
-name = "app"
-unit = "app.service"
-clone = { resource = "app_service", monitor-interval = "30s" }
-min-ready = 1
-ready = { protocol = "http", port = 9, path = "/ready", timeout = "200ms" }
-connections = { settle = "1s", deadline = "1m", on-deadline = "hold" }
-
-[[entrypoint]]
-name = "web"
-service = "app"
-address = "app.example.com"
-protocol = "http"
-
-[[entrypoint.route]]
-via = "haproxy"
-backend = "app"
-server = "{node}"
-instances = ["unix:/nonexistent/haproxy.sock"]
-"#;
-
 /// Three drains of the same node, each a minute longer than the one before; the last one is `drain-3`.
-async fn journal(folder: &TempDir) -> Result<()> {
-    let journal = SqliteJournal::open(&folder.path().join("journal.db")).await?;
+async fn journal(place: &Place) -> Result<()> {
+    let journal = SqliteJournal::open(&place.at("journal.db")).await?;
     let lease = journal.acquire("test@here:1/1", at(0), Duration::from_secs(3_600)).await?;
     for number in 1..=3_u64 {
         let (run, start) = (format!("drain-{number}").as_str().into(), number * 600_000);
@@ -62,25 +36,17 @@ async fn journal(folder: &TempDir) -> Result<()> {
     Ok(())
 }
 
-fn tidegate(folder: &TempDir, arguments: &[&str]) -> Result<String> {
-    let config = folder.path().join("tidegate.toml");
-    let journal = folder.path().join("journal.db").display().to_string();
-    fs::write(&config, CONFIG.replace("JOURNAL", &journal))?;
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tidegate"))
-        .args(arguments)
-        .arg("--config")
-        .arg(&config)
-        .env_remove("TIDEGATE_CONFIG")
-        .output()?;
-    ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?)
+fn tidegate(place: &Place, arguments: &[&str]) -> Result<String> {
+    let said = place.run(arguments);
+    ensure!(said.code == 0, "{arguments:?}: {}", said.stderr);
+    Ok(said.stdout)
 }
 
 #[tokio::test]
 async fn a_run_is_reported_in_every_format_and_is_the_same_each_time() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    journal(&folder).await?;
-    let report = |more: &[&str]| tidegate(&folder, &[&["drill", "report", "drain-3"], more].concat());
+    let place = Place::new();
+    journal(&place).await?;
+    let report = |more: &[&str]| tidegate(&place, &[&["drill", "report", "drain-3"], more].concat());
 
     let markdown = report(&[])?;
     ensure!(markdown.starts_with("# drain node-2\n\n**KEPT**") && markdown.contains("| lb-02 |"), "{markdown}");
@@ -91,25 +57,25 @@ async fn a_run_is_reported_in_every_format_and_is_the_same_each_time() -> Result
     let again: Evidence = serde_json::from_str(report(&["--json"])?.lines().last().context("a line")?)?;
     ensure!(again == evidence, "the same evidence, asked for twice");
 
-    let file = folder.path().join("report.html");
+    let file = place.at("report.html");
     let said = report(&["--format", "html", "--json", "--output", &file.display().to_string()])?;
     let said: Value = serde_json::from_str(&said)?;
     ensure!(said["sha256"] == json!(evidence.signature.sha256) && said["verdict"]["outcome"] == "kept", "{said}");
     ensure!(fs::read_to_string(&file)?.contains(&evidence.signature.sha256), "the file is sealed as well");
-    ensure!(fs::read_dir(folder.path())?.flatten().all(|f| !f.path().display().to_string().ends_with(".tmp")));
+    ensure!(fs::read_dir(place.at(""))?.flatten().all(|f| !f.path().display().to_string().ends_with(".tmp")));
     Ok(())
 }
 
 #[tokio::test]
 async fn the_history_tells_whether_runs_take_longer() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    journal(&folder).await?;
-    let said: Value = serde_json::from_str(&tidegate(&folder, &["history", "--limit", "1", "--json"])?)?;
+    let place = Place::new();
+    journal(&place).await?;
+    let said: Value = serde_json::from_str(&tidegate(&place, &["history", "--limit", "1", "--json"])?)?;
     ensure!(said["runs"].as_array().is_some_and(|runs| runs.len() == 1), "{said}");
     let trend = json!({ "purpose": "drain", "node": "node-2", "runs": 3, "last_s": [60.0, 120.0, 180.0],
         "median_s": 90.0, "direction": "longer" });
     ensure!(said["trends"] == json!([trend]), "{said}");
-    let told = tidegate(&folder, &["history"])?;
+    let told = tidegate(&place, &["history"])?;
     ensure!(told.contains("longer") && told.contains('█') && told.contains("drain-1"), "{told}");
     Ok(())
 }

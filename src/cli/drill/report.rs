@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::super::{
-    args::{Global, RunArg},
+    args::{Global, run_name},
     context,
     exit::{Code, Failure, Result},
     out::Out,
@@ -26,8 +26,9 @@ const NOTES_READ: usize = 10_000;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ReportArgs {
-    #[command(flatten)]
-    run: RunArg,
+    /// The run as `tidegate history` names it, or the play or drill as `tidegate playbook status` does
+    #[arg(value_name = "RUN", value_parser = run_name)]
+    run: RunId,
     /// What to write
     #[arg(long, value_name = "FORMAT", default_value = "md")]
     format: Format,
@@ -51,7 +52,7 @@ enum Format {
 pub(super) async fn command(global: &Global, out: Out, args: &ReportArgs) -> Result<Code> {
     let settings = context::settings(&global.config)?;
     let journal = SqliteJournal::open(&settings.journal.path).await?;
-    let evidence = evidence(&journal, &args.run.run).await?;
+    let evidence = evidence(&journal, &args.run).await?;
     let text = match args.format {
         Format::Md => report::markdown(&evidence),
         Format::Html => report::html(&evidence),

@@ -110,14 +110,14 @@ fn ending(total: &Total) -> String {
     let spell = |seconds: f64| Short(std::time::Duration::from_secs_f64(seconds)).to_string();
     let mut text = match total.usually_s > 0.0 {
         true => format!("\nIn all usually {}, seldom more than {}", spell(total.usually_s), spell(total.at_worst_s)),
-        false => "\nHow long it takes is not known".to_owned(),
+        false => "\nHow long it takes is not known yet".to_owned(),
     };
     let quoted = |names: &[String]| names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     if !total.unknown.is_empty() {
-        text += &format!("; never seen before: {}", quoted(&total.unknown));
+        text += &format!(", and what was never seen before: {}", quoted(&total.unknown));
     }
     if !total.people.is_empty() {
-        text += &format!("; waits for a person: {}", quoted(&total.people));
+        text += &format!(", and as long as a person takes at: {}", quoted(&total.people));
     }
     text + ".\n"
 }

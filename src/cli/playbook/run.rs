@@ -23,7 +23,7 @@ use crate::{
 /// A file, and what is put in.
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct Asked {
-    /// The playbook
+    /// The file of the playbook or drill
     #[arg(value_name = "FILE")]
     pub(in crate::cli) file: PathBuf,
     /// What is put in, for each input that it declares

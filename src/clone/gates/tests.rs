@@ -27,7 +27,7 @@ struct Case {
 fn case() -> Case {
     let text = "[cluster]\nname = \"lab\"\nmembers = [\"node-1\", \"node-2\", \"node-3\"]\n[[service]]\nname = \"app\"\nunit = \"app.service\"\n\
         clone = { clone-max = 3 }\nmin-ready = 2\nready = { protocol = \"tcp\", port = 80 }\n";
-    let mut settings = config::load_fragments(vec![("test.toml".into(), text.into())]).expect("it loads");
+    let mut settings = config::sample::loaded(text);
     let unit = UnitFile {
         exists: true,
         load: "loaded".into(),

@@ -153,7 +153,7 @@ static CONNECTIONS: Shape = shape(
 );
 
 static OBJECTIVE: Shape = shape(
-    "What the service promises; drills and ramps are judged by it.",
+    "What the service promises: ramps are judged by it, and the review holds the checks against it. A drill says its own objective.",
     &[
         key(
             "failover",

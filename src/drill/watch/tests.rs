@@ -27,18 +27,7 @@ struct Scene {
 
 /// Three nodes behind two load balancers, and an announcer on each node.
 fn scene() -> Scene {
-    let text = r#"
-        [cluster]
-        name = "test"
-        [[service]]
-        name = "app"
-        unit = "app.service"
-        clone = { resource = "app" }
-        min-ready = 2
-        ready = { protocol = "http", port = 8080, interval = "5s" }
-    "#;
-    let fragment = ("tidegate.toml".to_owned(), text.to_owned());
-    let settings = config::load_fragments(vec![fragment]).unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let settings = config::sample::app(", interval = \"5s\"");
     let shape = |id: &str, instances: BTreeMap<InstanceName, InstanceShape>| RouteShape {
         id: id.into(),
         entrypoint: "web".into(),

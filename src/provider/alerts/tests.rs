@@ -6,7 +6,7 @@ use tokio::{
 };
 
 use super::{super::http::MAX_ANSWER, *};
-use crate::config::load_fragments;
+use crate::config::sample;
 
 const ALERTS: &str = r#"{"status":"success","data":{"alerts":[
     {"labels":{"alertname":"DiskFull","severity":"page"},"annotations":{},"state":"firing","activeAt":"2026-03-01T11:48:00.5+01:00","value":"1e+00"},
@@ -41,8 +41,7 @@ fn settings(table: &str) -> settings::Prometheus {
         "[cluster]\nname = \"lab\"\n[[service]]\nname = \"app\"\nunit = \"app.service\"\nmin-ready = 1\n\
          ready = {{ port = 8080 }}\n[prometheus]\n{table}\n"
     );
-    let read = load_fragments(vec![("main.toml".into(), text)]).unwrap_or_else(|report| panic!("{report}"));
-    read.prometheus.expect("a Prometheus")
+    sample::loaded(&text).prometheus.expect("a Prometheus")
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! `cargo xtask lab …`.
 
 mod alerts;
-mod plays;
+mod cases;
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -10,9 +10,11 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand, ValueEnum};
-use xtask::harness::use_program;
+use xtask::crash;
 use xtask::lab::{Lab, Layout, Options, supervise, tidegate};
-use xtask::{crash, routes};
+use xtask::plays::Shelf;
+
+use super::occasion::{Occasion, Told};
 
 /// What can be done with a lab.
 #[derive(Subcommand)]
@@ -36,13 +38,13 @@ pub(crate) enum Command {
     /// Kill Tidegate at points of a drain and a restore under load, resume it, and see that nothing is lost
     Crash(Crash),
     /// Drain and restore a node by every route and stack of routes under load; see that nothing is lost or left changed
-    Routes(Routes),
+    Routes(cases::Cases),
     /// Play what alerts are about under load, with a Prometheus that scrapes; see that they fire, and end
     Alerts(alerts::Alerts),
     /// Play every shipped playbook under load; see that no request fails
-    Playbooks(plays::Plays),
+    Playbooks(cases::Cases),
     /// Play every shipped drill; see what each measures beside its objectives
-    Drills(plays::Plays),
+    Drills(cases::Cases),
     /// The lab's power supply; started by `up`
     #[command(hide = true)]
     Supervise(Supervise),
@@ -127,28 +129,12 @@ pub(crate) struct Load {
 #[derive(Args)]
 pub(crate) struct Crash {
     #[command(flatten)]
-    which: Which,
+    occasion: Occasion,
     /// Points of the drain, and as many of the restore
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
     points: u32,
-    /// The result as one line of JSON, the last one of stdout
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Args)]
-pub(crate) struct Routes {
     #[command(flatten)]
-    which: Which,
-    /// Use the lab of that name that is up; without it, one is made for the occasion where there is none
-    #[arg(long)]
-    attach: bool,
-    /// Only this case; may be given several times
-    #[arg(long = "case", value_name = "NAME")]
-    cases: Vec<String>,
-    /// The result as one line of JSON, the last one of stdout
-    #[arg(long)]
-    json: bool,
+    told: Told,
 }
 
 #[derive(Args)]
@@ -194,10 +180,10 @@ impl Command {
             }
             Self::Load(load) => load.run(),
             Self::Crash(crash) => crash.run(),
-            Self::Routes(routes) => routes.run(),
+            Self::Routes(cases) => cases.routes(),
             Self::Alerts(alerts) => alerts.run(),
-            Self::Playbooks(plays) => plays.run(xtask::plays::Shelf::Playbooks),
-            Self::Drills(plays) => plays.run(xtask::plays::Shelf::Drills),
+            Self::Playbooks(cases) => cases.plays(Shelf::Playbooks),
+            Self::Drills(cases) => cases.plays(Shelf::Drills),
             Self::Supervise(supervise) => supervise.run(),
         }
     }
@@ -256,52 +242,17 @@ impl Load {
 }
 
 impl Crash {
-    #[allow(clippy::print_stdout, reason = "the result is this command's data")]
     fn run(self) -> Result<ExitCode> {
-        // A lab that somebody has up is used and left; otherwise one is made for the occasion.
-        let (lab, made) = match Lab::attach(&self.which.prefix) {
-            Ok(lab) => (lab, false),
-            Err(_) => (Lab::up(Options { prefix: self.which.prefix.clone(), ..Options::default() })?, true),
-        };
-        let report = lab.reset().and_then(|()| crash::run(&lab, self.points as usize));
-        if made {
-            Lab::down(&self.which.prefix)?;
-        }
-        let report = report?;
-        eprintln!(
-            "crash: {} of {} points ended as promised; {} of {} requests failed",
+        let options = Options { prefix: "tgk".into(), ..Options::default() };
+        let report = self.occasion.on(options, |lab| {
+            lab.reset()?;
+            crash::run(lab, self.points as usize)
+        })?;
+        let text = format!(
+            "crash: {} of {} points ended as promised; {} of {} requests failed\n",
             report.resumed, report.points, report.failed_requests, report.requests
         );
-        if self.json {
-            println!("{}", serde_json::to_string(&report)?);
-        }
-        let good = report.resumed == report.points && report.failed_requests == 0;
-        Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }
-}
-
-impl Routes {
-    #[allow(clippy::print_stdout, reason = "the result is this command's data")]
-    fn run(self) -> Result<ExitCode> {
-        let prefix = &self.which.prefix;
-        // Order and exactness do not depend on the compiler's effort.
-        use_program(tidegate("debug")?);
-        let (lab, made) = match Lab::attach(prefix) {
-            Ok(lab) => (lab, false),
-            Err(error) if self.attach => return Err(error),
-            Err(_) => (Lab::up(Options { prefix: prefix.clone(), routes: true, ..Options::default() })?, true),
-        };
-        let report = routes::run(&lab, &self.cases);
-        if made {
-            Lab::down(prefix)?;
-        }
-        let report = report?;
-        let good = report.cases.iter().filter(|case| case.good()).count();
-        eprintln!("routes: {good} of {} cases ended as promised", report.cases.len());
-        if self.json {
-            println!("{}", serde_json::to_string(&report)?);
-        }
-        Ok(if good == report.cases.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        self.told.result(&report, &text, report.resumed == report.points && report.failed_requests == 0)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bench;
 mod lab;
+mod occasion;
 mod test;
 
 use std::process::ExitCode;

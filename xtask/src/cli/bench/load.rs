@@ -6,23 +6,19 @@ use anyhow::Result;
 use clap::Args;
 use xtask::{bench, lab, packages};
 
+use super::super::occasion::Told;
+
 /// How to compare the load clients.
 #[derive(Args)]
 pub(crate) struct Load {
-    /// The report as one line of JSON, the last of stdout
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    told: Told,
 }
 
 impl Load {
-    #[allow(clippy::print_stdout, reason = "the report is this command's data")]
     pub(super) fn run(self) -> Result<ExitCode> {
         packages::ensure(&[bench::load::NEEDED])?;
         let report = bench::load(&lab::tidegate("release")?)?;
-        eprint!("\n{report}");
-        if self.json {
-            println!("{}", serde_json::to_string(&report)?);
-        }
-        Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        self.told.result(&report, &report.to_string(), report.passed())
     }
 }

@@ -7,12 +7,13 @@ use anyhow::Result;
 use clap::Args;
 use xtask::bench;
 
+use super::super::occasion::Told;
+
 /// How to measure probes.
 #[derive(Args)]
 pub(crate) struct Probe {
-    /// The report as one line of JSON, the last of stdout
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    told: Told,
     /// Measure this program in the network namespace that this process is in
     #[arg(long, value_name = "TIDEGATE", hide = true)]
     inside: Option<PathBuf>,
@@ -26,10 +27,6 @@ impl Probe {
             return Ok(ExitCode::SUCCESS);
         }
         let report = bench::probe()?;
-        eprint!("\n{report}");
-        if self.json {
-            println!("{}", serde_json::to_string(&report)?);
-        }
-        Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        self.told.result(&report, &report.to_string(), report.passed())
     }
 }

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use super::super::occasion::Told;
+
 /// How to simulate.
 #[derive(Args)]
 pub(crate) struct Skew {
-    /// One line of JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    told: Told,
 }
 
 impl Skew {
@@ -18,7 +19,7 @@ impl Skew {
     pub(super) fn run(&self) -> Result<ExitCode> {
         let mut command = xtask::cargo::cargo();
         command.args(["run", "--quiet", "--locked", "--package", "tidegate", "--example", "skew", "--"]);
-        let status = command.args(self.json.then_some("--json")).status()?;
+        let status = command.args(self.told.json().then_some("--json")).status()?;
         Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -6,45 +6,28 @@ use anyhow::Result;
 use clap::Args;
 use xtask::alerts::{self, Extent};
 use xtask::harness::use_program;
-use xtask::lab::{Lab, Options, tidegate};
+use xtask::lab::{Options, tidegate};
+
+use super::super::occasion::{Occasion, Told};
 
 #[derive(Args)]
 pub(crate) struct Alerts {
-    /// Use the lab of that name that is up, and leave it; without it, one is made for the occasion
-    #[arg(long, value_name = "PREFIX")]
-    attach: Option<String>,
-    /// The name of the lab that is made
-    #[arg(long, default_value = "tga", conflicts_with = "attach")]
-    prefix: String,
+    #[command(flatten)]
+    occasion: Occasion,
     /// Only what needs no window of five minutes to fill
     #[arg(long)]
     quick: bool,
-    /// The result as one line of JSON, the last one of stdout
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    told: Told,
 }
 
 impl Alerts {
-    #[allow(clippy::print_stdout, reason = "the result is this command's data")]
     pub(super) fn run(self) -> Result<ExitCode> {
         // Whether an alert fires does not depend on the compiler's effort.
         use_program(tidegate("debug")?);
         let extent = if self.quick { Extent::Quick } else { Extent::Whole };
-        let report = match &self.attach {
-            Some(prefix) => alerts::run(&Lab::attach(prefix)?, extent)?,
-            None => {
-                let lab = Lab::up(Options { prefix: self.prefix.clone(), routes: true, ..Options::default() })?;
-                let report = alerts::run(&lab, extent);
-                Lab::down(&self.prefix)?;
-                report?
-            }
-        };
-        if self.json {
-            eprint!("{}", report.table());
-            println!("{}", serde_json::to_string(&report)?);
-        } else {
-            print!("{}", report.table());
-        }
-        Ok(if report.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let options = Options { prefix: "tga".into(), routes: true, ..Options::default() };
+        let report = self.occasion.on(options, |lab| alerts::run(lab, extent))?;
+        self.told.result(&report, &report.table(), report.good())
     }
 }

@@ -22,7 +22,7 @@ use std::{
 
 use anyhow::Result;
 
-use self::{found::Test, queue::Queue};
+use self::{found::Test, order::Times, queue::Queue};
 use super::{Outcome, stages::Done};
 use crate::lab;
 
@@ -41,13 +41,17 @@ pub(super) fn run(root: &Path, limit: Duration) -> Result<Done> {
         return Ok(Done::of(Outcome::NotRun(why)));
     }
     lab::prepare(true)?;
-    let queue = Queue::new(order::longest_first(tests), started + limit);
+    let target = lab::target_folder()?;
+    let mut times = Times::of_the_last_run(&target);
+    let queue = Queue::new(times.longest_first(tests), started + limit);
     thread::scope(|scope| {
         for prefix in PREFIXES {
             let queue = &queue;
             scope.spawn(move || worker::work(prefix, queue));
         }
     });
+    queue.passed(|test, took| times.took(test, took));
+    times.keep(&target);
     // A closed stdout must not end the checks: the exit code still tells.
     let _ = io::stdout().lock().write_all(queue.times(started.elapsed()).as_bytes());
     Ok(queue.done())

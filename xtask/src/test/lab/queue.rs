@@ -108,6 +108,11 @@ impl Queue {
         Done { outcome, tests, untested: None }
     }
 
+    /// Every test that passed, and what it took; one that failed says nothing about that.
+    pub(super) fn passed(&self, mut each: impl FnMut(&str, Duration)) {
+        self.state().ran.iter().filter(|ran| ran.passed).for_each(|ran| each(&ran.name, ran.took));
+    }
+
     /// The slowest of them, and what all took together.
     pub(super) fn times(&self, took: Duration) -> String {
         slowest(&self.state().ran, took)
