@@ -1,6 +1,6 @@
 //! The command line as types: one definition for parsing, help, man pages and completions.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, builder::styling};
 
@@ -258,6 +258,16 @@ fn node_name(text: &str) -> Result<NodeName, String> {
 
 fn run_name(text: &str) -> Result<crate::model::RunId, String> {
     named(text, "run").map(crate::model::RunId::new)
+}
+
+/// A time as people write it: `500ms`, `10s`, `5m`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text.parse().map_err(|_| format!("'{text}' is no time (like 500ms, 10s, 5m)"))?;
+    let time = Duration::try_from(span).map_err(|_| "a time cannot be negative".to_owned())?;
+    if time.is_zero() || time > Duration::from_secs(24 * 3600) {
+        return Err("it must be more than nothing and at most a day".to_owned());
+    }
+    Ok(time)
 }
 
 pub(super) fn named<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+pub use xtask::lab::JETTY;
 use xtask::{
     harness::{self, Load, LoadSpec, Tidegate},
     lab::{Lab, Options, Proxy, TidegateConfig},
@@ -16,32 +17,6 @@ use xtask::{
 pub const NODE: &str = "node-2";
 /// Weights that nobody would set back by chance.
 pub const WEIGHTS: [(&str, &str); 2] = [("lb-1", "37"), ("lb-2", "53")];
-
-/// Jetty beside the application, as a second service behind the same load balancers.
-pub const JETTY: &str = r#"
-[[service]]
-name = "jetty"
-unit = "jetty9.service"
-clone = { resource = "jetty_service", monitor-interval = "30s", clone-max = 3, clone-node-max = 1 }
-min-ready = 2
-ready = { protocol = "http", port = 8081, path = "/ready", status = 200, timeout = "2s", interval = "500ms", unhealthy = 2, healthy = 2 }
-connections = { settle = "300ms", deadline = "1m", on-deadline = "hold" }
-
-[[entrypoint]]
-name = "jetty"
-service = "jetty"
-address = "10.77.0.21"
-protocol = "http"
-
-[[entrypoint.route]]
-via = "haproxy"
-backend = "jetty"
-server = "{node}"
-instances = [
-  { name = "lb-1", socket = "ssh://lb-1/run/haproxy/admin.sock", source = ["10.77.0.21"] },
-  { name = "lb-2", socket = "ssh://lb-2/run/haproxy/admin.sock", source = ["10.77.0.22"] },
-]
-"#;
 
 /// The lab of this test run, clean, with uneven weights for the node.
 pub fn clean() -> Result<Lab> {

@@ -13,6 +13,10 @@ use crate::lab::Lab;
 
 mod disturbed;
 mod drills;
+mod jetty;
+mod listener;
+mod pairs;
+mod people;
 mod playbooks;
 
 /// Longest time of one play.
