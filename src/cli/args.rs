@@ -52,6 +52,11 @@ With --json the last line of stdout is one JSON object; everything for people is
   playbook plan
       {playbook, about, digest, rounds: [{round, nodes, steps: [{step, action, what, require, ensure, usual:
       {p50, p95, seen}}]}], total: {usually_s, at_worst_s, unknown, people}}
+  playbook run, resume, approve, abort, status PLAY; drill run, stop
+      {play, playbook, digest, result, why, opened_at, ended_at, operator, reason, waves, out, steps, asks: [{node, step,
+      message, until}], next, chain, drill, seconds, given_up_at}; result is done, failed, given-up, held, running or paused
+  playbook status PLAY --follow
+      a line each change: {play, seq, at, change, node, step, event}; the last line is as of status PLAY
   drill report
       the evidence: {format, kind, id, name, hypothesis, verdict, objectives, operator, reason, nodes, started, ended,
       phases, fault, traffic, series, residual, differences, remarks, configuration, versions, signature};

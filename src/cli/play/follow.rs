@@ -77,10 +77,10 @@ impl<'f> Follower<'f> {
 /// Follows a play. Its end is the command's: 0 done, 1 failed or given up, 4 where a person or a program has to go on, or
 /// `timeout` is over.
 pub(super) async fn follow(out: Out, plays: &dyn Plays, play: &PlayId, timeout: Option<Duration>) -> Result<Code> {
-    let tell = |reading: &PlayReading, record: &PlayRecord| {
-        if let Some(line) = line(reading, record) {
-            out.result(&change(reading, record), &format!("{} {line}", time(record.at)));
-        }
+    let tell = |reading: &PlayReading, record: &PlayRecord| match line(reading, record) {
+        Some(line) => out.result(&change(reading, record), &format!("{} {line}", time(record.at))),
+        None if out.json => out.result(&change(reading, record), ""),
+        None => {}
     };
     let mut follower = Follower::new(plays, play, 0, &tell);
     let began = Instant::now();
@@ -124,10 +124,13 @@ pub(super) fn under_way(reading: &PlayReading, now: Timestamp) -> String {
     if steps.is_empty() { "between two steps".to_owned() } else { format!("under way: {}", steps.join(", ")) }
 }
 
-/// One change, for programs.
+/// One change, for programs. The evidence is a document of its own: `drill report` prints it.
 fn change(reading: &PlayReading, record: &PlayRecord) -> Value {
     let spot = record.event.spot();
-    let event = serde_json::to_value(&record.event).unwrap_or_default();
+    let mut event = serde_json::to_value(&record.event).unwrap_or_default();
+    if let Some(event) = event.as_object_mut() {
+        event.remove("evidence");
+    }
     json!({
         "play": reading.summary.play, "seq": record.seq, "at": record.at, "change": event["event"],
         "node": spot.and_then(|spot| spot.node.as_ref()),

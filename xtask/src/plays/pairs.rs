@@ -19,7 +19,7 @@ fn frugal(lab: &Lab) -> Result<PathBuf> {
     let config = TidegateConfig {
         min_ready: 1,
         probe_interval: "1s".into(),
-        extra: "[run]\npatience = \"3s\"\n".into(),
+        extra: "[run]\npatience = \"6s\"\n".into(),
         ..TidegateConfig::default()
     };
     lab.write_config("pairs.toml", &config)
