@@ -1,6 +1,6 @@
 //! `tidegate drill run FILE`: the rails, the load, the play, and what ends it early.
 
-use std::{io::IsTerminal, time::Duration};
+use std::{collections::BTreeSet, io::IsTerminal, time::Duration};
 
 use clap::Args;
 
@@ -19,7 +19,7 @@ use crate::{
         meter::{Meter, Reach},
         watch::Subject,
     },
-    model::{Leave, NodeName},
+    model::{InstanceName, Leave, NodeName},
     plan::{Purpose, Request, gates::Gate},
     playbook::{Action, Place, PlayEvent, Playbook},
     provider::{Clock, SystemClock},
@@ -27,8 +27,6 @@ use crate::{
 
 /// Time between two looks at what ends a drill.
 const LOOK: Duration = Duration::from_millis(100);
-/// Looks between two questions for alerts.
-const ALERTS: u32 = 10;
 /// The gate of windows in which nothing is drained: nothing is broken then either.
 const CALENDAR: &str = "calendar";
 
@@ -68,7 +66,7 @@ pub(super) async fn command(global: &Global, out: Out, args: Run) -> Result<Code
         settings: stage.context.settings.clone(),
         access: stage.context.others(),
     };
-    let subject = Subject { node: target.routed(), service: drill.service.clone() };
+    let subject = Subject { node: target.routed(), instance: target.instance(), service: drill.service.clone() };
     match Meter::start(&reach, &drill, &subject).await {
         Ok(meter) => *stage.closing.meter.lock().await = Some(meter),
         Err(why) => stage.context.plays.tell_play(&play, &PlayEvent::GivenUp { why }, SystemClock.now()).await?,
@@ -81,13 +79,11 @@ pub(super) async fn command(global: &Global, out: Out, args: Run) -> Result<Code
 
 /// Gives the drill up as soon as something says so. It never ends by itself: the play does.
 async fn watch(stage: &Stage, limits: &crate::playbook::model::Abort) -> Result<Code> {
-    let mut round = 0;
     loop {
         tokio::time::sleep(LOOK).await;
-        round += 1;
         let why = match &*stage.closing.meter.lock().await {
             Some(meter) if meter.is_over() => Some("the load ended before the drill".to_owned()),
-            Some(meter) => abort::against(limits, &meter.moment(limits.alerts && round % ALERTS == 0).await),
+            Some(meter) => abort::against(limits, &meter.moment()),
             None => None,
         };
         if let Some(why) = why {
@@ -111,6 +107,14 @@ impl Target {
             (Some(Place::Host { host, .. }), _) => host.clone(),
             (Some(Place::Node(node)), _) | (None, Some(node)) => node.to_string(),
             (None, None) => String::new(),
+        }
+    }
+
+    /// The instance of routes that it is, where it is one.
+    fn instance(&self) -> Option<InstanceName> {
+        match &self.place {
+            Some(Place::Host { instance, .. }) => instance.clone(),
+            _ => None,
         }
     }
 
@@ -168,6 +172,14 @@ fn consent(args: &Run, playbook: &Playbook, target: &Target) -> Result<()> {
 async fn bearable(context: &Context, playbook: &Playbook, target: &Target, args: &Run) -> Result<()> {
     let takes = playbook.faults().all(|fault| fault.takes_node());
     let survey = context.survey(|_| crate::run::wants::Wants::default()).await?;
+    if let Some(instance) = target.instance() {
+        let known: BTreeSet<_> = survey.topology.routes.iter().flat_map(|route| route.instances.keys()).collect();
+        if !known.contains(&instance) {
+            let known: Vec<&str> = known.into_iter().map(InstanceName::as_str).collect();
+            let message = format!("no route has an instance {:?}; there are {}", instance.as_str(), known.join(", "));
+            return Err(Failure::usage(message).next("Nothing was changed."));
+        }
+    }
     let Some(node) = target.node.clone().or_else(|| survey.topology.nodes.first().cloned()) else {
         return Err(Failure::new(Code::Failed, "the cluster has no node that is known"));
     };

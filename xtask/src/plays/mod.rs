@@ -15,6 +15,7 @@ mod disturbed;
 mod drills;
 mod jetty;
 mod listener;
+mod order;
 mod pairs;
 mod people;
 mod playbooks;
