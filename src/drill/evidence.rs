@@ -6,23 +6,20 @@ use jiff::Timestamp;
 
 use super::{
     detect::{Question, Times, Took, times},
+    fault::Injected,
     meter::Counted,
     report::{
         self, Chain, Configuration, Evidence, FaultSeen, Kind, Measured, Phase, ReadyNodes, Remark, RemarkKind,
         Verdict, of_run,
     },
+    skew,
     watch::Record as Watched,
 };
 use crate::{
     journal::{PlayReading, Record, RunSummary},
-    model::{NodeName, RunId},
-    playbook::{Action, Fault, Opening, Place, PlayEnding, PlayEvent, Spot, SpotState, next, state},
+    model::RunId,
+    playbook::{Action, Fault, Intent, Opening, Place, PlayEnding, PlayEvent, Spot, SpotState, next, state},
 };
-
-/// The time at the end over which shares are judged.
-const AT_THE_END: u64 = 20;
-/// Answers below which shares say nothing.
-const ENOUGH: u64 = 100;
 
 /// All that is known at the end.
 pub struct Known<'k> {
@@ -36,8 +33,8 @@ pub struct Known<'k> {
     pub counted: Option<&'k Result<Counted, String>>,
     /// What was seen of routes and readiness.
     pub watched: Option<&'k Watched>,
-    /// The nodes of the cluster.
-    pub nodes: usize,
+    /// The instances of the service among which an even share is reckoned.
+    pub instances: usize,
     /// The configuration.
     pub configuration: Option<Configuration>,
     /// Now.
@@ -85,6 +82,9 @@ fn measured(known: &Known<'_>, evidence: &mut Evidence) {
     let fault = fault(known);
     evidence.traffic = counted.map(|counted| counted.traffic.clone());
     evidence.series = counted.map(|counted| counted.series.clone()).unwrap_or_default();
+    if let Some(traffic) = &evidence.traffic {
+        evidence.series.skew = skew::over_time(&traffic.seconds, traffic.from, known.instances);
+    }
     if let Some(watched) = known.watched {
         let ready = watched.ready.iter().map(|(at, ready)| ReadyNodes { at: *at, ready: Some(*ready) });
         evidence.series.ready = ready.collect();
@@ -105,7 +105,7 @@ fn measured(known: &Known<'_>, evidence: &mut Evidence) {
         recovery_s: seconds(|t| &t.recovery),
         error_ratio: counted.and_then(|c| c.traffic.error_ratio()),
         latency_p99_ms: counted.and_then(|c| c.traffic.latency).map(|latency| latency.p99_ms),
-        skew: counted.and_then(|c| skew(c, known.nodes)),
+        skew: counted.and_then(|c| skew::at_the_end(&c.traffic.seconds, known.instances)),
         fewest_ready: known.watched.and_then(|w| w.ready.iter().map(|(_, ready)| *ready).min()),
     };
     evidence.objectives = report::against(&drill.objectives, &seen);
@@ -124,24 +124,15 @@ fn failover(at: Timestamp, counted: &Counted) -> Option<f64> {
     }
 }
 
-/// The largest share of the last answers against an even one.
-fn skew(counted: &Counted, nodes: usize) -> Option<f64> {
-    let seconds = &counted.traffic.seconds;
-    let last = seconds.last()?.second;
-    let mut sums: BTreeMap<&NodeName, u64> = BTreeMap::new();
-    for tick in seconds.iter().filter(|tick| tick.second + AT_THE_END > last) {
-        tick.by_node.iter().for_each(|(node, count)| *sums.entry(node).or_default() += count);
-    }
-    let (all, most) = (sums.values().sum::<u64>(), sums.values().max().copied().unwrap_or_default());
-    (all >= ENOUGH && nodes > 0).then(|| most as f64 * nodes as f64 / all as f64)
-}
-
 /// The fault of the play, where it came to be.
 struct Broke<'k> {
     fault: &'k Fault,
     place: Place,
+    begun: Timestamp,
     at: Timestamp,
     ended: Option<Timestamp>,
+    /// When its timer was to end it.
+    deadline: Option<Timestamp>,
 }
 
 fn fault<'k>(known: &Known<'k>) -> Option<Broke<'k>> {
@@ -149,7 +140,15 @@ fn fault<'k>(known: &Known<'k>) -> Option<Broke<'k>> {
     known.reading.state.spots.iter().find_map(|(spot, at)| {
         let Action::Fault { fault, place, .. } = &state::step(opening, spot)?.action else { return None };
         let place = place.clone().or_else(|| spot.node.clone().map(Place::Node))?;
-        Some(Broke { fault, place, at: at.broken?, ended: at.mended })
+        let injected = match &at.intent {
+            Some(Intent::Fault { injected }) => serde_json::from_value::<Injected>(injected.clone()).ok(),
+            _ => None,
+        };
+        let deadline = injected.map(|injected| injected.deadline);
+        let intended = |event: &PlayEvent| matches!(event, PlayEvent::Intended { spot: of, .. } if of == spot);
+        let begun = known.reading.records.iter().find(|record| intended(&record.event)).map(|record| record.at);
+        let (at, ended) = (at.broken?, at.mended);
+        Some(Broke { fault, place, begun: begun.unwrap_or(at), at, ended, deadline })
     })
 }
 
@@ -161,8 +160,20 @@ impl Broke<'_> {
         };
         times(
             &watched.seen,
-            &Question { from: self.at, until: self.ended, node, ways: &watched.ways, lost: &watched.lost },
+            &Question {
+                begun: self.begun,
+                from: self.at,
+                until: self.ended,
+                node,
+                ways: &watched.ways,
+                lost: &watched.lost,
+            },
         )
+    }
+
+    /// Who ended it: before its deadline only the drill does.
+    fn ended_by(&self, ended: Timestamp) -> &'static str {
+        if self.deadline.is_some_and(|deadline| ended >= deadline) { "its timer" } else { "the drill" }
     }
 
     fn seen(&self, times: Option<Times>, limits: &super::objective::Objectives) -> FaultSeen {
@@ -183,7 +194,7 @@ impl Broke<'_> {
             },
             at: self.at,
             ended_at: self.ended,
-            ended_by: self.ended.map(|_| "the drill".into()),
+            ended_by: self.ended.map(|ended| self.ended_by(ended).into()),
             detection: took(times.map(|t| &t.detection), limits.detection, noticed),
             removal: took(times.map(|t| &t.removal), None, None),
             recovery: took(times.map(|t| &t.recovery), limits.recovery, None),

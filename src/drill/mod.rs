@@ -10,4 +10,5 @@ pub mod load;
 pub mod meter;
 pub mod objective;
 pub mod report;
+mod skew;
 pub mod watch;
