@@ -1,6 +1,6 @@
 //! The command line as types: one definition for parsing, help, man pages and completions.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, builder::styling};
 
@@ -55,11 +55,13 @@ With --json the last line of stdout is one JSON object; everything for people is
       p95, seen}}]}], total: {usually_s, at_worst_s, unknown, people}}
   playbook run, resume, approve, abort, status PLAY; drill run, stop
       {play, playbook, digest, result, why, opened_at, ended_at, given_up_at, seconds, operator, reason, waves, \
-      out, steps: [{part, wave, node, step, result, since, done, run, why, told, code, output}], next, chain, \
-      drill}; result is done, failed, given-up, held, running or paused; out: nodes that it took out and that are \
-      not back
+      out, steps: [{part, wave, node, step, result, since, done, run, why, told, code, output}], asks: [{node, \
+      step, message, until}], next, chain, drill}; result is done, failed, given-up, held, running or paused; out: \
+      nodes that it took out and that are not back
   playbook status
       {plays: [{play, playbook, opened_at, ended_at, result, operator, reason, drill}]}
+  playbook status PLAY --follow
+      a line each change: {play, seq, at, change, node, step, event}; the last line is as of status PLAY
   drill undo
       {result, found: [{place, fault, id, error}]}
   drill report
@@ -271,6 +273,16 @@ fn node_name(text: &str) -> Result<NodeName, String> {
 
 pub(super) fn run_name(text: &str) -> Result<crate::model::RunId, String> {
     named(text, "run").map(crate::model::RunId::new)
+}
+
+/// A time as people write it: `500ms`, `10s`, `5m`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration = text.parse().map_err(|_| format!("'{text}' is no time (like 500ms, 10s, 5m)"))?;
+    let time = Duration::try_from(span).map_err(|_| "a time cannot be negative".to_owned())?;
+    if time.is_zero() || time > Duration::from_secs(24 * 3600) {
+        return Err("it must be more than nothing and at most a day".to_owned());
+    }
+    Ok(time)
 }
 
 pub(super) fn named<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::Request;
 
-use super::{Machines, command, machines, measured::Measured};
+use super::{Machines, command, heard::Heard, machines, measured::Measured};
 use crate::{
     config::{Settings, expect::Statuses, prometheus::Url},
     model::{EntrypointName, NodeName, Readiness, ServiceName, Topology},
@@ -121,28 +121,31 @@ impl Conditions {
     }
 
     async fn skew(&self, entrypoint: Option<&EntrypointName>, at_most: f64, over: Duration) -> Held {
-        let measured = self.measured(entrypoint, over).await?;
+        let (measured, heard) = self.measured(entrypoint, over).await;
+        heard.traffic()?;
         measured.skew(at_most)
     }
 
     async fn errors(&self, entrypoint: Option<&EntrypointName>, at_most: f64, over: Duration) -> Held {
-        let measured = self.measured(entrypoint, over).await?;
+        let (measured, heard) = self.measured(entrypoint, over).await;
+        heard.failures()?;
         measured.errors(at_most)
     }
 
-    /// What every node got in this time, by the counters of whoever counts.
-    async fn measured(&self, entrypoint: Option<&EntrypointName>, over: Duration) -> Result<Measured, String> {
+    /// What every node got in this time, by the counters of whoever counts; and whether all of them told.
+    async fn measured(&self, entrypoint: Option<&EntrypointName>, over: Duration) -> (Measured, Heard) {
         let mut observer = Observer::new(self.world.clone(), self.settings.clone());
-        let (mut traffic, mut measured) = (Traffic::default(), Measured::default());
+        let (mut traffic, mut measured, mut heard) = (Traffic::default(), Measured::default(), Heard::default());
         let wants = Wants { routes: true, ..Wants::default() };
         let until = tokio::time::Instant::now() + over;
         loop {
             observer.refresh(&self.topology, &wants).await;
             let counted = traffic.fold(&self.topology, observer.seen());
+            heard.look(&self.topology, observer.seen(), &counted, entrypoint);
             measured.add(counted.iter().filter(|c| entrypoint.is_none_or(|wanted| *wanted == c.entrypoint)));
             let now = tokio::time::Instant::now();
             if now >= until {
-                return Ok(measured);
+                return (measured, heard);
             }
             tokio::time::sleep(PACE.min(until - now)).await;
         }

@@ -310,6 +310,7 @@ pub(super) fn fill(text: &str, spot: &Spot) -> String {
     }
 }
 
-fn filled(command: &[String], spot: &Spot) -> Vec<String> {
+/// The words of a command with it.
+pub(super) fn filled(command: &[String], spot: &Spot) -> Vec<String> {
     command.iter().map(|word| fill(word, spot)).collect()
 }

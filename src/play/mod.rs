@@ -14,14 +14,18 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     journal::{JournalError, PlayReading, Plays},
     model::PlayId,
-    playbook::{Intent, Next, Opening, PlayEnding, PlayEvent, Spot, SpotState, forecast::Past, next::next, state},
+    playbook::{
+        Action, Intent, Next, Opening, PlayEnding, PlayEvent, Spot, SpotState, forecast::Past, next::next, state,
+    },
     provider::Clock,
+    run::waiting::Short,
 };
 
 pub mod command;
 pub mod conditions;
 pub mod copy;
 pub mod hands;
+mod heard;
 pub mod machines;
 mod measured;
 pub mod notify;
@@ -239,6 +243,10 @@ impl Player {
             self.teller.say(&name);
         } else {
             self.teller.say(&format!("{name} (gone on with)"));
+        }
+        if let Some(Action::Pause { message, timeout }) = state::step(opening, spot).map(|step| &step.action) {
+            let (asks, limit, play) = (hands::fill(message, spot), Short(*timeout), &self.book.play);
+            self.teller.say(&format!("{name}: {asks} `tidegate playbook approve {play}` says yes, within {limit}"));
         }
         let began = self.book.clock.now();
         let act = self.hands.act(&self.book, opening, spot, before);

@@ -6,7 +6,11 @@ use bytes::Bytes;
 use http::{Request, header};
 use serde_json::json;
 
-use super::{Machines, machines};
+use super::{
+    Machines,
+    hands::{fill, filled},
+    machines,
+};
 use crate::{
     config::prometheus::Url,
     model::PlayId,
@@ -47,8 +51,11 @@ pub(super) async fn tell(
 ) -> Result<(), String> {
     let late = |_| format!("no answer within {:.0} s", timeout.as_secs_f64());
     match through {
-        Through::Webhook(url) => tokio::time::timeout(timeout, post(url, word.body())).await.map_err(late)?,
+        Through::Webhook(url) => {
+            tokio::time::timeout(timeout, post(&fill(url, word.at), word.body())).await.map_err(late)?
+        }
         Through::Command(command) => {
+            let command = filled(command, word.at);
             let argv: Vec<&str> = command.iter().map(String::as_str).collect();
             let output =
                 machines.here.feed("", &argv, word.body().as_bytes(), timeout).await.map_err(|e| e.to_string())?;

@@ -191,6 +191,30 @@ pub enum PlayEvent {
     },
 }
 
+impl PlayEvent {
+    /// Where it happened, where it is about a step.
+    pub fn spot(&self) -> Option<&Spot> {
+        match self {
+            Self::Begun { spot }
+            | Self::Intended { spot, .. }
+            | Self::Opened { spot, .. }
+            | Self::Said { spot, .. }
+            | Self::Asked { spot, .. }
+            | Self::Approved { spot, .. }
+            | Self::Broken { spot, .. }
+            | Self::Mended { spot, .. }
+            | Self::Done { spot, .. }
+            | Self::Failed { spot, .. }
+            | Self::Again { spot, .. } => Some(spot),
+            Self::Taken { .. }
+            | Self::GivenUp { .. }
+            | Self::Held { .. }
+            | Self::Measured { .. }
+            | Self::Ended { .. } => None,
+        }
+    }
+}
+
 /// How a play ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ending", rename_all = "kebab-case")]

@@ -1,7 +1,7 @@
 //! What comes next in a play: a function of what it was opened with and of where it is.
 //!
-//! A wave goes through the steps together: what disturbs no cluster is done on all of its nodes at once, drains and restores
-//! one after the other. A step that failed decides by its policy. Whatever ends a play, what it broke is mended before, what
+//! A wave goes through the steps together: what disturbs no cluster is done on all of its nodes at once, drains, reboots and
+//! restores one after the other. A step that failed decides by its policy. Whatever ends a play, what it broke is mended before, what
 //! it took out and may not stay out is brought back, and the clean-up is played.
 
 use super::{
@@ -118,12 +118,11 @@ fn forward(opening: &Opening, state: &PlayState, last_wave: Option<usize>) -> Op
     once(Part::After, book.after.len())
 }
 
-/// One node after the other: the cluster takes one change at a time.
+/// One node after the other: the cluster takes one change at a time, and nodes that boot at once may be more votes than it
+/// can do without.
 pub(super) fn in_turn(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Gate | Action::Drain { .. } | Action::Restore | Action::Adopt { .. } | Action::Fault { .. }
-    )
+    use Action::{Adopt, Drain, Fault, Gate, Reboot, Restore};
+    matches!(action, Gate | Drain { .. } | Restore | Reboot { .. } | Adopt { .. } | Fault { .. })
 }
 
 /// The nodes that must come back before the end: those whose step failed with that policy, and all where it was given up.

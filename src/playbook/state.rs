@@ -26,6 +26,8 @@ pub struct SpotState {
     pub run: Option<RunId>,
     /// Until when a person is asked.
     pub asked: Option<Timestamp>,
+    /// What the person is asked.
+    pub question: Option<String>,
     /// Who approved.
     pub approved: Option<String>,
     /// The end of what its program said, with its exit code.
@@ -42,6 +44,11 @@ impl SpotState {
     /// Whether nothing is left to do there.
     pub fn is_over(&self) -> bool {
         self.done.is_some() || self.failed.is_some()
+    }
+
+    /// Whether a person is asked, and has not answered.
+    pub fn asks(&self) -> bool {
+        self.asked.is_some() && self.approved.is_none() && !self.is_over()
     }
 
     /// What may be broken still: what undoing it needs.
@@ -97,7 +104,10 @@ impl PlayState {
             PlayEvent::Intended { spot, intent } => self.at(spot).intent = Some(intent.clone()),
             PlayEvent::Opened { spot, run } => self.at(spot).run = Some(run.clone()),
             PlayEvent::Said { spot, code, output } => self.at(spot).said = Some((*code, output.clone())),
-            PlayEvent::Asked { spot, until, .. } => self.at(spot).asked = Some(*until),
+            PlayEvent::Asked { spot, message, until } => {
+                let state = self.at(spot);
+                (state.asked, state.question) = (Some(*until), Some(message.clone()));
+            }
             PlayEvent::Approved { spot, by } => self.at(spot).approved = Some(by.clone()),
             PlayEvent::Broken { spot, since } => self.at(spot).broken = Some(*since),
             PlayEvent::Mended { spot, since } => self.at(spot).mended = Some(*since),

@@ -29,3 +29,10 @@ fn a_patch_that_fails_on_the_second_node_holds_it_or_brings_it_back_and_the_thir
 fn a_drill_is_ended_by_its_limit_within_a_second_and_by_the_nodes_own_timer_when_its_program_dies() -> Result<()> {
     played(Shelf::Drills, &["service-hung, stopped", "service-hung, killed"])
 }
+
+#[test]
+#[ignore = "needs the lab"]
+fn a_person_is_asked_others_are_told_two_nodes_leave_at_once_and_who_gives_up_waits_no_longer_than_it_says()
+-> Result<()> {
+    played(Shelf::Playbooks, &["a person is asked", "its program hangs", "two at once"])
+}

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+pub use xtask::lab::{JETTY, jetty_beside};
 use xtask::{
     harness::{self, Load, LoadSpec, Tidegate},
     lab::{Lab, Options, Proxy, TidegateConfig},
@@ -16,40 +17,6 @@ use xtask::{
 pub const NODE: &str = "node-2";
 /// Weights that nobody would set back by chance.
 pub const WEIGHTS: [(&str, &str); 2] = [("lb-1", "37"), ("lb-2", "53")];
-
-/// Jetty, as a second service.
-pub const JETTY: &str = r#"
-[[service]]
-name = "jetty"
-unit = "jetty9.service"
-clone = { resource = "jetty_service", monitor-interval = "30s", clone-max = 3, clone-node-max = 1 }
-min-ready = 2
-ready = { protocol = "http", port = 8081, path = "/ready", status = 200, timeout = "2s", interval = "500ms", unhealthy = 2, healthy = 2 }
-connections = { settle = "300ms", deadline = "1m", on-deadline = "hold" }
-"#;
-
-/// How clients reach it: by the same load balancers as the application.
-const JETTY_ENTRANCE: &str = r#"
-[[entrypoint]]
-name = "jetty"
-service = "jetty"
-address = "10.77.0.21"
-protocol = "http"
-
-[[entrypoint.route]]
-via = "haproxy"
-backend = "jetty"
-server = "{node}"
-instances = [
-  { name = "lb-1", socket = "ssh://lb-1/run/haproxy/admin.sock", source = ["10.77.0.21"] },
-  { name = "lb-2", socket = "ssh://lb-2/run/haproxy/admin.sock", source = ["10.77.0.22"] },
-]
-"#;
-
-/// Jetty beside the application, behind the same load balancers.
-pub fn jetty_beside() -> String {
-    format!("{JETTY}{JETTY_ENTRANCE}")
-}
 
 /// The lab of this test run, clean, with uneven weights for the node.
 pub fn clean() -> Result<Lab> {

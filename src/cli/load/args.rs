@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::super::args::duration;
 use crate::drill::load::{Authorities, LoadPlan, Lookup, Manner, NodeAt, Slow, Target};
 
 /// What it does, for people who ask with `--help`.
@@ -144,16 +145,6 @@ impl LoadArgs {
             nodes: self.nodes.iter().cloned().collect(),
         })
     }
-}
-
-/// A time as people write it: `500ms`, `10s`, `5m`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text.parse().map_err(|_| format!("'{text}' is no time (like 500ms, 10s, 5m)"))?;
-    let time = Duration::try_from(span).map_err(|_| "a time cannot be negative".to_owned())?;
-    if time.is_zero() || time > Duration::from_secs(24 * 3600) {
-        return Err("it must be more than nothing and at most a day".to_owned());
-    }
-    Ok(time)
 }
 
 /// What shells make awkward to write.

@@ -1,8 +1,10 @@
 //! A playbook in front of a person: opened, carried out, taken up again, approved, given up, shown.
 
 mod closing;
+mod follow;
 mod runs;
 mod text;
+mod word;
 
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use super::{
     context::{Context, Survey},
     exit::{Code, Failure, Result},
     out::Out,
-    playbook::past,
+    playbook::{Shown, past},
 };
 use crate::{
     config::settings::Service,
@@ -33,6 +35,7 @@ use crate::{
 
 pub(super) use closing::Ending;
 pub(super) use text::{object, words};
+pub(super) use word::{approve, give_up};
 
 /// One play with everything that carries it out.
 pub(super) struct Stage {
@@ -191,61 +194,13 @@ pub(super) async fn resume(global: &Global, out: Out, play: &PlayId, acting: &Ac
     Stage::set(global, out, context, play.clone(), &reading.summary.opening).await?.finish(out).await
 }
 
-/// Gives an open play up: what is broken is mended, what is out is brought back, the clean-up is played. Where a program is
-/// at work on it, that program does so.
-pub(super) async fn give_up(global: &Global, out: Out, play: &PlayId, acting: &Acting) -> Result<Code> {
-    let context = Context::open(&global.config).await?;
-    let why = format!("{}: {}", acting.operator(), acting.reason);
-    context.plays.tell_play(play, &PlayEvent::GivenUp { why }, SystemClock.now()).await?;
-    loop {
-        let reading = PlayReading::of(&*context.plays, play).await?;
-        if reading.summary.ending.is_some() {
-            out.result(&object(&reading, None), &words(&reading, None));
-            return Ok(Code::Done);
-        }
-        match context.plays.take_play(play, &holder::holder_id(), SystemClock.now()).await {
-            Ok(()) => {
-                let stage = Stage::set(global, out, context, play.clone(), &reading.summary.opening).await?;
-                let code = stage.finish(out).await?;
-                return Ok(if code == Code::Failed { Code::Done } else { code });
-            }
-            // Somebody is at work, and sees it.
-            Err(JournalError::PlayRefused { .. }) => tokio::time::sleep(FOLLOW).await,
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Time between two looks into the journal.
-const FOLLOW: std::time::Duration = std::time::Duration::from_millis(200);
-
-/// Says yes to what an open play asks.
-pub(super) async fn approve(global: &Global, out: Out, play: &PlayId, acting: &Acting) -> Result<Code> {
-    let context = Context::open(&global.config).await?;
-    let reading = PlayReading::of(&*context.plays, play).await?;
-    let asks =
-        |state: &crate::playbook::SpotState| state.asked.is_some() && state.approved.is_none() && !state.is_over();
-    let asked: Vec<_> =
-        reading.state.spots.iter().filter(|(_, state)| asks(state)).map(|(spot, _)| spot.clone()).collect();
-    if asked.is_empty() {
-        return Err(Failure::new(Code::Refused, format!("{play} asks nothing"))
-            .next(format!("`tidegate playbook status {play}` shows where it is.")));
-    }
-    for spot in asked {
-        let by = acting.operator();
-        context.plays.tell_play(play, &PlayEvent::Approved { spot, by }, SystemClock.now()).await?;
-    }
-    let reading = PlayReading::of(&*context.plays, play).await?;
-    out.result(&object(&reading, None), &words(&reading, None));
-    Ok(Code::Done)
-}
-
-/// Shows one play, or lists them.
-pub(super) async fn status(global: &Global, out: Out, play: Option<&PlayId>) -> Result<Code> {
+/// Shows one play, once or until it ends, or lists them.
+pub(super) async fn status(global: &Global, out: Out, shown: &Shown) -> Result<Code> {
     let settings = super::context::settings(&global.config)?;
     let journal = crate::journal::sqlite::SqliteJournal::open(&settings.journal.path).await?;
     let plays: &dyn crate::journal::Plays = &journal;
-    match play {
+    match &shown.play {
+        Some(play) if shown.follow => return follow::follow(out, plays, play, shown.timeout).await,
         Some(play) => {
             let reading = PlayReading::of(plays, play).await?;
             out.result(&object(&reading, None), &words(&reading, None));

@@ -7,7 +7,7 @@ use super::super::table::{Table, printable};
 use crate::{
     journal::{PlayReading, PlayRecord, PlaySummary, holder},
     play::Came,
-    playbook::{PlayEnding, PlayEvent, SpotState, next},
+    playbook::{PlayEnding, PlayEvent, Spot, SpotState, next},
 };
 
 /// In one word: done, failed, given-up, held, running, paused.
@@ -40,8 +40,18 @@ pub(in crate::cli) fn object(reading: &PlayReading, came: Option<&Came>) -> Valu
         "why": why(reading, came), "opened_at": summary.opened_at, "ended_at": summary.ended_at, "operator": opening.operator,
         "reason": opening.reason, "waves": opening.waves, "out": state.out(opening), "steps": steps, "next": next_command(reading),
         "chain": { "records": summary.head.0, "head": summary.head.1 }, "drill": opening.playbook.drill.is_some(),
-        "seconds": seconds(reading), "given_up_at": given_up_at(reading),
+        "seconds": seconds(reading), "given_up_at": given_up_at(reading), "asks": asks(reading),
     })
+}
+
+/// What a person is asked.
+fn asks(reading: &PlayReading) -> Vec<Value> {
+    let asking = reading.state.spots.iter().filter(|(_, at)| at.asks());
+    let one = |(spot, at): (&Spot, &SpotState)| {
+        let step = next::name(&reading.summary.opening, spot);
+        json!({ "node": spot.node, "step": step, "message": at.question, "until": at.asked })
+    };
+    asking.map(one).collect()
 }
 
 fn given_up_at(reading: &PlayReading) -> Option<Timestamp> {
@@ -50,7 +60,7 @@ fn given_up_at(reading: &PlayReading) -> Option<Timestamp> {
 }
 
 fn word(at: &SpotState) -> &'static str {
-    match (at.done.is_some(), at.failed.is_some(), at.asked.is_some() && at.approved.is_none()) {
+    match (at.done.is_some(), at.failed.is_some(), at.asks()) {
         (true, ..) => "done",
         (_, true, _) => "failed",
         (_, _, true) => "asking",
@@ -75,8 +85,11 @@ fn seconds(reading: &PlayReading) -> f64 {
 /// What a person can do next.
 fn next_command(reading: &PlayReading) -> String {
     let play = &reading.summary.play;
-    let asking = reading.state.spots.values().any(|at| word(at) == "asking");
+    let asking = reading.state.spots.values().any(SpotState::asks);
     match result(reading) {
+        "running" if reading.state.given_up.is_some() => format!(
+            "Whoever carries it out brings everything back; `tidegate playbook status {play} --follow` tells when that is done."
+        ),
         "held" | "paused" => {
             let out: Vec<String> =
                 reading.state.out(&reading.summary.opening).keys().map(ToString::to_string).collect();
@@ -130,10 +143,17 @@ pub(in crate::cli) fn words(reading: &PlayReading, came: Option<&Came>) -> Strin
         let took = at.since.zip(at.done).map_or_else(String::new, |(since, done)| {
             format!("{:.1} s", crate::model::observed::age(done, since).as_secs_f64())
         });
-        let note = at.failed.as_deref().or(at.told.as_deref()).map(printable).unwrap_or_default();
+        let question = at.asks().then(|| question(at));
+        let note = at.failed.as_deref().or(at.told.as_deref()).or(question.as_deref());
+        let note = note.map(printable).unwrap_or_default();
         table.row([&place, name, word(at), &took, &note]);
     }
     text + &table.to_string() + "\n" + &next_command(reading) + "\n"
+}
+
+fn question(at: &SpotState) -> String {
+    let until = at.asked.map(|until| format!(" (until {})", time(until))).unwrap_or_default();
+    format!("{}{until}", at.question.as_deref().unwrap_or("a person is asked"))
 }
 
 fn time(at: Timestamp) -> String {

@@ -5,10 +5,12 @@ mod check;
 mod plan;
 mod run;
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 
 use super::{
-    args::{Acting, Global},
+    args::{Acting, Global, duration},
     exit::{Code, Result},
     out::Out,
     play,
@@ -31,7 +33,7 @@ pub(super) enum Playbook {
     /// Say yes to what a play asks
     Approve(Acted),
     /// Give a play up: what it took out is brought back, and its clean-up is played
-    Abort(Acted),
+    Abort(Ended),
     /// Show a play, or list them
     Status(Shown),
     /// Print the JSON Schema of playbook files
@@ -49,11 +51,27 @@ pub(super) struct Acted {
     pub(super) acting: Acting,
 }
 
+/// A play that is to end.
+#[derive(Debug, Args)]
+pub(super) struct Ended {
+    #[command(flatten)]
+    pub(super) acted: Acted,
+    /// The longest to wait for a program that is at work on it; it goes on bringing things back
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
+    pub(super) timeout: Duration,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Shown {
     /// The play; all where there is none
     #[arg(value_name = "PLAY", value_parser = play_name)]
-    play: Option<PlayId>,
+    pub(super) play: Option<PlayId>,
+    /// Tell every change, until the play is over or waits for somebody; its end is the exit code
+    #[arg(short, long, requires = "play")]
+    pub(super) follow: bool,
+    /// The longest to follow it
+    #[arg(long, value_name = "TIME", requires = "follow", value_parser = duration)]
+    pub(super) timeout: Option<Duration>,
 }
 
 fn play_name(text: &str) -> std::result::Result<PlayId, String> {
@@ -68,12 +86,12 @@ pub(super) async fn command(global: &Global, out: Out, command: Playbook) -> Res
         Playbook::Run(args) => run::command(global, out, args).await,
         Playbook::Resume(args) => play::resume(global, out, &args.play, &args.acting).await,
         Playbook::Approve(args) => play::approve(global, out, &args.play, &args.acting).await,
-        Playbook::Abort(args) => play::give_up(global, out, &args.play, &args.acting).await,
+        Playbook::Abort(args) => play::give_up(global, out, &args.acted.play, &args.acted.acting, args.timeout).await,
         Playbook::Schema => {
             let schema = crate::playbook::schema();
             out.result(&schema, &format!("{schema:#}"));
             Ok(Code::Done)
         }
-        Playbook::Status(args) => play::status(global, out, args.play.as_ref()).await,
+        Playbook::Status(args) => play::status(global, out, &args).await,
     }
 }

@@ -115,6 +115,24 @@ fn waves_follow_each_other_and_the_clean_up_comes_last() {
 }
 
 #[test]
+fn nodes_of_a_wave_are_never_booted_at_once() {
+    let mut opening = opening(OnFailure::Hold, &[&["a", "b"]]);
+    opening.playbook.steps[1] = a_step(Action::Reboot { timeout: std::time::Duration::from_secs(1) });
+    let mut state = PlayState::default();
+    loop {
+        match next(&opening, &state) {
+            Next::Do { spots, together: true } if spots.len() > 1 => panic!("{spots:?}"),
+            Next::Do { spots, .. } => {
+                let spot = spots[0].clone();
+                state.absorb(Timestamp::UNIX_EPOCH, &PlayEvent::Begun { spot: spot.clone() });
+                state.absorb(Timestamp::UNIX_EPOCH, &PlayEvent::Done { spot, told: None });
+            }
+            other => return assert_eq!(other, Next::End(PlayEnding::Done)),
+        }
+    }
+}
+
+#[test]
 fn a_wave_of_two_works_together_and_moves_the_cluster_in_turn() {
     let opening = opening(OnFailure::Hold, &[&["a", "b"]]);
     let mut state = PlayState::default();

@@ -42,7 +42,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 pub use balancer::Server;
-pub use config::{Entrance, RouteText, TidegateConfig};
+pub use config::{Entrance, JETTY, RouteText, TidegateConfig, jetty_beside};
 pub use haproxy::Haproxy;
 pub(crate) use layout::cache_root;
 pub use layout::{APP_PORT, HOSTS, Host, JETTY_PORT, Layout, Role, find, hosts, machines, present};

@@ -18,14 +18,14 @@ const NODES: [&str; 3] = ["node-1", "node-2", "node-3"];
 const KILLS: u32 = 5;
 
 /// Looks all the time how many nodes are ready, by their own words.
-struct Ready {
+pub(super) struct Ready {
     fewest: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     thread: thread::JoinHandle<()>,
 }
 
 impl Ready {
-    fn watch(lab: &Lab) -> Result<Self> {
+    pub(super) fn watch(lab: &Lab) -> Result<Self> {
         let (fewest, stop) = (Arc::new(AtomicUsize::new(usize::MAX)), Arc::new(AtomicBool::new(false)));
         let mut asks = Vec::new();
         for node in NODES {
@@ -44,7 +44,7 @@ impl Ready {
         Ok(Self { fewest, stop, thread })
     }
 
-    fn fewest(self) -> usize {
+    pub(super) fn fewest(self) -> usize {
         self.stop.store(true, Ordering::Relaxed);
         // It ends with its last look, whatever became of it.
         let _ = self.thread.join();

@@ -13,7 +13,11 @@ use crate::lab::Lab;
 
 mod disturbed;
 mod drills;
+mod jetty;
+mod listener;
 mod order;
+mod pairs;
+mod people;
 mod playbooks;
 
 /// Longest time of one play.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::drills::Config;
-use super::{Case, disturbed, done, nothing};
+use super::{Case, disturbed, done, jetty, nothing, pairs, people};
 use crate::harness::Tidegate;
 use crate::lab::Lab;
 
@@ -32,6 +32,7 @@ pub(super) fn all() -> Vec<Case> {
         must_fail: false,
         script: None,
     };
+    let own = |name, script| Case { script: Some(script), ..case(name, "", &[]) };
     vec![
         case(
             "rolling-security-patch",
@@ -80,6 +81,15 @@ pub(super) fn all() -> Vec<Case> {
             finish: disabled,
             ..case("adopt-service", "adopt-service.toml", &["service=app", "soak=1s"])
         },
+        Case { script: Some(jetty::upgraded), ..case("jetty-upgrade, a clone", "jetty-upgrade.toml", jetty::INPUTS) },
+        own("a person is asked", people::asked),
+        own("a person is not there", people::unanswered),
+        own("a slow step", people::slow),
+        own("its program hangs", people::hung),
+        own("two at once", pairs::at_once),
+        own("two at once, rebooted", pairs::rebooted),
+        own("two at once, too few left", pairs::too_few),
+        own("a silent balancer", pairs::silent),
     ]
 }
 
