@@ -11,6 +11,7 @@ use super::{
         self, Chain, Configuration, Evidence, FaultSeen, Kind, Measured, Phase, ReadyNodes, Remark, RemarkKind,
         Verdict, of_run,
     },
+    unmeasured::{self, Measuring},
     watch::Record as Watched,
 };
 use crate::{
@@ -89,6 +90,9 @@ fn measured(known: &Known<'_>, evidence: &mut Evidence) {
         let ready = watched.ready.iter().map(|(at, ready)| ReadyNodes { at: *at, ready: Some(*ready) });
         evidence.series.ready = ready.collect();
     }
+    if let Some(counted) = counted {
+        evidence.series.skew = report::skews(&counted.traffic, &evidence.series.ready, known.nodes);
+    }
     let Some(drill) = &book.drill else {
         evidence.verdict = match known.ending {
             PlayEnding::Done => Verdict { outcome: report::Outcome::Kept, why: None },
@@ -105,11 +109,13 @@ fn measured(known: &Known<'_>, evidence: &mut Evidence) {
         recovery_s: seconds(|t| &t.recovery),
         error_ratio: counted.and_then(|c| c.traffic.error_ratio()),
         latency_p99_ms: counted.and_then(|c| c.traffic.latency).map(|latency| latency.p99_ms),
-        skew: counted.and_then(|c| skew(c, known.nodes)),
+        skew: counted.and_then(|c| skew(c, known.nodes, last_step(known))),
         fewest_ready: known.watched.and_then(|w| w.ready.iter().map(|(_, ready)| *ready).min()),
     };
     evidence.objectives = report::against(&drill.objectives, &seen);
-    evidence.fault = fault.map(|fault| fault.seen(times, &drill.objectives));
+    let measuring = Measuring { counted: known.counted, times: times.as_ref(), broke: fault.is_some() };
+    unmeasured::explain(&mut evidence.objectives, &measuring);
+    evidence.fault = fault.map(|fault| fault.seen(known, times, &drill.objectives));
     evidence.verdict = match known.ending {
         PlayEnding::Done => report::judge(&evidence.objectives),
         PlayEnding::Failed { why } | PlayEnding::GivenUp { why } => Verdict::aborted(why.clone()),
@@ -124,12 +130,19 @@ fn failover(at: Timestamp, counted: &Counted) -> Option<f64> {
     }
 }
 
-/// The largest share of the last answers against an even one.
-fn skew(counted: &Counted, nodes: usize) -> Option<f64> {
+/// When the last step began: what was before belongs to something else.
+fn last_step(known: &Known<'_>) -> Timestamp {
+    let spots = known.reading.state.spots.values();
+    spots.filter_map(|at| at.since).max().unwrap_or(known.reading.summary.opened_at)
+}
+
+/// The largest share of the last answers against an even one, none of them from before that time.
+fn skew(counted: &Counted, nodes: usize, after: Timestamp) -> Option<f64> {
     let seconds = &counted.traffic.seconds;
     let last = seconds.last()?.second;
+    let first = after.duration_since(counted.traffic.from).as_secs().max(0).unsigned_abs() + 1;
     let mut sums: BTreeMap<&NodeName, u64> = BTreeMap::new();
-    for tick in seconds.iter().filter(|tick| tick.second + AT_THE_END > last) {
+    for tick in seconds.iter().filter(|tick| tick.second >= first && tick.second + AT_THE_END > last) {
         tick.by_node.iter().for_each(|(node, count)| *sums.entry(node).or_default() += count);
     }
     let (all, most) = (sums.values().sum::<u64>(), sums.values().max().copied().unwrap_or_default());
@@ -162,7 +175,7 @@ impl Broke<'_> {
         times(&watched.seen, &Question { from: self.at, until: self.ended, node, ways: &watched.ways })
     }
 
-    fn seen(&self, times: Option<Times>, limits: &super::objective::Objectives) -> FaultSeen {
+    fn seen(&self, known: &Known<'_>, times: Option<Times>, limits: &super::objective::Objectives) -> FaultSeen {
         let took = |of: Option<&Took>, limit: Option<Duration>| {
             let why = match of {
                 Some(Took::Unknown(why)) => Some(why.clone()),
@@ -179,12 +192,22 @@ impl Broke<'_> {
             },
             at: self.at,
             ended_at: self.ended,
-            ended_by: self.ended.map(|_| "the drill".into()),
+            ended_by: self.ended.map(|ended| ended_by(known, ended)),
             detection: took(times.map(|t| &t.detection), limits.detection),
             removal: took(times.map(|t| &t.removal), None),
             recovery: took(times.map(|t| &t.recovery), limits.recovery),
         }
     }
+}
+
+/// Who ended the fault: the drill in its course, or whoever ended the drill before.
+fn ended_by(known: &Known<'_>, ended: Timestamp) -> String {
+    let before = known.reading.records.iter().filter(|record| record.at <= ended);
+    let given_up = before.into_iter().find_map(|record| match &record.event {
+        PlayEvent::GivenUp { why } => Some(why),
+        _ => None,
+    });
+    given_up.map_or_else(|| "the drill".into(), |why| format!("the drill's early end ({why})"))
 }
 
 /// Each step, and the steps of its run within it.

@@ -9,4 +9,5 @@ pub mod load;
 pub mod meter;
 pub mod objective;
 pub mod report;
+mod unmeasured;
 pub mod watch;

@@ -14,6 +14,7 @@ use crate::lab::Lab;
 mod disturbed;
 mod drills;
 mod playbooks;
+mod rails;
 
 /// Longest time of one play.
 const LIMIT: Duration = Duration::from_secs(600);
