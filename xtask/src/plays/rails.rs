@@ -143,6 +143,9 @@ fn without_load(text: &str) -> Result<String> {
 
 /// Two hosts send the load. One without the program is told before anything is touched.
 pub(super) fn from_hosts(lab: &Lab, tidegate: &Tidegate<'_>, inputs: &[String], outcome: &mut Outcome) -> Result<()> {
+    for host in SENDERS {
+        lab.shell(host, &format!("rm -f {PROGRAM}"))?;
+    }
     let (code, value, _) = tidegate.json(&words(inputs))?;
     let error = value["error"].as_str().unwrap_or_default();
     ensure!(code == 3 && error.contains("no load from router"), "exit {code}: {value}");

@@ -96,7 +96,7 @@ fn alike(evidence: &Evidence, traffic: &Traffic) -> Table {
             }
         }
     }
-    let mut table = Table::new(["during", "node", "way", "cause", "#requests", "first", "last"]);
+    let mut table = Table::new(["during", "node", "way", "cause", "#listed", "first", "last"]);
     // A table of single failures would only say everything twice.
     for ((first, phase, number), last) in groups.iter().zip(last).filter(|_| groups.len() < traffic.failures.len()) {
         table.row([
