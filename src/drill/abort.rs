@@ -7,6 +7,9 @@ use crate::playbook::model::Abort;
 /// Requests below which a share of failures says nothing.
 const ENOUGH: u64 = 20;
 
+/// How long Prometheus may be silent: some lost answers are no reason, and a drill that nobody warns of is one.
+const SILENCE: Duration = Duration::from_secs(10);
+
 /// What is known at one moment. What nobody measures is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Moment {
@@ -16,6 +19,8 @@ pub struct Moment {
     pub ready: Option<u32>,
     /// Alerts that fire, by name, apart from those that fired before.
     pub alerts: BTreeSet<String>,
+    /// How long nobody has said which alerts fire, where anybody is asked.
+    pub unsaid: Duration,
 }
 
 /// Why the drill must end now; `None` where it may go on.
@@ -37,9 +42,15 @@ pub fn against(limits: &Abort, now: &Moment) -> Option<String> {
     {
         return Some(format!("{ready} nodes are ready; fewer than {least} ends the drill"));
     }
-    let mut names = now.alerts.iter().map(String::as_str).filter(|_| limits.alerts).peekable();
-    names.peek()?;
-    Some(format!("an alert fires: {}", names.collect::<Vec<_>>().join(", ")))
+    if !limits.alerts {
+        return None;
+    }
+    if !now.alerts.is_empty() {
+        let names: Vec<&str> = now.alerts.iter().map(String::as_str).collect();
+        return Some(format!("an alert fires: {}", names.join(", ")));
+    }
+    (now.unsaid > SILENCE)
+        .then(|| format!("nobody has said for {} which alerts fire; any that does ends the drill", seconds(now.unsaid)))
 }
 
 fn seconds(time: Duration) -> String {
@@ -64,6 +75,10 @@ mod tests {
         let alert = Moment { alerts: BTreeSet::from(["DiskFull".to_owned()]), ..fine.clone() };
         assert_eq!(against(&limits(), &alert).as_deref(), Some("an alert fires: DiskFull"));
         assert_eq!(against(&Abort { alerts: false, ..limits() }, &alert), None);
+        let silent = Moment { unsaid: Duration::from_secs(11), ..fine.clone() };
+        assert!(against(&limits(), &silent).is_some_and(|why| why.contains("for 11 s")), "silence is no calm");
+        assert_eq!(against(&limits(), &Moment { unsaid: Duration::from_secs(9), ..fine.clone() }), None);
+        assert_eq!(against(&Abort { alerts: false, ..limits() }, &silent), None);
         assert_eq!(against(&Abort::default(), &Moment { recent: Some((100, 100)), ready: Some(0), ..alert }), None);
     }
 }

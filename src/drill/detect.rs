@@ -2,7 +2,7 @@
 //! was sighted and when. What cannot be told is told as unknown, with the reason: silence is neither a detection nor a
 //! removal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -23,6 +23,8 @@ pub struct Question<'a> {
     pub node: Option<&'a NodeName>,
     /// Every way that leads there.
     pub ways: &'a [Way],
+    /// Instances of routes that were broken themselves: a load balancer, a name server, an announcer.
+    pub lost: &'a [Way],
 }
 
 /// What was seen, in its order, as the times that it makes.
@@ -32,8 +34,13 @@ pub fn times(seen: &[Seen], question: &Question<'_>) -> Times {
     let before = World::at(&sorted, question.from);
     let lacks = lacking(&before, question);
     let unless = |answer: &dyn Fn() -> Took| lacks.clone().map_or_else(answer, Took::Unknown);
+    let noticed = if lacks.is_none() { noticed(&sorted, question, &before) } else { None };
     Times {
-        detection: unless(&|| detection(&sorted, question, &before)),
+        detection: unless(&|| match noticed {
+            Some((at, _)) => Took::between(question.from, at),
+            None => Took::Unknown("no route noticed it".into()),
+        }),
+        noticed: noticed.map(|(_, sighting)| words(sighting)),
         removal: unless(&|| removal(&sorted, question, question.ways)),
         recovery: unless(&|| recovery(&sorted, question, &before)),
         cluster: cluster(&sorted, question),
@@ -45,6 +52,7 @@ pub fn times(seen: &[Seen], question: &Question<'_>) -> Times {
 #[derive(Default)]
 struct World<'a> {
     ways: BTreeMap<&'a Way, &'a Standing>,
+    sends: BTreeMap<&'a Way, Option<&'a BTreeSet<String>>>,
     ready: BTreeMap<&'a NodeName, Option<bool>>,
 }
 
@@ -58,6 +66,7 @@ impl<'a> World<'a> {
     fn take(&mut self, seen: &'a Seen) {
         match &seen.sighting {
             Sighting::Way { way, standing } => drop(self.ways.insert(way, standing)),
+            Sighting::Instance { way, sends } => drop(self.sends.insert(way, sends.as_ref())),
             Sighting::Ready { node, ready } => drop(self.ready.insert(node, *ready)),
             Sighting::Told { .. } | Sighting::Member { .. } => {}
         }
@@ -66,33 +75,54 @@ impl<'a> World<'a> {
     fn is(&self, way: &Way, standing: &Standing) -> bool {
         self.ways.get(way) == Some(&standing)
     }
+
+    /// Whom an instance sends clients to, where it answers.
+    fn sends(&self, way: &Way) -> Option<&'a BTreeSet<String>> {
+        self.sends.get(way).copied().flatten()
+    }
 }
 
 /// Why nothing can be said at all.
 fn lacking(before: &World<'_>, question: &Question<'_>) -> Option<String> {
-    if question.ways.is_empty() {
+    if question.ways.is_empty() && question.lost.is_empty() {
         return Some("no route that is watched leads there".into());
     }
     let sends = question.ways.iter().any(|way| before.is(way, &Standing::Sends));
-    (!sends).then(|| "no route was seen to send clients there before".to_owned())
+    let serves = question.lost.iter().any(|way| before.sends(way).is_some());
+    (!sends && !serves).then(|| "no route was seen to send clients there before".to_owned())
 }
 
-/// The first way that sent clients there and then knew, or was told.
-fn detection(seen: &[&Seen], question: &Question<'_>, before: &World<'_>) -> Took {
-    let knew = |s: &&&Seen| match &s.sighting {
+/// The first way that sent clients there and then knew, or was told; or that what was broken no longer answered.
+fn noticed<'a>(seen: &[&'a Seen], question: &Question<'_>, before: &World<'_>) -> Option<(Timestamp, &'a Sighting)> {
+    let knew = |sighting: &Sighting| match sighting {
         Sighting::Way { way, standing: Standing::Doubts | Standing::Out } => {
             question.ways.contains(way) && before.is(way, &Standing::Sends)
         }
+        Sighting::Instance { way, sends: None } => question.lost.contains(way) && before.sends(way).is_some(),
         Sighting::Told { way } => question.ways.contains(way),
         _ => false,
     };
     // After its end, who is told is told of something else.
-    let first = seen.iter().filter(|s| s.at > question.from && question.until.is_none_or(|end| s.at <= end)).find(knew);
-    first.map_or_else(|| Took::Unknown("no route noticed it".into()), |s| Took::between(question.from, s.at))
+    let mut during = seen.iter().filter(|s| s.at > question.from && question.until.is_none_or(|end| s.at <= end));
+    during.find(|s| knew(&s.sighting)).map(|s| (s.at, &s.sighting))
+}
+
+/// A sighting by which something was noticed, for people.
+fn words(sighting: &Sighting) -> String {
+    match sighting {
+        Sighting::Way { way, standing: Standing::Out } => format!("{way} sent nobody there any more"),
+        Sighting::Way { way, .. } => format!("the checks of {way} began to fail"),
+        Sighting::Told { way } => format!("{way} was told"),
+        Sighting::Instance { way, .. } => format!("{way} did not answer any more"),
+        Sighting::Ready { node, .. } | Sighting::Member { node, .. } => node.to_string(),
+    }
 }
 
 /// The first moment at which all of these sent nobody there. It counts while the fault lasts, and after it.
 fn removal(seen: &[&Seen], question: &Question<'_>, ways: &[Way]) -> Took {
+    if ways.is_empty() {
+        return Took::Unknown("no route that is watched leads clients to it, so none could take it out".into());
+    }
     let mut world = World::at(seen, question.from);
     let gone = |world: &World<'_>| ways.iter().all(|way| world.is(way, &Standing::Out));
     if gone(&world) {
@@ -107,35 +137,45 @@ fn removal(seen: &[&Seen], question: &Question<'_>, ways: &[Way]) -> Took {
     }
     let still = ways.iter().find(|way| !world.is(way, &Standing::Out));
     Took::Unknown(match still.map(|way| (way, world.ways.get(way))) {
-        Some((way, Some(Standing::Silent(why)))) => format!("{} at {} did not say: {why}", way.route, way.instance),
-        Some((way, Some(_))) => format!("{} at {} sent clients there all the while", way.route, way.instance),
-        Some((way, None)) => format!("{} at {} was never seen", way.route, way.instance),
+        Some((way, Some(Standing::Silent(why)))) => format!("{way} did not say: {why}"),
+        Some((way, Some(_))) => format!("{way} sent clients there all the while"),
+        Some((way, None)) => format!("{way} was never seen"),
         None => "never all at the same time".into(),
     })
 }
 
-/// The first moment after its end at which the node was ready, and was sent clients by all that had done so before.
+/// The first moment after its end at which all was as before: the node ready, sent clients by all that had done so, and
+/// what was broken itself sends clients to all to whom it had sent them.
 fn recovery(seen: &[&Seen], question: &Question<'_>, before: &World<'_>) -> Took {
     let Some(end) = question.until else { return Took::Unknown("the fault is not over".into()) };
-    let wanted: Vec<&Way> = question.ways.iter().filter(|way| before.is(way, &Standing::Sends)).collect();
-    let lacks = |world: &World<'_>| {
-        let not_ready = question.node.filter(|node| world.ready.get(node) != Some(&Some(true)));
-        let away = wanted.iter().find(|way| !world.is(way, &Standing::Sends));
-        not_ready
-            .map(|node| format!("{node} was not seen to be ready again"))
-            .or_else(|| away.map(|way| format!("{} at {} does not send clients there again", way.route, way.instance)))
-    };
     let mut world = World::at(seen, end);
-    if lacks(&world).is_none() {
+    if missing(&world, question, before).is_none() {
         return Took::Seconds(0.0);
     }
     for s in seen.iter().filter(|s| s.at > end) {
         world.take(s);
-        if lacks(&world).is_none() {
+        if missing(&world, question, before).is_none() {
             return Took::between(end, s.at);
         }
     }
-    Took::Unknown(lacks(&world).unwrap_or_default())
+    Took::Unknown(missing(&world, question, before).unwrap_or_default())
+}
+
+/// What is not as it was before.
+fn missing(world: &World<'_>, question: &Question<'_>, before: &World<'_>) -> Option<String> {
+    if let Some(node) = question.node.filter(|node| world.ready.get(node) != Some(&Some(true))) {
+        return Some(format!("{node} was not seen to be ready again"));
+    }
+    let mut wanted = question.ways.iter().filter(|way| before.is(way, &Standing::Sends));
+    if let Some(way) = wanted.find(|way| !world.is(way, &Standing::Sends)) {
+        return Some(format!("{way} does not send clients there again"));
+    }
+    question.lost.iter().find_map(|way| {
+        let wanted = before.sends(way)?;
+        let Some(now) = world.sends(way) else { return Some(format!("{way} does not answer again")) };
+        let member = wanted.difference(now).next()?;
+        Some(format!("{way} does not send clients to {member} again"))
+    })
 }
 
 fn cluster(seen: &[&Seen], question: &Question<'_>) -> Took {
@@ -146,7 +186,7 @@ fn cluster(seen: &[&Seen], question: &Question<'_>) -> Took {
 
 fn each(seen: &[&Seen], question: &Question<'_>) -> BTreeMap<String, Took> {
     let took = |way: &Way| removal(seen, question, std::slice::from_ref(way));
-    question.ways.iter().map(|way| (format!("{} at {}", way.route, way.instance), took(way))).collect()
+    question.ways.iter().map(|way| (way.to_string(), took(way))).collect()
 }
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub struct Known<'k> {
     pub nodes: usize,
     /// The configuration.
     pub configuration: Option<Configuration>,
+    /// The version of Pacemaker, where the cluster said it.
+    pub pacemaker: Option<String>,
     /// Now.
     pub now: Timestamp,
 }
@@ -62,6 +64,7 @@ pub fn of(known: &Known<'_>) -> Evidence {
     evidence.nodes = opening.waves.iter().flatten().cloned().collect();
     evidence.ended = Some(known.now);
     evidence.configuration.clone_from(&known.configuration);
+    evidence.versions.pacemaker.clone_from(&known.pacemaker);
     evidence.versions.playbook = Some(book.digest.clone());
     evidence.versions.tidegate = Some(env!("CARGO_PKG_VERSION").into());
     let runs: Vec<Evidence> = known.runs.iter().map(|(summary, records)| of_run(summary, records)).collect();
@@ -172,18 +175,22 @@ impl Broke<'_> {
             Place::Node(node) => Some(node),
             Place::Host { .. } => None,
         };
-        times(&watched.seen, &Question { from: self.at, until: self.ended, node, ways: &watched.ways })
+        times(
+            &watched.seen,
+            &Question { from: self.at, until: self.ended, node, ways: &watched.ways, lost: &watched.lost },
+        )
     }
 
     fn seen(&self, known: &Known<'_>, times: Option<Times>, limits: &super::objective::Objectives) -> FaultSeen {
-        let took = |of: Option<&Took>, limit: Option<Duration>| {
-            let why = match of {
-                Some(Took::Unknown(why)) => Some(why.clone()),
-                _ => None,
-            };
-            report::Took::of(of.and_then(Took::seconds), limit.map(|l| l.as_secs_f64()), why)
-        };
         let times = times.as_ref();
+        let noticed = times.and_then(|t| t.noticed.clone());
+        let took = |of: Option<&Took>, limit: Option<Duration>, seen: Option<String>| {
+            let seen = match of {
+                Some(Took::Unknown(why)) => Some(why.clone()),
+                _ => seen,
+            };
+            report::Took::of(of.and_then(Took::seconds), limit.map(|l| l.as_secs_f64()), seen)
+        };
         FaultSeen {
             word: self.fault.word().into(),
             place: match &self.place {
@@ -193,9 +200,9 @@ impl Broke<'_> {
             at: self.at,
             ended_at: self.ended,
             ended_by: self.ended.map(|ended| ended_by(known, ended)),
-            detection: took(times.map(|t| &t.detection), limits.detection),
-            removal: took(times.map(|t| &t.removal), None),
-            recovery: took(times.map(|t| &t.recovery), limits.recovery),
+            detection: took(times.map(|t| &t.detection), limits.detection, noticed),
+            removal: took(times.map(|t| &t.removal), None, None),
+            recovery: took(times.map(|t| &t.recovery), limits.recovery, None),
         }
     }
 }

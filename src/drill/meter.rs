@@ -1,13 +1,14 @@
 //! What is measured while a drill is played: the load and what came of it, every route that leads to what is broken, and how
 //! many nodes are ready. It begins before the first step and ends after the last.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     abort::Moment,
+    alarms::Alarms,
     load::{self, Live, LoadPlan, LoadReport, Target, observed, remote},
     report::{Series, Traffic, connections},
     watch::{Record, Subject, Watcher},
@@ -48,9 +49,7 @@ pub struct Meter {
     found: Option<Result<Counted, String>>,
     watcher: Watcher,
     over: Duration,
-    world: World,
-    /// Alerts that fired before anything was done.
-    before: BTreeSet<String>,
+    alarms: Option<Alarms>,
 }
 
 /// Where load comes from.
@@ -72,29 +71,21 @@ impl Meter {
     /// A target that is none, alerts that cannot be asked for where they may end the drill.
     pub async fn start(reach: &Reach, drill: &Drill, subject: &Subject) -> Result<Self, String> {
         let (live, cancel) = (Live::new(), CancellationToken::new());
-        let before = if drill.abort.alerts { firing(&reach.world).await? } else { BTreeSet::new() };
+        let alarms = match drill.abort.alerts {
+            true => Some(Alarms::listen(reach.world.alerts.as_ref(), &cancel).await?),
+            false => None,
+        };
         let task = start(reach, &drill.load, cancel.clone(), live.clone())?;
         let watcher = Watcher::start(&reach.world, &reach.settings, &reach.topology, subject, &cancel);
-        Ok(Self {
-            live,
-            cancel,
-            task,
-            found: None,
-            watcher,
-            over: drill.abort.over,
-            world: reach.world.clone(),
-            before,
-        })
+        Ok(Self { live, cancel, task, found: None, watcher, over: drill.abort.over, alarms })
     }
 
-    /// What is so now. `alerts`: whether Prometheus is asked too.
-    pub async fn moment(&self, alerts: bool) -> Moment {
+    /// What is so now.
+    pub fn moment(&self) -> Moment {
         let recent = self.live.recent(self.over.max(Duration::from_secs(1)));
         let ready = self.watcher.now().borrow().ready;
-        // An answer that does not come is no alert; the drill's own measurements go on.
-        let alerts = if alerts { firing(&self.world).await.unwrap_or_default() } else { BTreeSet::new() };
-        let alerts = alerts.difference(&self.before).cloned().collect();
-        Moment { recent: Some((recent.requests, recent.failed)), ready, alerts }
+        let (alerts, unsaid) = self.alarms.as_ref().map(Alarms::now).unwrap_or_default();
+        Moment { recent: Some((recent.requests, recent.failed)), ready, alerts, unsaid }
     }
 
     /// Why the load ended by itself, where it did: then nothing is measured any more.
@@ -121,12 +112,6 @@ impl Meter {
 
 async fn counted_by(task: &mut JoinHandle<Result<Counted, String>>) -> Result<Counted, String> {
     task.await.unwrap_or_else(|error| Err(format!("the load broke: {error}")))
-}
-
-async fn firing(world: &World) -> Result<BTreeSet<String>, String> {
-    let alerts = world.alerts.as_ref().ok_or("no Prometheus is configured whose alerts could end the drill")?;
-    let firing = alerts.firing().await.map_err(|error| error.to_string())?;
-    Ok(firing.iter().map(|alert| alert.labels.get("alertname").cloned().unwrap_or_default()).collect())
 }
 
 fn start(

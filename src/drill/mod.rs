@@ -1,6 +1,7 @@
 //! Drills: what is expected, the load that measures it, what is broken, and the evidence.
 
 pub mod abort;
+mod alarms;
 pub mod breaking;
 pub mod detect;
 pub mod evidence;

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::detect::{Seen, Sighting, Standing, Way};
 use crate::{
     config::Settings,
-    model::{NodeName, Observation, Observed, Readiness, ServiceName, Topology},
+    model::{InstanceName, InstanceView, NodeName, Observation, Observed, Readiness, ServiceName, Topology},
     provider::World,
     run::{observer::Observer, wants::Wants},
 };
@@ -36,6 +36,8 @@ pub const KEPT: usize = 20_000;
 pub struct Subject {
     /// What is broken, by the name that routes and the cluster have for it: a node, or a load balancer that names lead to.
     pub node: Option<NodeName>,
+    /// The instance of routes that is broken, where it is one: a load balancer, a name server, an announcer.
+    pub instance: Option<InstanceName>,
     /// The service whose routes and readiness are watched.
     pub service: ServiceName,
 }
@@ -60,6 +62,8 @@ pub struct Record {
     pub dropped: u64,
     /// The ways to what is broken.
     pub ways: Vec<Way>,
+    /// What is broken, where it is an instance of routes.
+    pub lost: Vec<Way>,
     /// How many nodes were ready, at each change.
     pub ready: Vec<(Timestamp, u32)>,
 }
@@ -88,9 +92,9 @@ impl Watcher {
         stop: &CancellationToken,
     ) -> Self {
         let settings = Arc::new(quick(settings, &subject.service));
-        let ways = ways(topology, subject);
+        let (ways, lost) = (ways(topology, subject), lost(topology, subject));
         let (now, _) = watch::channel(Now::default());
-        let record = Record { ways: ways.clone(), ..Record::default() };
+        let record = Record { ways: ways.clone(), lost: lost.clone(), ..Record::default() };
         let shared = Arc::new(Shared { record: Mutex::new(record) });
         let (stop, mut tasks) = (stop.child_token(), JoinSet::new());
         let mut look = |topology: Topology, wants: Wants, pause: Duration, see: See| {
@@ -104,8 +108,12 @@ impl Watcher {
                 }
             });
         };
-        for (way, server, only) in ways.iter().filter_map(|way| alone(topology, subject, way)) {
-            look(only, Wants { routes: true, ..Wants::default() }, POLL, See::Way { way, server });
+        let routes = || Wants { routes: true, ..Wants::default() };
+        for (way, server, only) in ways.iter().filter_map(|way| to_member(topology, subject, way)) {
+            look(only, routes(), POLL, See::Way { way, server });
+        }
+        for way in lost {
+            look(alone(topology, &way), routes(), POLL, See::Instance { way });
         }
         for node in &topology.nodes {
             now.send_modify(|now| {
@@ -149,6 +157,7 @@ impl Watcher {
 #[derive(Clone)]
 enum See {
     Way { way: Way, server: String },
+    Instance { way: Way },
     Ready { node: NodeName, service: ServiceName, of: usize },
     Member { node: NodeName },
 }
@@ -158,13 +167,17 @@ impl See {
     fn of(&self, seen: &Observation) -> (Sighting, Option<Timestamp>) {
         match self {
             Self::Way { way, server } => {
-                let instance = seen.routes.get(&way.route).and_then(|r| r.get(&way.instance));
+                let instance = instance(seen, way);
                 let standing = match instance {
                     Some(Observed::Known { value, .. }) => Standing::of(value.members.get(server)),
                     Some(Observed::Unknown { reason }) => Standing::Silent(reason.clone()),
                     None => Standing::Silent("it was not asked".into()),
                 };
                 (Sighting::Way { way: way.clone(), standing }, instance.and_then(Observed::at))
+            }
+            Self::Instance { way } => {
+                let instance = instance(seen, way);
+                (Sighting::instance(way.clone(), instance.and_then(Observed::value)), instance.and_then(Observed::at))
             }
             Self::Ready { node, service, .. } => {
                 let probe = seen.nodes.get(node).and_then(|n| n.ready.get(service));
@@ -177,6 +190,10 @@ impl See {
             }
         }
     }
+}
+
+fn instance<'o>(seen: &'o Observation, way: &Way) -> Option<&'o Observed<InstanceView>> {
+    seen.routes.get(&way.route).and_then(|route| route.get(&way.instance))
 }
 
 async fn poll(
@@ -259,12 +276,25 @@ fn ways(topology: &Topology, subject: &Subject) -> Vec<Way> {
         .collect()
 }
 
+/// The instance that is broken itself, in every route of the service that it is part of.
+fn lost(topology: &Topology, subject: &Subject) -> Vec<Way> {
+    let Some(instance) = &subject.instance else { return Vec::new() };
+    let routes = topology.routes.iter().filter(|r| r.service == subject.service && r.instances.contains_key(instance));
+    routes.map(|route| Way { route: route.id.clone(), instance: instance.clone() }).collect()
+}
+
 /// A way with the broken member's name there, and a topology with nothing else in it.
-fn alone(topology: &Topology, subject: &Subject, way: &Way) -> Option<(Way, String, Topology)> {
-    let mut route = topology.routes.iter().find(|r| r.id == way.route)?.clone();
-    route.instances.retain(|name, _| *name == way.instance);
+fn to_member(topology: &Topology, subject: &Subject, way: &Way) -> Option<(Way, String, Topology)> {
+    let route = topology.routes.iter().find(|r| r.id == way.route)?;
     let server = route.servers.get(subject.node.as_ref()?)?.clone();
-    Some((way.clone(), server, Topology { routes: vec![route], ..topology.clone() }))
+    Some((way.clone(), server, alone(topology, way)))
+}
+
+/// A topology with this one instance in it, and no other route.
+fn alone(topology: &Topology, way: &Way) -> Topology {
+    let mut routes: Vec<_> = topology.routes.iter().filter(|r| r.id == way.route).cloned().collect();
+    routes.iter_mut().for_each(|route| route.instances.retain(|name, _| *name == way.instance));
+    Topology { routes, ..topology.clone() }
 }
 
 /// Settings by which a look is as quick as may be: of one service, with short time limits.

@@ -26,13 +26,12 @@ const GIVEN: [(&str, &[(&str, &str)]); 21] = [
     ("drills/pacemaker-killed", DRILL),
     ("drills/planned-drain", DRILL),
     ("drills/power-cut", DRILL),
-    ("drills/secondary-lost", SECONDARY),
+    ("drills/secondary-lost", HOST),
     ("drills/service-hung", DRILL),
     ("drills/unit-killed", DRILL),
 ];
 const URL: (&str, &str) = ("urls", "http://app.example.com/");
 const DRILL: &[(&str, &str)] = &[("service", "app"), URL, ("target", "node-02")];
-const SECONDARY: &[(&str, &str)] = &[("service", "app"), URL, ("host", "ns-2")];
 const HOST: &[(&str, &str)] = &[("service", "app"), URL, ("host", "lb-01"), ("instance", "lb-01")];
 
 fn load(name: &str, given: &[(&str, &str)]) -> Playbook {

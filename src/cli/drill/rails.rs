@@ -2,6 +2,7 @@
 //! loss, and that the load can be sent. Nothing is touched here; every refusal says so.
 
 use std::{
+    collections::BTreeSet,
     io::{IsTerminal, stderr, stdin},
     sync::Arc,
 };
@@ -19,7 +20,7 @@ use crate::{
         load::remote::{self, Senders},
         meter::PROGRAM,
     },
-    model::{Leave, NodeName},
+    model::{InstanceName, Leave, NodeName},
     plan::{Purpose, Request, gates::Gate},
     playbook::{Action, Place, Playbook, model::Load},
 };
@@ -54,6 +55,14 @@ impl Target {
             (Some(Place::Host { host, .. }), _) => host.clone(),
             (Some(Place::Node(node)), _) | (None, Some(node)) => node.to_string(),
             (None, None) => String::new(),
+        }
+    }
+
+    /// The instance of routes that it is, where it is one.
+    pub(super) fn instance(&self) -> Option<InstanceName> {
+        match &self.place {
+            Some(Place::Host { instance, .. }) => instance.clone(),
+            _ => None,
         }
     }
 
@@ -125,6 +134,14 @@ fn refused(playbook: &Playbook, name: &str, why: &str) -> Failure {
 pub(super) async fn bearable(context: &Context, playbook: &Playbook, target: &Target, args: &Run) -> Result<()> {
     let takes = playbook.faults().all(|fault| fault.takes_node());
     let survey = context.survey(|_| crate::run::wants::Wants::default()).await?;
+    if let Some(instance) = target.instance() {
+        let known: BTreeSet<_> = survey.topology.routes.iter().flat_map(|route| route.instances.keys()).collect();
+        if !known.contains(&instance) {
+            let known: Vec<&str> = known.into_iter().map(InstanceName::as_str).collect();
+            let message = format!("no route has an instance {:?}; there are {}", instance.as_str(), known.join(", "));
+            return Err(Failure::usage(message).next("Nothing was changed."));
+        }
+    }
     let Some(node) = target.node.clone().or_else(|| survey.topology.nodes.first().cloned()) else {
         return Err(Failure::new(Code::Failed, "the cluster has no node that is known"));
     };

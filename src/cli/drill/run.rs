@@ -27,8 +27,6 @@ use crate::{
 
 /// Time between two looks at what ends a drill.
 const LOOK: Duration = Duration::from_millis(100);
-/// Looks between two questions for alerts.
-const ALERTS: u32 = 10;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Run {
@@ -71,7 +69,7 @@ pub(super) async fn command(global: &Global, out: Out, args: Run) -> Result<Code
         settings: stage.context.settings.clone(),
         access: stage.context.others(),
     };
-    let subject = Subject { node: target.routed(), service: drill.service.clone() };
+    let subject = Subject { node: target.routed(), instance: target.instance(), service: drill.service.clone() };
     match Meter::start(&reach, &drill, &subject).await {
         Ok(meter) => *stage.closing.meter.lock().await = Some(meter),
         Err(why) => stage.context.plays.tell_play(&play, &PlayEvent::GivenUp { why }, SystemClock.now()).await?,
@@ -84,14 +82,12 @@ pub(super) async fn command(global: &Global, out: Out, args: Run) -> Result<Code
 
 /// Gives the drill up as soon as something says so. It never ends by itself: the play does.
 async fn watch(stage: &Stage, limits: &crate::playbook::model::Abort) -> Result<Code> {
-    let mut round = 0;
     loop {
         tokio::time::sleep(LOOK).await;
-        round += 1;
         let why = match &mut *stage.closing.meter.lock().await {
             Some(meter) => match meter.over().await {
                 Some(why) => Some(why),
-                None => abort::against(limits, &meter.moment(limits.alerts && round % ALERTS == 0).await),
+                None => abort::against(limits, &meter.moment()),
             },
             None => None,
         };

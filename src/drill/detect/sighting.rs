@@ -1,11 +1,14 @@
 //! What was sighted of a fault, and the times that come of it, as values.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Health, InstanceName, MemberView, NodeName, RouteId};
+use crate::model::{Health, InstanceName, InstanceView, MemberView, NodeName, RouteId};
 
 /// One instance of a route that leads to what is broken.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -40,6 +43,13 @@ pub enum Sighting {
         way: Way,
         /// What it does.
         standing: Standing,
+    },
+    /// Whom an instance sends clients to; `None` where it does not answer.
+    Instance {
+        /// The instance.
+        way: Way,
+        /// The members, by the route's own names.
+        sends: Option<BTreeSet<String>>,
     },
     /// The guard told it of a loss.
     Told {
@@ -85,11 +95,14 @@ pub enum Took {
 /// What came of a fault, in time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Times {
-    /// From the fault until the first way knew, or was told.
+    /// From the fault until the first way knew, or was told, or what was broken no longer answered.
     pub detection: Took,
+    /// What showed it first.
+    pub noticed: Option<String>,
     /// From the fault until every way sent nobody there.
     pub removal: Took,
-    /// From the fault's end until the node was ready, and every way sent clients there that had done so before.
+    /// From the fault's end until the node was ready, every way sent clients there that had done so before, and what was
+    /// broken itself sent clients to whom it had sent them before.
     pub recovery: Took,
     /// From the fault until the cluster knew.
     pub cluster: Took,
@@ -106,6 +119,20 @@ impl Standing {
             Some(m) if m.still_chosen || matches!(m.health, Health::Failing { .. }) => Self::Doubts,
             Some(_) => Self::Sends,
         }
+    }
+}
+
+impl Sighting {
+    /// What a look at an instance makes of it.
+    pub fn instance(way: Way, seen: Option<&InstanceView>) -> Self {
+        let chosen = |(name, member): (&String, &MemberView)| member.gets_clients().then(|| name.clone());
+        Self::Instance { way, sends: seen.map(|view| view.members.iter().filter_map(chosen).collect()) }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.route, self.instance)
     }
 }
 

@@ -31,7 +31,10 @@ fn calm() -> Vec<Seen> {
 /// From 100 to 120, of node-2.
 fn of(seen: &[Seen], until: Option<i64>) -> Times {
     let (node, ways) = (NodeName::new("node-2"), [way("lb-1"), way("lb-2")]);
-    times(seen, &Question { from: at(100, 0), until: until.map(|s| at(s, 0)), node: Some(&node), ways: &ways })
+    times(
+        seen,
+        &Question { from: at(100, 0), until: until.map(|s| at(s, 0)), node: Some(&node), ways: &ways, lost: &[] },
+    )
 }
 
 fn why(took: &Took) -> &str {
@@ -116,7 +119,7 @@ fn without_a_sight_of_before_nothing_is_said() {
 }
 
 fn times_of_nothing() -> Times {
-    times(&calm(), &Question { from: at(100, 0), until: None, node: None, ways: &[] })
+    times(&calm(), &Question { from: at(100, 0), until: None, node: None, ways: &[], lost: &[] })
 }
 
 #[test]
@@ -147,4 +150,40 @@ fn a_member_stands_by_what_the_route_does_with_new_clients() {
     assert_eq!(Standing::of(Some(&member(Health::Passing, false))), Standing::Sends);
     assert_eq!(Standing::of(Some(&member(failing.clone(), true))), Standing::Doubts);
     assert_eq!(Standing::of(Some(&member(failing, false))), Standing::Out);
+}
+
+/// What an instance sends clients to.
+fn instance(seconds: i64, sends: Option<&[&str]>) -> Seen {
+    let sends = sends.map(|members| members.iter().map(|m| (*m).to_owned()).collect());
+    Seen { at: at(seconds, 0), sighting: Sighting::Instance { way: way("lb-1"), sends } }
+}
+
+/// From 100 to 120, of the load balancer lb-1, to which no route leads.
+fn of_balancer(seen: &[Seen]) -> Times {
+    let lost = [way("lb-1")];
+    times(seen, &Question { from: at(100, 0), until: Some(at(120, 0)), node: None, ways: &[], lost: &lost })
+}
+
+#[test]
+fn a_lost_instance_is_noticed_by_its_silence_and_is_back_with_all_its_members() {
+    let seen = [
+        instance(90, Some(&["node-1", "node-2"])),
+        instance(101, None),
+        instance(122, Some(&["node-1"])),
+        instance(124, Some(&["node-1", "node-2", "node-3"])),
+    ];
+    let times = of_balancer(&seen);
+    assert_eq!((times.detection, times.recovery), (Took::Seconds(1.0), Took::Seconds(4.0)));
+    assert_eq!(times.noticed.as_deref(), Some("web/haproxy:app at lb-1 did not answer any more"));
+    assert!(why(&times.removal).contains("none could take it out"), "{:?}", times.removal);
+    let lacks = of_balancer(&seen[..3]);
+    assert!(why(&lacks.recovery).contains("does not send clients to node-2 again"), "{:?}", lacks.recovery);
+    assert!(why(&of_balancer(&seen[..2]).recovery).contains("does not answer again"));
+}
+
+#[test]
+fn an_instance_that_never_answered_was_not_lost() {
+    let times = of_balancer(&[instance(90, None), instance(121, Some(&["node-1"]))]);
+    assert!(why(&times.detection).contains("before") && why(&times.recovery).contains("before"), "{times:?}");
+    assert_eq!(times.noticed, None);
 }

@@ -16,11 +16,12 @@ pub struct FaultSeen {
     pub ended_at: Option<Timestamp>,
     /// What undid it: `the drill`, `its timer`, `itself`.
     pub ended_by: Option<String>,
-    /// From the fault to the first route that knew; `None` where none was seen to know.
+    /// From the fault to the first route that knew, or the first look that a broken instance did not answer; `None` where
+    /// nobody was seen to know.
     pub detection: Took,
     /// From the fault to the last route that sent nobody there any more.
     pub removal: Took,
-    /// From the end of the fault to the node's share being as before.
+    /// From the end of the fault until everybody sent clients to whom they had sent them before.
     pub recovery: Took,
 }
 

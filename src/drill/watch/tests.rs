@@ -78,7 +78,7 @@ fn scene() -> Scene {
 
 impl Scene {
     fn watch(&self, stop: &CancellationToken) -> Watcher {
-        let subject = Subject { node: Some("node-2".into()), service: "app".into() };
+        let subject = Subject { node: Some("node-2".into()), instance: None, service: "app".into() };
         Watcher::start(&self.world, &self.settings, &self.topology, &subject, stop)
     }
 

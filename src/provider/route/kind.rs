@@ -45,6 +45,11 @@ pub(crate) trait Kind: Sized {
     /// Its instances, for these nodes. Those that only the real system knows come from [`RouteProvider::discover`].
     fn instances(&self, places: &[Place]) -> BTreeMap<InstanceName, InstanceShape>;
 
+    /// Whether the real system may know of instances that the settings do not name.
+    fn discovers(&self) -> bool {
+        false
+    }
+
     /// Its own name of a node.
     fn server(&self, place: &Place) -> String;
 

@@ -77,6 +77,11 @@ macro_rules! registry {
                 match self { $(Self::$name(s) => s.instances(places),)* }
             }
 
+            /// Whether the real system may know of more.
+            pub(crate) fn discovers(&self) -> bool {
+                match self { $(Self::$name(s) => s.discovers(),)* }
+            }
+
             /// Its own name of a node.
             pub fn server(&self, place: &Place) -> String {
                 match self { $(Self::$name(s) => s.server(place),)* }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{Outcome, done, last};
+use super::{Outcome, done, last, order};
 use crate::harness::{Child, Load, LoadSpec, Tidegate};
 use crate::lab::Lab;
 
@@ -68,7 +68,7 @@ pub(super) fn reboots(lab: &Lab, tidegate: &Tidegate<'_>, inputs: &[String], out
     for (node, before) in NODES.iter().zip(before) {
         ensure!(boot(node)? != before, "{node} was not rebooted");
     }
-    in_order(&steps)
+    order::by_logs(lab, &steps, &NODES)
 }
 
 /// Runs it, kills it after some seconds, has it gone on with, and again. The last one is left alone.
@@ -89,29 +89,6 @@ fn killed(tidegate: &Tidegate<'_>, inputs: &[String]) -> Result<Value> {
         .with_context(|| format!("no result: {}", last(&ended.stderr)))?;
     ensure!(ended.status.success() && value["result"] == "done", "{value}\n{}", last(&ended.stderr));
     Ok(value)
-}
-
-/// One node after the other, and each of them drained before it was rebooted, and restored after.
-fn in_order(play: &Value) -> Result<()> {
-    let mut last_end = String::new();
-    for node in NODES {
-        let of = |step: &str, what: &str| -> Result<String> {
-            let steps = play["steps"].as_array().context("no steps")?;
-            let name = format!("{node}, {step}");
-            let found = steps.iter().find(|s| s["step"] == name.as_str()).with_context(|| format!("no {name}"))?;
-            Ok(found[what].as_str().with_context(|| format!("{name} is not over"))?.to_owned())
-        };
-        let times = [
-            of("drain", "since")?,
-            of("drain", "done")?,
-            of("reboot", "since")?,
-            of("reboot", "done")?,
-            of("restore", "since")?,
-        ];
-        ensure!(last_end <= times[0] && times.is_sorted(), "{node}: {times:?} after {last_end}");
-        last_end = of("restore", "done")?;
-    }
-    Ok(())
 }
 
 /// A patch that fails on the second node: `hold` leaves it drained and says so.

@@ -128,7 +128,13 @@ pub(super) fn all() -> Vec<Case> {
         node("one-way-partition", "drills/one-way-partition.toml", "lasts=20s", noticed),
         Case { prepare: small_disk, ..node("disk-full", "drills/disk-full.toml", "lasts=5s", &["path=/mnt/drill"]) },
         host(Config::Balancers, "balancer-lost", "drills/balancer-lost.toml", "lb-1", &["host=lb-1", "instance=lb-1"]),
-        host(Config::Name, "secondary-lost", "drills/secondary-lost.toml", "dns-2", &["host=dns-2"]),
+        host(
+            Config::Name,
+            "secondary-lost",
+            "drills/secondary-lost.toml",
+            "dns-2",
+            &["host=dns-2", "instance=ns2.lab.example"],
+        ),
         host(
             Config::Anycast,
             "announcer-lost",

@@ -13,6 +13,7 @@ use crate::lab::Lab;
 
 mod disturbed;
 mod drills;
+mod order;
 mod playbooks;
 mod rails;
 

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use crate::harness::{Load, LoadSpec, Tidegate};
-use crate::lab::{Lab, TidegateConfig};
+use crate::lab::{Lab, Proxy, TidegateConfig};
 
 mod case;
 mod layer;
@@ -20,6 +20,7 @@ mod order;
 use case::Case;
 pub use case::names;
 use layer::{Window, now};
+use order::Layers;
 
 /// What came of all cases.
 #[derive(Clone, Debug, Serialize)]
@@ -75,6 +76,34 @@ pub fn run_with(lab: &Lab, name: &str, drain: &Drain<'_>) -> Result<Outcome> {
     ensure!(lab.options().routes, "this lab has HAProxy only");
     let case = case::all().into_iter().find(|case| case.name == name);
     Ok(tried(lab, &case.with_context(|| format!("there is no case {name:?}"))?, drain))
+}
+
+/// What the servers' logs say of one node that was drained and restored.
+pub(crate) struct Order {
+    /// What was out of order, in words.
+    pub(crate) wrong: Vec<String>,
+    /// When the first load balancer let it go, in seconds since 1970.
+    pub(crate) let_go: f64,
+    /// When its unit was told to stop.
+    pub(crate) stopped: f64,
+    /// When its standby ended.
+    pub(crate) returned: f64,
+}
+
+/// Judges a node behind the lab's load balancers by the logs, within the times of its drain and of its restore.
+pub(crate) fn behind_haproxy(lab: &Lab, node: &str, out: (f64, f64), back: (f64, f64)) -> Result<Order> {
+    let (out, back) = (Window { from: out.0, to: out.1 }, Window { from: back.0, to: back.1 });
+    let layers = Layers::behind(Proxy::Haproxy);
+    let mut wrong = order::of_drain(lab, &layers, node, out).context("its drain")?;
+    wrong.extend(order::of_restore(lab, &layers, node, back).context("its restore")?);
+    let [standby, unit] = layer::node::all();
+    let let_go = layers.outer.iter().map(|layer| layer.left(lab, node, out)).collect::<Result<Vec<_>>>()?;
+    Ok(Order {
+        wrong,
+        let_go: let_go.iter().map(|moment| moment.first).fold(f64::INFINITY, f64::min),
+        stopped: unit.left(lab, node, out)?.last,
+        returned: standby.back(lab, node, back)?.first,
+    })
 }
 
 /// Drains a node, whatever happens to Tidegate meanwhile.

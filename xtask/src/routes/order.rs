@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result};
 
+use super::layer::balancers::Balancers;
 use super::layer::{Layer, Moment, Window, node};
-use crate::lab::Lab;
+use crate::lab::{Lab, Proxy};
 
 /// What was out of order in a drain: each layer before the one further in, the last request before standby.
 pub(super) fn of_drain(lab: &Lab, layers: &Layers, node: &str, during: Window) -> Result<Vec<String>> {
@@ -62,6 +63,11 @@ pub(super) struct Layers {
 }
 
 impl Layers {
+    /// A node behind one kind of load balancer that clients know themselves.
+    pub(super) fn behind(proxy: Proxy) -> Self {
+        Self { outer: vec![Box::new(Balancers(proxy))], inner: node::all().into() }
+    }
+
     fn all(&self) -> impl Iterator<Item = &dyn Layer> {
         self.outer.iter().chain(&self.inner).map(AsRef::as_ref)
     }

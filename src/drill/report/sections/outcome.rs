@@ -66,9 +66,9 @@ pub(super) fn fault(evidence: &Evidence) -> Option<Section> {
     };
     let mut table = Table::new(["stage", "#took", "#objective", "verdict", "seen"]);
     for (stage, seen) in [
-        ("detection: from the fault to the first route that knew", detection),
+        ("detection: from the fault to the first who knew", detection),
         ("removal: from the fault to the last route that sent nobody there", removal),
-        ("recovery: from the fault's end to the node's share as before", recovery),
+        ("recovery: from the fault's end to all as it was", recovery),
     ] {
         table.row(row(stage, seen));
     }

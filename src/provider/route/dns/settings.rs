@@ -123,6 +123,11 @@ impl Kind for Settings {
         primary.chain(others.map(|server| (server.name.clone(), follower()))).collect()
     }
 
+    /// The zone's own list of its servers.
+    fn discovers(&self) -> bool {
+        true
+    }
+
     /// The node's name: its record may change, and a set may hold several of a node.
     fn server(&self, place: &Place) -> String {
         place.node.to_string()
