@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::fault::{Injected, Injector};
+use super::fault::{FaultState, Injected, Injector};
 use crate::{
     play::{Book, Faults, Stepped, Trouble, hands::Breaking},
     playbook::{Action, Intent, Place, PlayEvent, Spot, SpotState},
@@ -85,6 +85,10 @@ impl Faults for Breaker {
         let injected: Injected = serde_json::from_value(injected.clone()).map_err(|e| e.to_string())?;
         // The cause goes at once; what comes back because of that takes its time.
         let began = self.clock.now();
+        // Whoever comes late finds it gone: then it was gone at its time.
+        if began >= injected.deadline && matches!(self.injector.state(&injected).await, Ok(FaultState::Undone)) {
+            return Ok(injected.deadline);
+        }
         match self.injector.undo(&injected).await {
             Ok(()) => Ok(began),
             // The way there went with it: its timer ends it.

@@ -15,6 +15,8 @@ pub use sighting::{Seen, Sighting, Standing, Times, Took, Way};
 /// What is asked about.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
+    /// When it was begun: what was seen up to then is what was before. A fence device takes seconds until it is done.
+    pub begun: Timestamp,
     /// When the fault was there.
     pub from: Timestamp,
     /// When it was gone; `None` where it is there still.
@@ -31,7 +33,7 @@ pub struct Question<'a> {
 pub fn times(seen: &[Seen], question: &Question<'_>) -> Times {
     let mut sorted: Vec<&Seen> = seen.iter().collect();
     sorted.sort_by_key(|s| s.at);
-    let before = World::at(&sorted, question.from);
+    let before = World::at(&sorted, question.begun);
     let lacks = lacking(&before, question);
     let unless = |answer: &dyn Fn() -> Took| lacks.clone().map_or_else(answer, Took::Unknown);
     let noticed = if lacks.is_none() { noticed(&sorted, question, &before) } else { None };
@@ -103,7 +105,7 @@ fn noticed<'a>(seen: &[&'a Seen], question: &Question<'_>, before: &World<'_>) -
         _ => false,
     };
     // After its end, who is told is told of something else.
-    let mut during = seen.iter().filter(|s| s.at > question.from && question.until.is_none_or(|end| s.at <= end));
+    let mut during = seen.iter().filter(|s| s.at > question.begun && question.until.is_none_or(|end| s.at <= end));
     during.find(|s| knew(&s.sighting)).map(|s| (s.at, &s.sighting))
 }
 
@@ -123,13 +125,13 @@ fn removal(seen: &[&Seen], question: &Question<'_>, ways: &[Way]) -> Took {
     if ways.is_empty() {
         return Took::Unknown("no route that is watched leads clients to it, so none could take it out".into());
     }
-    let mut world = World::at(seen, question.from);
+    let mut world = World::at(seen, question.begun);
     let gone = |world: &World<'_>| ways.iter().all(|way| world.is(way, &Standing::Out));
     if gone(&world) {
         return Took::Seconds(0.0);
     }
     let lasted = |s: &&&Seen| question.until.is_none_or(|end| s.at <= end);
-    for s in seen.iter().filter(|s| s.at > question.from).take_while(lasted) {
+    for s in seen.iter().filter(|s| s.at > question.begun).take_while(lasted) {
         world.take(s);
         if gone(&world) {
             return Took::between(question.from, s.at);
@@ -180,7 +182,7 @@ fn missing(world: &World<'_>, question: &Question<'_>, before: &World<'_>) -> Op
 
 fn cluster(seen: &[&Seen], question: &Question<'_>) -> Took {
     let lost = |s: &&&Seen| matches!(&s.sighting, Sighting::Member { node, usable: Some(false) } if Some(node) == question.node);
-    let first = seen.iter().filter(|s| s.at > question.from).find(lost);
+    let first = seen.iter().filter(|s| s.at > question.begun).find(lost);
     first.map_or_else(|| Took::Unknown("the cluster did not lose it".into()), |s| Took::between(question.from, s.at))
 }
 

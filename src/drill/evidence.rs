@@ -6,24 +6,21 @@ use jiff::Timestamp;
 
 use super::{
     detect::{Question, Times, Took, times},
+    fault::Injected,
     meter::Counted,
     report::{
-        self, Chain, Configuration, Evidence, FaultSeen, Kind, Measured, Phase, ReadyNodes, Remark, RemarkKind,
-        Verdict, of_run,
+        self, Chain, Configuration, Evidence, FaultSeen, Kind, Measured, Phase, ReadyNodes, Remark, RemarkKind, Tick,
+        Traffic, Verdict, of_run,
     },
+    skew,
     unmeasured::{self, Measuring},
     watch::Record as Watched,
 };
 use crate::{
     journal::{PlayReading, Record, RunSummary},
-    model::{NodeName, RunId},
-    playbook::{Action, Fault, Opening, Place, PlayEnding, PlayEvent, Spot, SpotState, next, state},
+    model::RunId,
+    playbook::{Action, Fault, Intent, Opening, Place, PlayEnding, PlayEvent, Spot, SpotState, next, state},
 };
-
-/// The time at the end over which shares are judged.
-const AT_THE_END: u64 = 20;
-/// Answers below which shares say nothing.
-const ENOUGH: u64 = 100;
 
 /// All that is known at the end.
 pub struct Known<'k> {
@@ -37,8 +34,8 @@ pub struct Known<'k> {
     pub counted: Option<&'k Result<Counted, String>>,
     /// What was seen of routes and readiness.
     pub watched: Option<&'k Watched>,
-    /// The nodes of the cluster.
-    pub nodes: usize,
+    /// The instances of the service among which an even share is reckoned.
+    pub instances: usize,
     /// The configuration.
     pub configuration: Option<Configuration>,
     /// The version of Pacemaker, where the cluster said it.
@@ -89,12 +86,12 @@ fn measured(known: &Known<'_>, evidence: &mut Evidence) {
     let fault = fault(known);
     evidence.traffic = counted.map(|counted| counted.traffic.clone());
     evidence.series = counted.map(|counted| counted.series.clone()).unwrap_or_default();
+    if let Some(traffic) = &evidence.traffic {
+        evidence.series.skew = skew::over_time(&traffic.seconds, traffic.from, known.instances);
+    }
     if let Some(watched) = known.watched {
         let ready = watched.ready.iter().map(|(at, ready)| ReadyNodes { at: *at, ready: Some(*ready) });
         evidence.series.ready = ready.collect();
-    }
-    if let Some(counted) = counted {
-        evidence.series.skew = report::skews(&counted.traffic, &evidence.series.ready, known.nodes);
     }
     let Some(drill) = &book.drill else {
         evidence.verdict = match known.ending {
@@ -112,7 +109,7 @@ fn measured(known: &Known<'_>, evidence: &mut Evidence) {
         recovery_s: seconds(|t| &t.recovery),
         error_ratio: counted.and_then(|c| c.traffic.error_ratio()),
         latency_p99_ms: counted.and_then(|c| c.traffic.latency).map(|latency| latency.p99_ms),
-        skew: counted.and_then(|c| skew(c, known.nodes, last_step(known))),
+        skew: counted.and_then(|c| skew::at_the_end(since(&c.traffic, last_step(known)), known.instances)),
         fewest_ready: known.watched.and_then(|w| w.ready.iter().map(|(_, ready)| *ready).min()),
     };
     evidence.objectives = report::against(&drill.objectives, &seen);
@@ -139,25 +136,22 @@ fn last_step(known: &Known<'_>) -> Timestamp {
     spots.filter_map(|at| at.since).max().unwrap_or(known.reading.summary.opened_at)
 }
 
-/// The largest share of the last answers against an even one, none of them from before that time.
-fn skew(counted: &Counted, nodes: usize, after: Timestamp) -> Option<f64> {
-    let seconds = &counted.traffic.seconds;
-    let last = seconds.last()?.second;
-    let first = after.duration_since(counted.traffic.from).as_secs().max(0).unsigned_abs() + 1;
-    let mut sums: BTreeMap<&NodeName, u64> = BTreeMap::new();
-    for tick in seconds.iter().filter(|tick| tick.second >= first && tick.second + AT_THE_END > last) {
-        tick.by_node.iter().for_each(|(node, count)| *sums.entry(node).or_default() += count);
-    }
-    let (all, most) = (sums.values().sum::<u64>(), sums.values().max().copied().unwrap_or_default());
-    (all >= ENOUGH && nodes > 0).then(|| most as f64 * nodes as f64 / all as f64)
+/// The whole seconds after that time.
+fn since(traffic: &Traffic, after: Timestamp) -> &[Tick] {
+    let first = after.duration_since(traffic.from).as_secs().max(-1) + 1;
+    let first = traffic.seconds.partition_point(|tick| tick.second < first.unsigned_abs());
+    &traffic.seconds[first..]
 }
 
 /// The fault of the play, where it came to be.
 struct Broke<'k> {
     fault: &'k Fault,
     place: Place,
+    begun: Timestamp,
     at: Timestamp,
     ended: Option<Timestamp>,
+    /// When its timer was to end it.
+    deadline: Option<Timestamp>,
 }
 
 fn fault<'k>(known: &Known<'k>) -> Option<Broke<'k>> {
@@ -165,7 +159,15 @@ fn fault<'k>(known: &Known<'k>) -> Option<Broke<'k>> {
     known.reading.state.spots.iter().find_map(|(spot, at)| {
         let Action::Fault { fault, place, .. } = &state::step(opening, spot)?.action else { return None };
         let place = place.clone().or_else(|| spot.node.clone().map(Place::Node))?;
-        Some(Broke { fault, place, at: at.broken?, ended: at.mended })
+        let injected = match &at.intent {
+            Some(Intent::Fault { injected }) => serde_json::from_value::<Injected>(injected.clone()).ok(),
+            _ => None,
+        };
+        let deadline = injected.map(|injected| injected.deadline);
+        let intended = |event: &PlayEvent| matches!(event, PlayEvent::Intended { spot: of, .. } if of == spot);
+        let begun = known.reading.records.iter().find(|record| intended(&record.event)).map(|record| record.at);
+        let (at, ended) = (at.broken?, at.mended);
+        Some(Broke { fault, place, begun: begun.unwrap_or(at), at, ended, deadline })
     })
 }
 
@@ -177,8 +179,27 @@ impl Broke<'_> {
         };
         times(
             &watched.seen,
-            &Question { from: self.at, until: self.ended, node, ways: &watched.ways, lost: &watched.lost },
+            &Question {
+                begun: self.begun,
+                from: self.at,
+                until: self.ended,
+                node,
+                ways: &watched.ways,
+                lost: &watched.lost,
+            },
         )
+    }
+
+    /// Who ended it: its timer, the drill in its course, or whoever ended the drill before.
+    fn ended_by(&self, known: &Known<'_>, ended: Timestamp) -> String {
+        if self.deadline.is_some_and(|deadline| ended >= deadline) {
+            return "its timer".into();
+        }
+        let given_up = known.reading.records.iter().find_map(|record| match &record.event {
+            PlayEvent::GivenUp { why } if record.at <= ended => Some(why),
+            _ => None,
+        });
+        given_up.map_or_else(|| "the drill".into(), |why| format!("the drill's early end ({why})"))
     }
 
     fn seen(&self, known: &Known<'_>, times: Option<Times>, limits: &super::objective::Objectives) -> FaultSeen {
@@ -199,22 +220,12 @@ impl Broke<'_> {
             },
             at: self.at,
             ended_at: self.ended,
-            ended_by: self.ended.map(|ended| ended_by(known, ended)),
+            ended_by: self.ended.map(|ended| self.ended_by(known, ended)),
             detection: took(times.map(|t| &t.detection), limits.detection, noticed),
             removal: took(times.map(|t| &t.removal), None, None),
             recovery: took(times.map(|t| &t.recovery), limits.recovery, None),
         }
     }
-}
-
-/// Who ended the fault: the drill in its course, or whoever ended the drill before.
-fn ended_by(known: &Known<'_>, ended: Timestamp) -> String {
-    let before = known.reading.records.iter().filter(|record| record.at <= ended);
-    let given_up = before.into_iter().find_map(|record| match &record.event {
-        PlayEvent::GivenUp { why } => Some(why),
-        _ => None,
-    });
-    given_up.map_or_else(|| "the drill".into(), |why| format!("the drill's early end ({why})"))
 }
 
 /// Each step, and the steps of its run within it.

@@ -77,6 +77,9 @@ impl Meter {
         };
         let task = start(reach, &drill.load, cancel.clone(), live.clone())?;
         let watcher = Watcher::start(&reach.world, &reach.settings, &reach.topology, subject, &cancel);
+        if let Err(why) = watcher.all_seen().await {
+            return Err(format!("{why}; nothing was broken"));
+        }
         Ok(Self { live, cancel, task, found: None, watcher, over: drill.abort.over, alarms })
     }
 

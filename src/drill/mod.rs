@@ -10,5 +10,6 @@ pub mod load;
 pub mod meter;
 pub mod objective;
 pub mod report;
+mod skew;
 mod unmeasured;
 pub mod watch;

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::unseen::Unseen;
 use super::detect::{Seen, Sighting, Standing, Way};
 use crate::{
     config::Settings,
@@ -28,6 +29,8 @@ const POLL: Duration = Duration::from_millis(100);
 const POLL_CLUSTER: Duration = Duration::from_millis(500);
 /// Longest wait for a route or the cluster; a probe has its own limit.
 const LIMIT: Duration = Duration::from_secs(2);
+/// Longest wait for the first answer of all ways.
+const FIRST: Duration = Duration::from_secs(15);
 /// Changes that are kept.
 pub const KEPT: usize = 20_000;
 
@@ -72,6 +75,7 @@ pub struct Record {
 pub struct Watcher {
     shared: Arc<Shared>,
     now: watch::Sender<Now>,
+    unseen: Unseen,
     tasks: JoinSet<()>,
     stop: CancellationToken,
 }
@@ -94,13 +98,15 @@ impl Watcher {
         let settings = Arc::new(quick(settings, &subject.service));
         let (ways, lost) = (ways(topology, subject), lost(topology, subject));
         let (now, _) = watch::channel(Now::default());
+        let unseen = Unseen::of(ways.iter().chain(&lost).map(Way::to_string));
         let record = Record { ways: ways.clone(), lost: lost.clone(), ..Record::default() };
         let shared = Arc::new(Shared { record: Mutex::new(record) });
         let (stop, mut tasks) = (stop.child_token(), JoinSet::new());
         let mut look = |topology: Topology, wants: Wants, pause: Duration, see: See| {
             let observer = Observer::new(world.clone(), settings.clone());
-            let (shared, now, stop) = (shared.clone(), now.clone(), stop.clone());
-            let work = poll(observer, topology, wants, pause, see, shared, now);
+            let told = Told { shared: shared.clone(), now: now.clone(), unseen: unseen.clone() };
+            let stop = stop.clone();
+            let work = poll(observer, topology, wants, pause, see, told);
             tasks.spawn(async move {
                 tokio::select! {
                     () = stop.cancelled() => {}
@@ -127,7 +133,15 @@ impl Watcher {
             let wants = Wants { cluster: Some(Duration::ZERO), ..Wants::default() };
             look(topology.clone(), wants, POLL_CLUSTER, See::Member { node });
         }
-        Self { shared, now, tasks, stop }
+        Self { shared, now, unseen, tasks, stop }
+    }
+
+    /// Waits until every way and every instance that is watched has answered once.
+    ///
+    /// # Errors
+    /// Who did not, within 15 s.
+    pub async fn all_seen(&self) -> Result<(), String> {
+        self.unseen.none_left(FIRST).await
     }
 
     /// What is so now, and word of every change of it.
@@ -151,6 +165,13 @@ impl Watcher {
         while self.tasks.join_next().await.is_some() {}
         self.so_far()
     }
+}
+
+/// Who is told of what a task sees.
+struct Told {
+    shared: Arc<Shared>,
+    now: watch::Sender<Now>,
+    unseen: Unseen,
 }
 
 /// What one task makes of what it sees.
@@ -196,15 +217,7 @@ fn instance<'o>(seen: &'o Observation, way: &Way) -> Option<&'o Observed<Instanc
     seen.routes.get(&way.route).and_then(|route| route.get(&way.instance))
 }
 
-async fn poll(
-    mut observer: Observer,
-    topology: Topology,
-    wants: Wants,
-    pause: Duration,
-    see: See,
-    shared: Arc<Shared>,
-    now: watch::Sender<Now>,
-) {
+async fn poll(mut observer: Observer, topology: Topology, wants: Wants, pause: Duration, see: See, told: Told) {
     let mut last = None;
     loop {
         observer.refresh(&topology, &wants).await;
@@ -213,10 +226,11 @@ async fn poll(
             let at = at.unwrap_or_else(|| observer.now());
             if let (See::Ready { node, of, .. }, Sighting::Ready { ready, .. }) = (&see, &sighting) {
                 let mut count = None;
-                now.send_modify(|now| count = turned(now, node, *ready, *of));
-                shared.ready(at, count);
+                told.now.send_modify(|now| count = turned(now, node, *ready, *of));
+                told.shared.ready(at, count);
             }
-            shared.keep(Seen { at, sighting: sighting.clone() });
+            told.unseen.take(&sighting);
+            told.shared.keep(Seen { at, sighting: sighting.clone() });
             last = Some(sighting);
         }
         tokio::time::sleep(pause).await;
@@ -306,6 +320,8 @@ fn quick(settings: &Settings, service: &ServiceName) -> Settings {
     quick.run.call_timeout = quick.run.call_timeout.min(LIMIT.max(probes));
     quick
 }
+
+mod unseen;
 
 #[cfg(test)]
 mod tests;

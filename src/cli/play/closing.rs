@@ -53,6 +53,14 @@ impl Ending {
         observed.ok()?.ok()?.version
     }
 
+    /// How many instances the drill's service has; every node has one where it is not said.
+    fn instances(&self, reading: &PlayReading) -> usize {
+        let service = reading.summary.opening.playbook.drill.as_ref().map(|drill| &drill.service);
+        let mut services = self.context.settings.services.iter();
+        let most = services.find(|s| Some(&s.name) == service).and_then(|s| s.clone.clone_max);
+        most.map_or(self.nodes, |most| self.nodes.min(usize::try_from(most).unwrap_or(usize::MAX)))
+    }
+
     async fn runs(&self, reading: &PlayReading) -> Vec<(RunSummary, Vec<Record>)> {
         let mut runs = Vec::new();
         for run in reading.state.spots.values().filter_map(|at| at.run.as_ref()) {
@@ -80,7 +88,7 @@ impl Closing for Ending {
             runs: &runs,
             counted: measured.as_ref().map(|(counted, _)| counted),
             watched: measured.as_ref().map(|(_, watched)| watched),
-            nodes: self.nodes,
+            instances: self.instances(reading),
             configuration: Some(self.configuration.clone()),
             pacemaker: self.pacemaker().await,
             now: self.clock.now(),

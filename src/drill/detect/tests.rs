@@ -33,7 +33,14 @@ fn of(seen: &[Seen], until: Option<i64>) -> Times {
     let (node, ways) = (NodeName::new("node-2"), [way("lb-1"), way("lb-2")]);
     times(
         seen,
-        &Question { from: at(100, 0), until: until.map(|s| at(s, 0)), node: Some(&node), ways: &ways, lost: &[] },
+        &Question {
+            begun: at(100, 0),
+            from: at(100, 0),
+            until: until.map(|s| at(s, 0)),
+            node: Some(&node),
+            ways: &ways,
+            lost: &[],
+        },
     )
 }
 
@@ -119,7 +126,7 @@ fn without_a_sight_of_before_nothing_is_said() {
 }
 
 fn times_of_nothing() -> Times {
-    times(&calm(), &Question { from: at(100, 0), until: None, node: None, ways: &[], lost: &[] })
+    times(&calm(), &Question { begun: at(100, 0), from: at(100, 0), until: None, node: None, ways: &[], lost: &[] })
 }
 
 #[test]
@@ -161,7 +168,10 @@ fn instance(seconds: i64, sends: Option<&[&str]>) -> Seen {
 /// From 100 to 120, of the load balancer lb-1, to which no route leads.
 fn of_balancer(seen: &[Seen]) -> Times {
     let lost = [way("lb-1")];
-    times(seen, &Question { from: at(100, 0), until: Some(at(120, 0)), node: None, ways: &[], lost: &lost })
+    times(
+        seen,
+        &Question { begun: at(100, 0), from: at(100, 0), until: Some(at(120, 0)), node: None, ways: &[], lost: &lost },
+    )
 }
 
 #[test]
@@ -186,4 +196,21 @@ fn an_instance_that_never_answered_was_not_lost() {
     let times = of_balancer(&[instance(90, None), instance(121, Some(&["node-1"]))]);
     assert!(why(&times.detection).contains("before") && why(&times.recovery).contains("before"), "{times:?}");
     assert_eq!(times.noticed, None);
+}
+
+#[test]
+fn what_was_noticed_while_the_fence_device_was_at_work_was_noticed_at_once() {
+    let mut seen = calm();
+    seen.extend([stands(98, "lb-1", Standing::Out), stands(99, "lb-2", Standing::Out)]);
+    let (node, ways) = (NodeName::new("node-2"), [way("lb-1"), way("lb-2")]);
+    let question = Question {
+        begun: at(95, 0),
+        from: at(100, 0),
+        until: Some(at(120, 0)),
+        node: Some(&node),
+        ways: &ways,
+        lost: &[],
+    };
+    let times = times(&seen, &question);
+    assert_eq!((times.detection, times.removal), (Took::Seconds(0.0), Took::Seconds(0.0)));
 }

@@ -14,7 +14,7 @@ pub struct FaultSeen {
     pub at: Timestamp,
     /// When it was undone or over; `None` where that was not seen.
     pub ended_at: Option<Timestamp>,
-    /// What undid it: `the drill`, `its timer`, `itself`.
+    /// What undid it: `the drill`, or `its timer`.
     pub ended_by: Option<String>,
     /// From the fault to the first route that knew, or the first look that a broken instance did not answer; `None` where
     /// nobody was seen to know.

@@ -37,5 +37,5 @@ pub use run::{guard_remarks, of_run};
 pub use seal::{Chain, Mismatch, Signature};
 pub use spark::sparkline;
 pub use traffic::{
-    FailedRequest, MAX_FAILURES, Percentiles, ReadyNodes, Sample, Series, SkewSeen, Tick, Traffic, connections, skews,
+    FailedRequest, MAX_FAILURES, Percentiles, ReadyNodes, Sample, Series, SkewSeen, Tick, Traffic, connections,
 };

@@ -1,10 +1,8 @@
 //! Requests, second by second, and the ones that failed: from a load of our own, or from counters of others.
 
 mod from_load;
-mod skew;
 
 pub use from_load::connections;
-pub use skew::skews;
 
 use std::collections::BTreeMap;
 

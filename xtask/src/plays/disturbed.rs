@@ -153,7 +153,7 @@ pub(super) fn stopped(lab: &Lab, tidegate: &Tidegate<'_>, inputs: &[String], out
     let took = gone.duration_since(std::time::UNIX_EPOCH)?.as_secs_f64() - given_up;
     (outcome.recovery_s, outcome.recovery_limit_s) = (Some(took), Some(1.0));
     ensure!(took < 1.0, "the fault was there for {took:.2} s after the limit");
-    Ok(())
+    ended_by(tidegate, value["play"].as_str().context("no play")?, "the drill")
 }
 
 /// Whether the service's process on the node is stopped.
@@ -176,6 +176,13 @@ pub(super) fn died(lab: &Lab, tidegate: &Tidegate<'_>, inputs: &[String], outcom
     let play = plays["plays"][0]["play"].as_str().context("no play")?.to_owned();
     let (code, value, stderr) = tidegate.json(&["playbook", "resume", &play, "--yes", "--json"])?;
     ensure!(code == 1 && value["result"] == "given-up", "exit {code}: {value}\n{}", last(&stderr));
+    ended_by(tidegate, &play, "its timer")
+}
+
+/// The report says who ended the fault.
+fn ended_by(tidegate: &Tidegate<'_>, play: &str, whom: &str) -> Result<()> {
+    let evidence = done(tidegate, &["drill", "report", play, "--format", "json", "--json"])?;
+    ensure!(evidence["fault"]["ended_by"] == whom, "not {whom}: {}", evidence["fault"]);
     Ok(())
 }
 
