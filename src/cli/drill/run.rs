@@ -21,6 +21,8 @@ use crate::{
         meter::{Meter, Reach},
         watch::Subject,
     },
+    journal::PlayReading,
+    play::{Book, Came},
     playbook::PlayEvent,
     provider::{Clock, SystemClock},
 };
@@ -75,9 +77,25 @@ pub(super) async fn command(global: &Global, out: Out, args: Run) -> Result<Code
         Err(why) => stage.context.plays.tell_play(&play, &PlayEvent::GivenUp { why }, SystemClock.now()).await?,
     }
     tokio::select! {
-        code = stage.finish(out) => code,
+        code = to_the_end(&stage, out) => code,
         never = watch(&stage, &drill.abort) => never,
     }
+}
+
+/// Plays it. A drill waits for nobody: while a person is waited for, nobody measures, and a node is out. What is held is
+/// given up, once.
+async fn to_the_end(stage: &Stage, out: Out) -> Result<Code> {
+    let mut came = stage.perform().await;
+    let Book { plays, play, holder, .. } = &stage.player.book;
+    if let Came::Held(why) = &came
+        && PlayReading::of(&**plays, play).await?.state.given_up.is_none()
+    {
+        let why = format!("a drill waits for nobody: {why}");
+        plays.tell_play(play, &PlayEvent::GivenUp { why }, SystemClock.now()).await?;
+        plays.take_play(play, holder, SystemClock.now()).await?;
+        came = stage.perform().await;
+    }
+    stage.tell(out, &came).await
 }
 
 /// Gives the drill up as soon as something says so. It never ends by itself: the play does.

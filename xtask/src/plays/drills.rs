@@ -119,6 +119,7 @@ pub(super) fn all() -> Vec<Case> {
             )
         },
         Case { script: Some(rails::observed), ..planned("planned-drain, observed", &[]) },
+        Case { script: Some(rails::held), ..planned("planned-drain, held", &[]) },
         Case { script: Some(rails::rails), ..planned("rails", &[]) },
         node("not-ready", "drills/not-ready.toml", "lasts=20s", noticed),
         node("pacemaker-killed", "drills/pacemaker-killed.toml", "lasts=10s", noticed),

@@ -128,6 +128,25 @@ pub(super) fn observed(lab: &Lab, tidegate: &Tidegate<'_>, _inputs: &[String], o
     Ok(())
 }
 
+/// A drain that is held in a drill (WebSockets stay to the deadline) is given up: nobody measures while a person thinks.
+pub(super) fn held(lab: &Lab, _tidegate: &Tidegate<'_>, _inputs: &[String], outcome: &mut Outcome) -> Result<()> {
+    let config = TidegateConfig { deadline: "2s".into(), ..TidegateConfig::default() };
+    let tidegate = Tidegate::new(lab, lab.write_config("plays-held.toml", &config)?);
+    let urls = r#"urls=["ws://10.77.0.21/ws", "ws://10.77.0.22/ws"]"#;
+    let drill = file("drills/planned-drain.toml");
+    let line = ["drill", "run", &drill, "target=node-2", "service=app", urls, "rate=50", "before=2s", "settle=1s"];
+    let (code, value, stderr) = tidegate.json(&line.into_iter().chain(["--yes", "--json"]).collect::<Vec<_>>())?;
+    ensure!(code == 1 && value["result"] == "given-up", "exit {code}: {value}\n{}", last(&stderr));
+    let why = value["why"].as_str().unwrap_or_default();
+    ensure!(why.contains("a drill waits for nobody") && why.contains("connections of app"), "{why}");
+    ensure!(value["out"] == serde_json::json!({}), "still out: {}", value["out"]);
+    let evidence = evidence(&tidegate, value["play"].as_str().context("no play")?)?;
+    count(&evidence, outcome);
+    ensure!(evidence["residual"].as_array().is_some_and(|left| !left.is_empty()), "nobody stayed: {evidence}");
+    ensure!(outcome.requests > 0 && evidence["versions"]["pacemaker"].is_string(), "{}", evidence["versions"]);
+    Ok(())
+}
+
 /// The shipped drill, with the traffic of others in place of its own load, and a limit that nobody can judge by it.
 fn without_load(text: &str) -> Result<String> {
     let mut text = text.replace("max-error-ratio = \"{", "max-latency-p99 = \"500ms\"\nmax-error-ratio = \"{");
