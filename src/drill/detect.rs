@@ -21,6 +21,8 @@ pub struct Question<'a> {
     pub from: Timestamp,
     /// When it was gone; `None` where it is there still.
     pub until: Option<Timestamp>,
+    /// Whether nothing keeps it going: a kill, a fencing. Its end is no end of anything then.
+    pub momentary: bool,
     /// What it was played on, where that is a node: it has to be ready again.
     pub node: Option<&'a NodeName>,
     /// Every way that leads there.
@@ -37,6 +39,7 @@ pub fn times(seen: &[Seen], question: &Question<'_>) -> Times {
     let lacks = lacking(&before, question);
     let unless = |answer: &dyn Fn() -> Took| lacks.clone().map_or_else(answer, Took::Unknown);
     let noticed = if lacks.is_none() { noticed(&sorted, question, &before) } else { None };
+    let (recovered, counted) = recovery(&sorted, question, &before);
     Times {
         detection: unless(&|| match noticed {
             Some((at, _)) => Took::between(question.from, at),
@@ -44,7 +47,8 @@ pub fn times(seen: &[Seen], question: &Question<'_>) -> Times {
         }),
         noticed: noticed.map(|(_, sighting)| words(sighting)),
         removal: unless(&|| removal(&sorted, question, question.ways)),
-        recovery: unless(&|| recovery(&sorted, question, &before)),
+        recovery: unless(&|| recovered.clone()),
+        counted: if lacks.is_none() { counted.map(str::to_owned) } else { None },
         cluster: cluster(&sorted, question),
         ways: each(&sorted, question),
     }
@@ -146,22 +150,33 @@ fn removal(seen: &[&Seen], question: &Question<'_>, ways: &[Way]) -> Took {
     })
 }
 
-/// The first moment after its end at which all was as before: the node ready, sent clients by all that had done so, and
-/// what was broken itself sends clients to all to whom it had sent them.
-fn recovery(seen: &[&Seen], question: &Question<'_>, before: &World<'_>) -> Took {
-    let Some(end) = question.until else { return Took::Unknown("the fault is not over".into()) };
-    let mut world = World::at(seen, end);
-    if missing(&world, question, before).is_none() {
-        return Took::Seconds(0.0);
-    }
-    for s in seen.iter().filter(|s| s.at > end) {
+/// From the end of what broke it until all was as before: the node ready, sent clients by all that had done so, and what
+/// was broken itself sends clients to all to whom it had sent them. With a word where it counts from the fault itself:
+/// nothing kept it going, or all was as before while it should have lasted (a node that is cut off is fenced, and boots).
+fn recovery(seen: &[&Seen], question: &Question<'_>, before: &World<'_>) -> (Took, Option<&'static str>) {
+    let Some(end) = question.until else { return (Took::Unknown("the fault is not over".into()), None) };
+    let mut world = World::at(seen, question.begun);
+    let (mut whole, mut broke) = (Some(question.from), false);
+    for s in seen.iter().filter(|s| s.at > question.begun) {
         world.take(s);
-        if missing(&world, question, before).is_none() {
-            return Took::between(end, s.at);
+        let is_whole = missing(&world, question, before).is_none();
+        broke |= !is_whole;
+        whole = if is_whole { whole.or(Some(s.at)) } else { None };
+        if is_whole && broke && s.at > end {
+            break;
         }
     }
-    Took::Unknown(missing(&world, question, before).unwrap_or_default())
+    match whole {
+        None => (Took::Unknown(missing(&world, question, before).unwrap_or_default()), None),
+        Some(_) if !broke => (Took::Seconds(0.0), Some("everything was as before all the while")),
+        Some(at) if question.momentary => (Took::between(question.from, at), Some(AT_ONCE)),
+        Some(at) if at <= end => (Took::between(question.from, at), Some(BY_ITSELF)),
+        Some(at) => (Took::between(end, at), None),
+    }
 }
+
+const AT_ONCE: &str = "counted from the fault, which nothing kept going";
+const BY_ITSELF: &str = "counted from the fault: all was as before while it should have lasted";
 
 /// What is not as it was before.
 fn missing(world: &World<'_>, question: &Question<'_>, before: &World<'_>) -> Option<String> {

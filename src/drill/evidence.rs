@@ -181,6 +181,7 @@ impl Broke<'_> {
             &watched.seen,
             &Question {
                 begun: self.begun,
+                momentary: self.fault.is_momentary(),
                 from: self.at,
                 until: self.ended,
                 node,
@@ -223,7 +224,7 @@ impl Broke<'_> {
             ended_by: self.ended.map(|ended| self.ended_by(known, ended)),
             detection: took(times.map(|t| &t.detection), limits.detection, noticed),
             removal: took(times.map(|t| &t.removal), None, None),
-            recovery: took(times.map(|t| &t.recovery), limits.recovery, None),
+            recovery: took(times.map(|t| &t.recovery), limits.recovery, times.and_then(|t| t.counted.clone())),
         }
     }
 }

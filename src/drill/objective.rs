@@ -11,7 +11,7 @@ pub struct Objectives {
     pub failover: Option<Duration>,
     /// From the fault to the moment at which the first route was told, or knew.
     pub detection: Option<Duration>,
-    /// From the end of the fault to the node's share being as before.
+    /// From the end of the fault until all was as before; from the fault itself where nothing keeps it going.
     pub recovery: Option<Duration>,
     /// Share of all requests that fail.
     pub max_error_ratio: Option<f64>,

@@ -94,6 +94,11 @@ impl Fault {
         }
     }
 
+    /// Whether nothing keeps it going once it was done: who recovers from it does so at once.
+    pub fn is_momentary(&self) -> bool {
+        matches!(self, Self::UnitKilled { .. } | Self::PacemakerKilled | Self::NodeFenced)
+    }
+
     /// Whether the node itself is lost to the cluster: then its loss must be bearable before it is played.
     pub fn takes_node(&self) -> bool {
         !matches!(self, Self::BalancerLost { .. } | Self::SecondaryLost { .. } | Self::AnnouncerLost { .. })

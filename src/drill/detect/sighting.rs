@@ -104,6 +104,8 @@ pub struct Times {
     /// From the fault's end until the node was ready, every way sent clients there that had done so before, and what was
     /// broken itself sent clients to whom it had sent them before.
     pub recovery: Took,
+    /// From when that counts, where it is not the fault's end.
+    pub counted: Option<String>,
     /// From the fault until the cluster knew.
     pub cluster: Took,
     /// From the fault until this way sent nobody there.

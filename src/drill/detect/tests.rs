@@ -35,6 +35,7 @@ fn of(seen: &[Seen], until: Option<i64>) -> Times {
         seen,
         &Question {
             begun: at(100, 0),
+            momentary: false,
             from: at(100, 0),
             until: until.map(|s| at(s, 0)),
             node: Some(&node),
@@ -126,7 +127,18 @@ fn without_a_sight_of_before_nothing_is_said() {
 }
 
 fn times_of_nothing() -> Times {
-    times(&calm(), &Question { begun: at(100, 0), from: at(100, 0), until: None, node: None, ways: &[], lost: &[] })
+    times(
+        &calm(),
+        &Question {
+            begun: at(100, 0),
+            momentary: false,
+            from: at(100, 0),
+            until: None,
+            node: None,
+            ways: &[],
+            lost: &[],
+        },
+    )
 }
 
 #[test]
@@ -170,7 +182,15 @@ fn of_balancer(seen: &[Seen]) -> Times {
     let lost = [way("lb-1")];
     times(
         seen,
-        &Question { begun: at(100, 0), from: at(100, 0), until: Some(at(120, 0)), node: None, ways: &[], lost: &lost },
+        &Question {
+            begun: at(100, 0),
+            momentary: false,
+            from: at(100, 0),
+            until: Some(at(120, 0)),
+            node: None,
+            ways: &[],
+            lost: &lost,
+        },
     )
 }
 
@@ -205,6 +225,7 @@ fn what_was_noticed_while_the_fence_device_was_at_work_was_noticed_at_once() {
     let (node, ways) = (NodeName::new("node-2"), [way("lb-1"), way("lb-2")]);
     let question = Question {
         begun: at(95, 0),
+        momentary: false,
         from: at(100, 0),
         until: Some(at(120, 0)),
         node: Some(&node),
@@ -213,4 +234,28 @@ fn what_was_noticed_while_the_fence_device_was_at_work_was_noticed_at_once() {
     };
     let times = times(&seen, &question);
     assert_eq!((times.detection, times.removal), (Took::Seconds(0.0), Took::Seconds(0.0)));
+}
+
+#[test]
+fn a_recovery_counts_from_the_fault_where_nothing_kept_it_going() {
+    let mut seen = calm();
+    seen.extend([ready(101, Some(false)), ready(108, Some(true))]);
+    let mended_itself = of(&seen, Some(120));
+    assert_eq!(mended_itself.recovery, Took::Seconds(8.0), "it was back before its end: a boot, for one");
+    assert_eq!(mended_itself.counted.as_deref(), Some(BY_ITSELF));
+    seen.extend([ready(119, Some(false)), ready(123, Some(true))]);
+    assert_eq!(of(&seen, Some(120)).recovery, Took::Seconds(3.0), "it broke again");
+
+    let (node, ways) = (NodeName::new("node-2"), [way("lb-1"), way("lb-2")]);
+    let question = Question {
+        begun: at(100, 0),
+        momentary: true,
+        from: at(100, 0),
+        until: Some(at(120, 0)),
+        node: Some(&node),
+        ways: &ways,
+        lost: &[],
+    };
+    let killed = times(&seen, &question);
+    assert_eq!((killed.recovery, killed.counted.as_deref()), (Took::Seconds(23.0), Some(AT_ONCE)));
 }

@@ -10,7 +10,7 @@ pub struct Measured {
     pub failover_s: Option<f64>,
     /// From the fault to the first route that knew, in seconds.
     pub detection_s: Option<f64>,
-    /// From the end of the fault to the node's share being as before, in seconds.
+    /// From the end of the fault (or the fault itself, where nothing keeps it going) until all was as before, in seconds.
     pub recovery_s: Option<f64>,
     /// Share of all requests that failed, from 0 to 1.
     pub error_ratio: Option<f64>,

@@ -34,7 +34,7 @@ pub(crate) static OBJECTIVE: Shape = shape(
             "recovery",
             Kind::Duration(ms(0), HOUR),
             NOT_JUDGED,
-            "From the end of the fault to the node's share being as before.",
+            "From the end of the fault until everybody sends clients there as before; from the fault itself where nothing keeps it going (a kill, a fencing).",
         ),
         key("max-error-ratio", Kind::Number(0.0, 1.0), NOT_JUDGED, "Share of all requests that fail."),
         key("max-latency-p99", Kind::Duration(ms(1), secs(60)), NOT_JUDGED, "99th percentile of the latency."),
