@@ -150,6 +150,7 @@ impl Cluster {
     fn view(&self) -> ClusterView {
         let nodes = self.0.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         ClusterView {
+            version: None,
             dc: nodes.keys().next().cloned(),
             quorate: true,
             maintenance_mode: false,

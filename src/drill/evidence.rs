@@ -9,10 +9,11 @@ use super::{
     fault::Injected,
     meter::Counted,
     report::{
-        self, Chain, Configuration, Evidence, FaultSeen, Kind, Measured, Phase, ReadyNodes, Remark, RemarkKind,
-        Verdict, of_run,
+        self, Chain, Configuration, Evidence, FaultSeen, Kind, Measured, Phase, ReadyNodes, Remark, RemarkKind, Tick,
+        Traffic, Verdict, of_run,
     },
     skew,
+    unmeasured::{self, Measuring},
     watch::Record as Watched,
 };
 use crate::{
@@ -37,6 +38,8 @@ pub struct Known<'k> {
     pub instances: usize,
     /// The configuration.
     pub configuration: Option<Configuration>,
+    /// The version of Pacemaker, where the cluster said it.
+    pub pacemaker: Option<String>,
     /// Now.
     pub now: Timestamp,
 }
@@ -58,6 +61,7 @@ pub fn of(known: &Known<'_>) -> Evidence {
     evidence.nodes = opening.waves.iter().flatten().cloned().collect();
     evidence.ended = Some(known.now);
     evidence.configuration.clone_from(&known.configuration);
+    evidence.versions.pacemaker.clone_from(&known.pacemaker);
     evidence.versions.playbook = Some(book.digest.clone());
     evidence.versions.tidegate = Some(env!("CARGO_PKG_VERSION").into());
     let runs: Vec<Evidence> = known.runs.iter().map(|(summary, records)| of_run(summary, records)).collect();
@@ -105,11 +109,13 @@ fn measured(known: &Known<'_>, evidence: &mut Evidence) {
         recovery_s: seconds(|t| &t.recovery),
         error_ratio: counted.and_then(|c| c.traffic.error_ratio()),
         latency_p99_ms: counted.and_then(|c| c.traffic.latency).map(|latency| latency.p99_ms),
-        skew: counted.and_then(|c| skew::at_the_end(&c.traffic.seconds, known.instances)),
+        skew: counted.and_then(|c| skew::at_the_end(since(&c.traffic, last_step(known)), known.instances)),
         fewest_ready: known.watched.and_then(|w| w.ready.iter().map(|(_, ready)| *ready).min()),
     };
     evidence.objectives = report::against(&drill.objectives, &seen);
-    evidence.fault = fault.map(|fault| fault.seen(times, &drill.objectives));
+    let measuring = Measuring { counted: known.counted, times: times.as_ref(), broke: fault.is_some() };
+    unmeasured::explain(&mut evidence.objectives, &measuring);
+    evidence.fault = fault.map(|fault| fault.seen(known, times, &drill.objectives));
     evidence.verdict = match known.ending {
         PlayEnding::Done => report::judge(&evidence.objectives),
         PlayEnding::Failed { why } | PlayEnding::GivenUp { why } => Verdict::aborted(why.clone()),
@@ -122,6 +128,19 @@ fn failover(at: Timestamp, counted: &Counted) -> Option<f64> {
         Some(until) => Some(until.duration_since(at).as_secs_f64().max(0.0)),
         None => (counted.exact && counted.traffic.failed == 0).then_some(0.0),
     }
+}
+
+/// When the last step began: what was before belongs to something else.
+fn last_step(known: &Known<'_>) -> Timestamp {
+    let spots = known.reading.state.spots.values();
+    spots.filter_map(|at| at.since).max().unwrap_or(known.reading.summary.opened_at)
+}
+
+/// The whole seconds after that time.
+fn since(traffic: &Traffic, after: Timestamp) -> &[Tick] {
+    let first = after.duration_since(traffic.from).as_secs().max(-1) + 1;
+    let first = traffic.seconds.partition_point(|tick| tick.second < first.unsigned_abs());
+    &traffic.seconds[first..]
 }
 
 /// The fault of the play, where it came to be.
@@ -172,12 +191,19 @@ impl Broke<'_> {
         )
     }
 
-    /// Who ended it: before its deadline only the drill does.
-    fn ended_by(&self, ended: Timestamp) -> &'static str {
-        if self.deadline.is_some_and(|deadline| ended >= deadline) { "its timer" } else { "the drill" }
+    /// Who ended it: its timer, the drill in its course, or whoever ended the drill before.
+    fn ended_by(&self, known: &Known<'_>, ended: Timestamp) -> String {
+        if self.deadline.is_some_and(|deadline| ended >= deadline) {
+            return "its timer".into();
+        }
+        let given_up = known.reading.records.iter().find_map(|record| match &record.event {
+            PlayEvent::GivenUp { why } if record.at <= ended => Some(why),
+            _ => None,
+        });
+        given_up.map_or_else(|| "the drill".into(), |why| format!("the drill's early end ({why})"))
     }
 
-    fn seen(&self, times: Option<Times>, limits: &super::objective::Objectives) -> FaultSeen {
+    fn seen(&self, known: &Known<'_>, times: Option<Times>, limits: &super::objective::Objectives) -> FaultSeen {
         let times = times.as_ref();
         let noticed = times.and_then(|t| t.noticed.clone());
         let took = |of: Option<&Took>, limit: Option<Duration>, seen: Option<String>| {
@@ -195,7 +221,7 @@ impl Broke<'_> {
             },
             at: self.at,
             ended_at: self.ended,
-            ended_by: self.ended.map(|ended| self.ended_by(ended).into()),
+            ended_by: self.ended.map(|ended| self.ended_by(known, ended)),
             detection: took(times.map(|t| &t.detection), limits.detection, noticed),
             removal: took(times.map(|t| &t.removal), None, None),
             recovery: took(times.map(|t| &t.recovery), limits.recovery, times.and_then(|t| t.counted.clone())),

@@ -25,7 +25,7 @@ const MAX_IN_FLIGHT: usize = 2048;
 /// Time between two looks at the load balancers' counters.
 const LOOK: Duration = Duration::from_secs(1);
 /// The program on hosts that send load.
-const PROGRAM: &str = "tidegate";
+pub const PROGRAM: &str = "tidegate";
 
 /// What was counted, with what only a load of our own knows.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub struct Meter {
     live: Live,
     cancel: CancellationToken,
     task: JoinHandle<Result<Counted, String>>,
+    /// What the load found, once it is over.
+    found: Option<Result<Counted, String>>,
     watcher: Watcher,
     over: Duration,
     alarms: Option<Alarms>,
@@ -78,7 +80,7 @@ impl Meter {
         if let Err(why) = watcher.all_seen().await {
             return Err(format!("{why}; nothing was broken"));
         }
-        Ok(Self { live, cancel, task, watcher, over: drill.abort.over, alarms })
+        Ok(Self { live, cancel, task, found: None, watcher, over: drill.abort.over, alarms })
     }
 
     /// What is so now.
@@ -89,17 +91,30 @@ impl Meter {
         Moment { recent: Some((recent.requests, recent.failed)), ready, alerts, unsaid }
     }
 
-    /// Whether the load ended by itself: then nothing is measured any more.
-    pub fn is_over(&self) -> bool {
-        self.task.is_finished()
+    /// Why the load ended by itself, where it did: then nothing is measured any more.
+    pub async fn over(&mut self) -> Option<String> {
+        if self.found.is_none() && self.task.is_finished() {
+            self.found = Some(counted_by(&mut self.task).await);
+        }
+        match self.found.as_ref()? {
+            Ok(_) => Some("the load ended before the drill: its longest time (`at-most`) was over".into()),
+            Err(why) => Some(format!("the load ended before the drill: {why}")),
+        }
     }
 
     /// Ends the measuring.
-    pub async fn finish(self) -> (Result<Counted, String>, Record) {
+    pub async fn finish(mut self) -> (Result<Counted, String>, Record) {
         self.cancel.cancel();
-        let counted = self.task.await.unwrap_or_else(|error| Err(format!("the load broke: {error}")));
+        let counted = match self.found.take() {
+            Some(found) => found,
+            None => counted_by(&mut self.task).await,
+        };
         (counted, self.watcher.finish().await)
     }
+}
+
+async fn counted_by(task: &mut JoinHandle<Result<Counted, String>>) -> Result<Counted, String> {
+    task.await.unwrap_or_else(|error| Err(format!("the load broke: {error}")))
 }
 
 fn start(
@@ -117,7 +132,7 @@ fn start(
                 let seen = observed::watch(&world, &topology, watch, cancel, live).await.map_err(|e| e.to_string())?;
                 Ok(Counted {
                     traffic: Traffic::from(&seen),
-                    series: Series::default(),
+                    series: Series { connections: connections(seen.started_at, &seen.timeline), ..Series::default() },
                     failing_until: None,
                     exact: false,
                 })
@@ -157,8 +172,9 @@ fn plan(load: &Load) -> Result<LoadPlan, String> {
 
 fn counted(report: &LoadReport) -> Counted {
     Counted {
-        traffic: Traffic::from(report),
-        series: Series { connections: connections(report), ..Series::default() },
+        // That the drill ends its load is how it is meant: `at-most` is a limit.
+        traffic: Traffic { interrupted: false, ..Traffic::from(report) },
+        series: Series { connections: connections(report.started_at, &report.timeline), ..Series::default() },
         failing_until: report.failing_until,
         exact: true,
     }

@@ -11,4 +11,5 @@ pub mod meter;
 pub mod objective;
 pub mod report;
 mod skew;
+mod unmeasured;
 pub mod watch;

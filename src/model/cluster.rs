@@ -9,6 +9,9 @@ use super::{NodeName, RunId, action::Ownership, rehearsal::Resource};
 /// One reading of the cluster, all of it from the same moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClusterView {
+    /// The version of the cluster manager, where it says one.
+    #[serde(skip)]
+    pub version: Option<String>,
     /// The designated controller, where one is elected.
     pub dc: Option<NodeName>,
     /// Whether the partition that answered has quorum.

@@ -1,4 +1,4 @@
-//! Playbooks and drills on the lab: a step that fails, and a drill that a limit ends or whose program dies. `cargo xtask lab
+//! Playbooks and drills on the lab: a step that fails, and a drill that a limit or a person ends or whose program dies. `cargo xtask lab
 //! playbooks` and `cargo xtask lab drills` play every shipped file.
 
 use anyhow::{Result, ensure};
@@ -35,4 +35,10 @@ fn a_drill_is_ended_by_its_limit_within_a_second_and_by_the_nodes_own_timer_when
 fn a_person_is_asked_others_are_told_two_nodes_leave_at_once_and_who_gives_up_waits_no_longer_than_it_says()
 -> Result<()> {
     played(Shelf::Playbooks, &["a person is asked", "its program hangs", "two at once"])
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn a_drill_is_ended_by_a_person_undone_after_its_program_died_and_measured_by_the_traffic_of_others() -> Result<()> {
+    played(Shelf::Drills, &["service-hung, ended by a person", "service-hung, undone", "planned-drain, observed"])
 }

@@ -97,7 +97,7 @@ fn each_instance_has_its_latency_from_the_first_intent() {
     let [chain] = evidence.signature.chains.as_slice() else { panic!("one chain") };
     assert_eq!((chain.records, chain.head.len()), (13, 64));
     let told: Vec<_> = evidence.remarks.iter().map(|r| (r.kind, r.text.contains("fencing"))).collect();
-    assert_eq!(told, [(RemarkKind::Note, true), (RemarkKind::Note, false), (RemarkKind::Trouble, false)]);
+    assert_eq!(told, [(RemarkKind::Note, true), (RemarkKind::Trouble, false)]);
     assert_eq!(evidence.differences, None, "nothing was rehearsed, so nothing was as rehearsed");
 }
 

@@ -493,6 +493,7 @@ impl Sim {
         ClusterView {
             dc: Some("node-1".into()),
             quorate: self.quorate(),
+            version: None,
             maintenance_mode: false,
             fencing: true,
             transition: self.nodes.values().any(|n| n.recorded != n.unit),

@@ -1,5 +1,6 @@
 //! `tidegate drill`: what drills leave behind, and what every run does.
 
+mod rails;
 mod report;
 mod run;
 mod undo;

@@ -1,7 +1,12 @@
 //! `tidegate drill undo`: whatever a drill left on machines is found there, and ended.
+//!
+//! The machines are what counts: a fault is found there also where the journal is gone. Where the journal knows whose it was,
+//! the end is written down, and a drill that is still being played is given up with it.
+
+use std::collections::BTreeMap;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::{
     act::{confirm, may_ask},
@@ -11,7 +16,17 @@ use super::super::{
     out::Out,
     play::injector,
 };
-use crate::{playbook::Place, run::wants::Wants};
+use crate::{
+    drill::fault::{Injected, Injector, Leftover},
+    journal::{PlayReading, holder},
+    model::PlayId,
+    playbook::{Place, PlayEvent, Spot},
+    provider::{Clock, SystemClock},
+    run::wants::Wants,
+};
+
+/// Plays that are looked through: one that is open is among the newest.
+const PLAYS_READ: usize = 20;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Undo {
@@ -20,6 +35,14 @@ pub(in crate::cli) struct Undo {
     hosts: Vec<String>,
     #[command(flatten)]
     acting: Acting,
+}
+
+/// What is said at the end.
+#[derive(Default)]
+struct Said {
+    lines: Vec<String>,
+    objects: Vec<Value>,
+    failed: bool,
 }
 
 /// Finds and ends them.
@@ -31,39 +54,100 @@ pub(super) async fn command(global: &Global, out: Out, args: Undo) -> Result<Cod
     let nodes = survey.topology.nodes.iter().cloned().map(Place::Node);
     let hosts = args.hosts.iter().cloned().map(|host| Place::Host { host, instance: None });
     let places: Vec<Place> = nodes.chain(hosts).collect();
-    let (mut lines, mut objects, mut well) = (Vec::new(), Vec::new(), true);
+    let open = Open::of(&context).await?;
+    let mut said = Said::default();
     for (place, found) in injector.leftovers(&places).await {
         let at = match &place {
             Place::Node(node) => node.to_string(),
             Place::Host { host, .. } => host.clone(),
         };
-        let found = match found {
-            Ok(found) => found,
+        match found {
+            Ok(found) => {
+                for left in found {
+                    end(&context, &injector, &open, &args.acting, &at, &left, &mut said).await?;
+                }
+            }
             Err(error) => {
-                well = false;
-                objects.push(json!({ "place": at, "error": error.to_string() }));
-                lines.push(format!("{at}: not known: {error}"));
-                continue;
+                said.failed = true;
+                said.objects.push(json!({ "place": at, "error": error.to_string() }));
+                said.lines.push(format!("{at}: not known: {error}"));
             }
-        };
-        for left in found {
-            let word = left.injected.fault.word();
-            if !args.acting.yes {
-                confirm(&format!("End {word} at {at}?"))?;
-            }
-            let undone = injector.undo(&left.injected).await;
-            well &= undone.is_ok();
-            let error = undone.err().map(|error| error.to_string());
-            lines.push(match &error {
-                None => format!("{at}: {word} is undone"),
-                Some(why) => format!("{at}: {word} is NOT undone: {why}; there: {}", left.injected.by_hand()),
-            });
-            objects.push(json!({ "place": at, "fault": word, "id": left.injected.id, "error": error }));
         }
     }
-    if lines.is_empty() {
-        lines.push("no fault of ours is on any machine".into());
+    if said.lines.is_empty() {
+        said.lines.push("no fault of ours is on any machine".into());
     }
-    out.result(&json!({ "result": if well { "done" } else { "failed" }, "found": objects }), &lines.join("\n"));
-    Ok(if well { Code::Done } else { Code::Failed })
+    let abandoned: Vec<&PlayId> = open.plays.iter().filter(|(_, dead)| **dead).map(|(play, _)| play).collect();
+    for play in &abandoned {
+        said.lines.push(format!("{play} is open, and nobody is at work on it: `tidegate drill stop {play}` closes it"));
+    }
+    let word = if said.failed { "failed" } else { "done" };
+    let object = json!({ "result": word, "found": said.objects, "open": abandoned });
+    out.result(&object, &said.lines.join("\n"));
+    Ok(if said.failed { Code::Failed } else { Code::Done })
+}
+
+async fn end(
+    context: &Context,
+    injector: &Injector,
+    open: &Open,
+    acting: &Acting,
+    at: &str,
+    left: &Leftover,
+    said: &mut Said,
+) -> Result<()> {
+    let word = left.injected.fault.word();
+    let whose = open.faults.get(left.injected.id.as_str());
+    if !acting.yes {
+        let playing = whose.filter(|(play, _)| open.plays.get(play) == Some(&false));
+        let of = playing.map(|(play, _)| format!(", which {play} plays just now")).unwrap_or_default();
+        confirm(&format!("End {word} at {at}{of}?"))?;
+    }
+    if let Some((play, _)) = whose {
+        // A program that still plays it ends, too.
+        let why = format!("{}: {} (drill undo)", acting.operator(), acting.reason);
+        context.plays.tell_play(play, &PlayEvent::GivenUp { why }, SystemClock.now()).await?;
+    }
+    let since = SystemClock.now();
+    let undone = injector.undo(&left.injected).await;
+    if let (Ok(()), Some((play, spot))) = (&undone, whose) {
+        let mended = PlayEvent::Mended { spot: spot.clone(), since };
+        context.plays.tell_play(play, &mended, SystemClock.now()).await?;
+    }
+    said.failed |= undone.is_err();
+    let error = undone.err().map(|error| error.to_string());
+    said.lines.push(match &error {
+        None => format!("{at}: {word} is undone"),
+        Some(why) => format!("{at}: {word} is NOT undone: {why}; there: {}", left.injected.by_hand()),
+    });
+    let play = whose.map(|(play, _)| play);
+    said.objects.push(json!({ "place": at, "fault": word, "id": left.injected.id, "play": play, "error": error }));
+    Ok(())
+}
+
+/// What the journal knows of drills that are open.
+#[derive(Default)]
+struct Open {
+    /// Each, and whether the program that played it is dead.
+    plays: BTreeMap<PlayId, bool>,
+    /// Whose fault each is that may still be there.
+    faults: BTreeMap<String, (PlayId, Spot)>,
+}
+
+impl Open {
+    async fn of(context: &Context) -> Result<Self> {
+        let mut open = Self::default();
+        let plays = context.plays.plays(PLAYS_READ).await?;
+        for summary in plays.iter().filter(|p| p.ending.is_none() && p.opening.playbook.drill.is_some()) {
+            let reading = PlayReading::of(&*context.plays, &summary.play).await?;
+            let dead = summary.holder.as_deref().is_none_or(holder::is_dead);
+            open.plays.insert(summary.play.clone(), dead);
+            for (spot, injected) in reading.state.faults() {
+                if let Ok(injected) = serde_json::from_value::<Injected>(injected.clone()) {
+                    open.faults.insert(injected.id.as_str().to_owned(), (summary.play.clone(), spot.clone()));
+                }
+            }
+        }
+        Ok(open)
+    }
 }

@@ -18,7 +18,7 @@ use crate::{
     journal::{PlayReading, Record, RunSummary},
     play::Closing,
     playbook::{PlayEnding, PlayEvent},
-    provider::Clock,
+    provider::{Clock, ClusterControl},
 };
 
 /// Writes the evidence.
@@ -27,6 +27,7 @@ pub(in crate::cli) struct Ending {
     nodes: usize,
     configuration: Configuration,
     clock: std::sync::Arc<dyn Clock>,
+    cluster: std::sync::Arc<dyn ClusterControl>,
     /// What measures, while a drill is played.
     pub(in crate::cli) meter: Mutex<Option<Meter>>,
 }
@@ -41,8 +42,15 @@ impl Ending {
             nodes: survey.topology.nodes.len(),
             configuration: Configuration { path: global.config.display().to_string(), digest },
             clock: survey.world.clock.clone(),
+            cluster: survey.world.cluster.clone(),
             meter: Mutex::new(None),
         }
+    }
+
+    /// Not known where the cluster does not answer.
+    async fn pacemaker(&self) -> Option<String> {
+        let observed = tokio::time::timeout(self.context.settings.run.call_timeout, self.cluster.observe()).await;
+        observed.ok()?.ok()?.version
     }
 
     /// How many instances the drill's service has; every node has one where it is not said.
@@ -82,6 +90,7 @@ impl Closing for Ending {
             watched: measured.as_ref().map(|(_, watched)| watched),
             instances: self.instances(reading),
             configuration: Some(self.configuration.clone()),
+            pacemaker: self.pacemaker().await,
             now: self.clock.now(),
         };
         let evidence = evidence::of(&known);

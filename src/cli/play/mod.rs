@@ -117,8 +117,13 @@ impl Stage {
     /// Carries it out, and says at the end what became of it.
     pub(super) async fn finish(&self, out: Out) -> Result<Code> {
         let came = self.perform().await;
+        self.tell(out, &came).await
+    }
+
+    /// Says what became of it.
+    pub(super) async fn tell(&self, out: Out, came: &Came) -> Result<Code> {
         let reading = PlayReading::of(&*self.context.plays, &self.player.book.play).await?;
-        out.result(&object(&reading, Some(&came)), &words(&reading, Some(&came)));
+        out.result(&object(&reading, Some(came)), &words(&reading, Some(came)));
         Ok(match came {
             Came::Ended(crate::playbook::PlayEnding::Done) => Code::Done,
             Came::Ended(_) => Code::Failed,

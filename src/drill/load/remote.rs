@@ -112,6 +112,23 @@ pub async fn run(
     }
 }
 
+/// Whether every host has this very program: one of another version could misread the plan.
+///
+/// # Errors
+/// Every host that cannot send, and why.
+pub async fn ready(access: &Arc<dyn Access>, senders: &Senders) -> Result<(), RemoteError> {
+    let asked = senders.hosts.iter().map(|host| async {
+        let said = access.run(host, &[&senders.program, "--version"], ASK).await.map_err(|e| e.to_string())?;
+        let (here, there) = (env!("CARGO_PKG_VERSION"), short(said.stdout.trim()));
+        match said.code {
+            Some(0) if there.split_whitespace().last() == Some(here) => Ok(()),
+            Some(0) => Err(format!("it has {there:?}, and this is {here}")),
+            _ => Err(format!("{} cannot be run there: {}", senders.program, short(said.stderr.trim()))),
+        }
+    });
+    all(&senders.hosts, join_all(asked).await).map(drop)
+}
+
 /// Each host's part of the plan.
 fn parts(senders: &Senders, plan: &LoadPlan) -> Result<Vec<LoadPlan>, RemoteError> {
     let count = u32::try_from(senders.hosts.len()).unwrap_or(u32::MAX);

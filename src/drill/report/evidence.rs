@@ -126,6 +126,9 @@ pub struct Objective {
     pub unit: String,
     /// Whether it was met; `None` where that is not known.
     pub met: Option<bool>,
+    /// Why that is not known, where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// Which way a limit goes.

@@ -6,11 +6,13 @@ use super::{
     Evidence, Traffic,
     section::{Cell, Section, Table, Tone},
     sections, spark,
-    words::plain,
+    words::{counted, plain},
 };
 
 /// Characters of a line of numbers.
 const WIDTH: usize = 60;
+/// Rows of one table: a ticket is read, not searched.
+const ROWS: usize = 50;
 
 /// The evidence as a Markdown document.
 pub fn markdown(evidence: &Evidence) -> String {
@@ -49,9 +51,13 @@ fn table(text: &mut String, table: &Table) {
     let head: Vec<&str> = table.columns.iter().map(|c| c.title).collect();
     let rule: Vec<&str> = table.columns.iter().map(|c| if c.number { "---:" } else { "---" }).collect();
     let _ = writeln!(text, "\n| {} |\n| {} |", head.join(" | "), rule.join(" | "));
-    for row in &table.rows {
+    for row in table.rows.iter().take(ROWS) {
         let cells: Vec<String> = row.iter().map(cell).collect();
         let _ = writeln!(text, "| {} |", cells.join(" | "));
+    }
+    let more = table.rows.len().saturating_sub(ROWS);
+    if more > 0 {
+        let _ = writeln!(text, "\nAnd {}, in the HTML and in the JSON.", counted(more as u64, "more row", "more rows"));
     }
 }
 

@@ -40,7 +40,7 @@ impl Objective {
             Relation::AtMost => value <= limit,
             Relation::AtLeast => value >= limit,
         });
-        Self { name: name.into(), relation, limit, measured, unit: unit.into(), met }
+        Self { name: name.into(), relation, limit, measured, unit: unit.into(), met, why: None }
     }
 }
 
@@ -70,7 +70,8 @@ pub fn against(limits: &Objectives, seen: &Measured) -> Vec<Objective> {
 /// is not known.
 pub fn judge(objectives: &[Objective]) -> Verdict {
     let named = |met: Option<bool>| {
-        let names: Vec<&str> = objectives.iter().filter(|o| o.met == met).map(|o| o.name.as_str()).collect();
+        let name = |o: &Objective| o.why.as_ref().map_or_else(|| o.name.clone(), |why| format!("{} ({why})", o.name));
+        let names: Vec<String> = objectives.iter().filter(|o| o.met == met).map(name).collect();
         (!names.is_empty()).then(|| names.join(", "))
     };
     let (outcome, why) = match (named(Some(false)), named(None)) {

@@ -80,6 +80,12 @@ impl Table {
     pub(super) fn row<const N: usize>(&mut self, cells: [Cell; N]) {
         self.rows.push(cells.into());
     }
+
+    /// Only the first columns: the others would be empty.
+    pub(super) fn shorten(&mut self, columns: usize) {
+        self.columns.truncate(columns);
+        self.rows.iter_mut().for_each(|row| row.truncate(columns));
+    }
 }
 
 impl Cell {

@@ -45,6 +45,7 @@ pub(super) fn measure(value: f64, unit: &str) -> String {
     match unit {
         "" => number(value),
         "%" => format!("{} %", number(value)),
+        "nodes" | "steps" | "connections" if value == 1.0 => format!("1 {}", unit.trim_end_matches('s')),
         unit => format!("{} {unit}", number(value)),
     }
 }

@@ -12,6 +12,7 @@ mod product;
 mod prometheus;
 mod relay;
 mod sticky;
+mod terminal;
 mod websocket;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub use product::Tidegate;
 pub use prometheus::{Alert, Prometheus, Series};
 pub use relay::Relay;
 pub use sticky::{StickyClients, Visit};
+pub use terminal::Terminal;
 pub use websocket::{Closed, Ending, WebSockets};
 
 static PROGRAM: Mutex<Option<PathBuf>> = Mutex::new(None);

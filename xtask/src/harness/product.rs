@@ -37,6 +37,11 @@ impl<'a> Tidegate<'a> {
         Ok(command)
     }
 
+    /// The program's file.
+    pub fn program(&self) -> Result<PathBuf> {
+        super::program()
+    }
+
     /// Runs it to its end. Past its time limit it is ended, and that is an error.
     ///
     /// Hands back its exit code (-1 where a signal ended it), the last line of its stdout as JSON (`null` where it

@@ -157,7 +157,7 @@ pub(super) fn stopped(lab: &Lab, tidegate: &Tidegate<'_>, inputs: &[String], out
 }
 
 /// Whether the service's process on the node is stopped.
-fn hangs(lab: &Lab) -> Result<bool> {
+pub(super) fn hangs(lab: &Lab) -> Result<bool> {
     let script = "ps -o stat= -p $(systemctl show -p MainPID --value app.service) || true";
     Ok(lab.shell("node-2", script)?.trim().starts_with('T'))
 }

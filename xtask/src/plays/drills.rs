@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::{Case, disturbed, nothing};
+use super::{Case, disturbed, nothing, rails};
 use crate::harness::Tidegate;
 use crate::lab::{ANYCAST_APP, APP_PORT, Announcer, Entrance, Lab, Proxy, RouteText, TidegateConfig};
 
@@ -101,6 +101,26 @@ pub(super) fn all() -> Vec<Case> {
             script: Some(disturbed::died),
             ..node("service-hung, killed", "drills/service-hung.toml", "lasts=8s", noticed)
         },
+        Case {
+            script: Some(rails::ended),
+            ..node("service-hung, ended by a person", "drills/service-hung.toml", "lasts=10m", noticed)
+        },
+        Case {
+            script: Some(rails::undone),
+            ..node("service-hung, undone", "drills/service-hung.toml", "lasts=10m", noticed)
+        },
+        Case {
+            script: Some(rails::from_hosts),
+            ..node(
+                "service-hung, load from hosts",
+                "drills/service-hung.toml",
+                "lasts=20s",
+                &["detection=60s", "hosts=[\"router\", \"dns-1\"]"],
+            )
+        },
+        Case { script: Some(rails::observed), ..planned("planned-drain, observed", &[]) },
+        Case { script: Some(rails::held), ..planned("planned-drain, held", &[]) },
+        Case { script: Some(rails::rails), ..planned("rails", &[]) },
         node("not-ready", "drills/not-ready.toml", "lasts=20s", noticed),
         node("pacemaker-killed", "drills/pacemaker-killed.toml", "lasts=10s", noticed),
         node("node-fenced", "drills/node-fenced.toml", "lasts=20s", noticed),

@@ -19,6 +19,7 @@ mod order;
 mod pairs;
 mod people;
 mod playbooks;
+mod rails;
 
 /// Longest time of one play.
 const LIMIT: Duration = Duration::from_secs(600);

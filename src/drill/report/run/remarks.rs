@@ -16,8 +16,10 @@ pub(super) fn of(plan: &Plan, records: &[Record]) -> Vec<Remark> {
         kind: RemarkKind::Note,
         text: format!("gate {} answered for by {}: {}", answered.gate, plan.request.operator, answered.reason),
     });
-    let events = records.iter().filter_map(|record| {
-        let kind = kind(&record.event)?;
+    // That it was taken up by whoever opened it is no news.
+    let first = records.iter().position(|record| matches!(record.event, Event::Taken { .. }));
+    let events = records.iter().enumerate().filter_map(|(number, record)| {
+        let kind = kind(&record.event).filter(|_| Some(number) != first)?;
         Some(Remark { at: Some(record.at), kind, text: words::event(plan, &record.event).1 })
     });
     bounded(overrides.chain(events).collect())

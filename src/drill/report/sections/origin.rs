@@ -19,7 +19,9 @@ pub(super) fn origin(evidence: &Evidence) -> Section {
         ("SHA-256 of the playbook and its inputs", versions.playbook.clone()),
         ("fingerprint of the plan", versions.plan.clone()),
     ];
-    for (what, which) in rows {
+    // A play has no plan of its own: its runs have.
+    let plan = |what: &str| versions.playbook.is_none() || what != "fingerprint of the plan";
+    for (what, which) in rows.into_iter().filter(|(what, which)| which.is_some() || plan(what)) {
         let cell = which.map_or_else(|| Cell::new("not written down", super::super::section::Tone::Open), Cell::code);
         table.row([what.into(), cell]);
     }

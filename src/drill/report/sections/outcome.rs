@@ -1,7 +1,7 @@
 //! What was asked, what came out, and what was broken for it.
 
 use super::super::{
-    Evidence, FaultSeen, Objective, Relation, Took,
+    Evidence, FaultSeen, Objective, Outcome, Relation, Took,
     section::{Cell, Section, Table},
     words::{UNKNOWN, measure, moment, number, took, took_if},
 };
@@ -28,9 +28,11 @@ pub(super) fn objectives(evidence: &Evidence) -> Section {
     if evidence.objectives.is_empty() {
         return section.say("No objective was set.");
     }
-    let mut table = Table::new(["objective", "#limit", "#measured", "verdict"]);
+    let unknown = evidence.objectives.iter().any(|objective| objective.why.is_some());
+    let columns = ["objective", "#limit", "#measured", "verdict", "why it is not known"];
+    let mut table = Table::new(columns);
     for objective in &evidence.objectives {
-        let Objective { name, relation, limit, measured, unit, met } = objective;
+        let Objective { name, relation, limit, measured, unit, met, why } = objective;
         let bound = match relation {
             Relation::AtMost => "at most",
             Relation::AtLeast => "at least",
@@ -40,8 +42,15 @@ pub(super) fn objectives(evidence: &Evidence) -> Section {
             format!("{bound} {}", measure(*limit, unit)).into(),
             Cell::or_unknown(measured.map(|value| measure(value, unit))),
             Cell::met(*met),
+            why.clone().unwrap_or_default().into(),
         ]);
     }
+    if !unknown {
+        table.shorten(4);
+    }
+    let early = evidence.verdict.outcome == Outcome::Aborted;
+    let section =
+        if early { section.say("It was ended early: what was measured is what came until then.") } else { section };
     section.table(table)
 }
 

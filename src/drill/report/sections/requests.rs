@@ -73,12 +73,43 @@ pub(super) fn failures(evidence: &Evidence) -> Section {
         table.row(row(evidence, failure));
     }
     let more = traffic.more_failures();
-    let section = section.table(table);
+    let section = section.table(alike(evidence, traffic)).table(table);
     if more == 0 {
         section
     } else {
         section.say(format!("{} are listed; {} more are counted.", traffic.failures.len(), count(more)))
     }
+}
+
+/// Those that failed alike, together, in the order in which the first of them failed.
+fn alike(evidence: &Evidence, traffic: &Traffic) -> Table {
+    let mut groups: Vec<(&FailedRequest, String, usize)> = Vec::new();
+    let mut last: Vec<&FailedRequest> = Vec::new();
+    for failure in &traffic.failures {
+        let phase = during(&evidence.phases, failure);
+        let of = |f: &FailedRequest| (f.node.clone(), f.route.clone(), f.cause.clone());
+        match groups.iter().position(|(first, in_phase, _)| *in_phase == phase && of(first) == of(failure)) {
+            Some(number) => (groups[number].2, last[number]) = (groups[number].2 + 1, failure),
+            None => {
+                groups.push((failure, phase, 1));
+                last.push(failure);
+            }
+        }
+    }
+    let mut table = Table::new(["during", "node", "way", "cause", "#listed", "first", "last"]);
+    // A table of single failures would only say everything twice.
+    for ((first, phase, number), last) in groups.iter().zip(last).filter(|_| groups.len() < traffic.failures.len()) {
+        table.row([
+            phase.as_str().into(),
+            Cell::or_unknown(first.node.as_ref().map(ToString::to_string)),
+            Cell::or_unknown(first.route.clone()),
+            first.cause.as_str().into(),
+            count(*number as u64).into(),
+            clock(first.at).into(),
+            clock(last.at).into(),
+        ]);
+    }
+    table
 }
 
 fn row(evidence: &Evidence, failure: &FailedRequest) -> [Cell; 7] {

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{FailedRequest, MAX_FAILURES, Percentiles, Sample, Tick, Traffic};
 use crate::{
-    drill::load::{Failure, Latency, LoadReport, Second, observed::ObservedTraffic},
+    drill::load::{
+        Failure, Latency, LoadReport, Second,
+        observed::{Gap, ObservedTraffic},
+    },
     model::NodeName,
 };
 
@@ -50,24 +55,29 @@ fn tick(second: &Second) -> Tick {
 }
 
 fn failed(failure: &Failure) -> FailedRequest {
+    let to = failure.route.clone().or_else(|| failure.address.map(|address| address.to_string()));
     FailedRequest {
         at: failure.at,
         node: failure.node.as_deref().map(NodeName::new),
-        route: failure.route.clone().or_else(|| failure.address.map(|address| address.to_string())),
+        // Where several hosts send, which of them it was is half of the way.
+        route: match &failure.host {
+            Some(host) => Some(format!("{host} to {}", to.as_deref().unwrap_or("no address"))),
+            None => to,
+        },
         cause: failure.kind.to_string(),
         detail: failure.detail.clone(),
     }
 }
 
-/// The connections that a load saw open at the end of each second, by node.
-pub fn connections(load: &LoadReport) -> Vec<Sample> {
+/// The connections that were open at the end of each second, by node.
+pub fn connections(started: Timestamp, seconds: &[Second]) -> Vec<Sample> {
     let of = |second: &Second| {
-        let at = load.started_at.checked_add(Duration::from_secs(second.second + 1)).unwrap_or(load.ended_at);
+        let at = started.checked_add(Duration::from_secs(second.second + 1)).unwrap_or(started);
         let sample =
             move |(node, open): (&String, &u64)| Sample { at, node: NodeName::new(node), value: Some(*open as f64) };
         second.open_by_node.iter().map(sample).collect::<Vec<_>>()
     };
-    load.timeline.iter().flat_map(of).collect()
+    seconds.iter().flat_map(of).collect()
 }
 
 /// Nothing was measured where nothing was answered: zeros would read as very fast.
@@ -82,10 +92,30 @@ fn percentiles(latency: &Latency) -> Option<Percentiles> {
     })
 }
 
+/// Whose counters they were, and where they are not known.
+fn source_of_counters(seen: &ObservedTraffic) -> String {
+    let gap = |gap: &Gap| {
+        let took = gap.until.duration_since(gap.from).as_secs_f64();
+        format!("{} at {} is not known for {took:.0} s: {}", gap.route, gap.instance, gap.why)
+    };
+    let mut text = "the load balancers' own counters".to_owned();
+    for said in seen.gaps.iter().take(GAPS_SAID).map(gap) {
+        text += &format!("; {said}");
+    }
+    let more = seen.gaps.len().saturating_sub(GAPS_SAID) as u64 + seen.more_gaps;
+    if more > 0 {
+        text += &format!("; and {more} more gaps");
+    }
+    text
+}
+
+/// Gaps that are said one by one.
+const GAPS_SAID: usize = 5;
+
 impl From<&ObservedTraffic> for Traffic {
     fn from(seen: &ObservedTraffic) -> Self {
         Self {
-            source: "the load balancers' own counters".into(),
+            source: source_of_counters(seen),
             targets: Vec::new(),
             from: seen.started_at,
             until: seen.ended_at,

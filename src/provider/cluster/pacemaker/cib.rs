@@ -38,6 +38,8 @@ pub(super) struct Cib {
     pub(super) quorate: bool,
     /// The node that is the designated controller.
     pub(super) dc: Option<NodeName>,
+    /// The version of the Pacemaker that wrote it.
+    pub(super) pacemaker: Option<String>,
     /// Whether fencing is enabled.
     pub(super) fencing: bool,
     /// Whether the cluster is in maintenance mode.
@@ -163,6 +165,7 @@ impl Cib {
             quorate: flag(required(root, "have-quorum")?)
                 .ok_or_else(|| unexpected("have-quorum is neither true nor false".into()))?,
             dc: nodes.iter().find(|(_, n)| Some(n.id.as_str()) == dc_id).map(|(name, _)| name.clone()),
+            pacemaker: options.text("dc-version"),
             fencing: options.flag(&["fencing-enabled", "stonith-enabled"], true)?,
             maintenance_mode: options.flag(&["maintenance-mode"], false)?,
             nodes,
@@ -272,6 +275,13 @@ impl<'a, 'input> Options<'a, 'input> {
         let mut sets: Vec<_> = children(crm_config, "cluster_property_set").collect();
         sets.sort_by_key(|s| (s.attribute("id") != Some("cib-bootstrap-options"), std::cmp::Reverse(score(*s))));
         Self { sets }
+    }
+
+    /// What Pacemaker writes itself.
+    fn text(&self, name: &str) -> Option<String> {
+        let mut pairs = self.sets.iter().flat_map(|set| children(*set, "nvpair"));
+        let found = pairs.find(|pair| pair.attribute("name") == Some(name))?;
+        found.attribute("value").map(str::to_owned)
     }
 
     /// An option under any of its names. A rule that decides it cannot be judged here, so it is an error rather

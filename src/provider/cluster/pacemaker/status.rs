@@ -33,6 +33,7 @@ pub(super) fn view(cib: &Cib, simulation: &str) -> Result<ClusterView> {
     }
     let cluster = child(root, "cluster_status")?;
     let mut view = ClusterView {
+        version: cib.pacemaker.clone(),
         dc: cib.dc.clone(),
         quorate: cib.quorate,
         maintenance_mode: cib.maintenance_mode,

@@ -50,6 +50,11 @@ fn seen(name: &str) -> ClusterView {
     view(&cib(&reading), halves(&reading).1).expect("a view")
 }
 
+#[test]
+fn pacemaker_says_its_version() {
+    assert!(seen("joining").version.is_some_and(|version| version.starts_with("2.1.")), "by its controller");
+}
+
 macro_rules! views {
     ($($test:ident: $name:literal;)*) => {$(
         #[test]
