@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     super::{
@@ -10,7 +11,7 @@ use super::{
         context::Context,
         exit::{Code, Failure, Result},
         out::Out,
-        play::{self, Stage},
+        play::{self, Signals, Stage},
         playbook::{Asked, outline, read, waves},
     },
     rails::{Consent, Target, bearable, sendable},
@@ -21,12 +22,13 @@ use crate::{
         meter::{Meter, Reach},
         watch::Subject,
     },
-    journal::PlayReading,
-    play::{Book, Came},
+    play::Came,
     playbook::PlayEvent,
     provider::{Clock, SystemClock},
 };
 
+/// How often a drill that is held or stopped goes on with its end: a hold, and a signal in the middle of that.
+const AGAIN: u32 = 2;
 /// Time between two looks at what ends a drill.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -82,20 +84,43 @@ pub(super) async fn command(global: &Global, out: Out, args: Run) -> Result<Code
     }
 }
 
-/// Plays it. A drill waits for nobody: while a person is waited for, nobody measures, and a node is out. What is held is
-/// given up, once.
+/// Plays it until it is over. The first signal gives it up: what is broken must not stay so because a person pressed a key.
+/// The second one ends the program where it is.
 async fn to_the_end(stage: &Stage, out: Out) -> Result<Code> {
-    let mut came = stage.perform().await;
-    let Book { plays, play, holder, .. } = &stage.player.book;
-    if let Came::Held(why) = &came
-        && PlayReading::of(&**plays, play).await?.state.given_up.is_none()
-    {
-        let why = format!("a drill waits for nobody: {why}");
-        plays.tell_play(play, &PlayEvent::GivenUp { why }, SystemClock.now()).await?;
-        plays.take_play(play, holder, SystemClock.now()).await?;
-        came = stage.perform().await;
-    }
+    let came = tokio::select! {
+        came = played(stage) => came?,
+        told = told_twice(stage, out) => told.map(|()| Came::Stopped("told to stop twice".into()))?,
+    };
+    stage.leave().await;
     stage.tell(out, &came).await
+}
+
+/// A drill waits for nobody: while a person is waited for, nobody measures, and a node is out. What is held is given up,
+/// and so is a run that a signal stopped.
+async fn played(stage: &Stage) -> Result<Came> {
+    let never = CancellationToken::new();
+    let mut came = stage.player.perform(&never).await;
+    for _ in 0..AGAIN {
+        match &came {
+            Came::Ended(_) => break,
+            Came::Held(why) => stage.give_up(&format!("a drill waits for nobody: {why}")).await?,
+            Came::Stopped(why) => stage.give_up(why).await?,
+        }
+        came = stage.player.perform(&never).await;
+    }
+    Ok(came)
+}
+
+async fn told_twice(stage: &Stage, out: Out) -> Result<()> {
+    let mut signals = Signals::listen();
+    signals.next().await;
+    out.say(
+        "told to stop: the drill is given up, what is broken is mended and what is out comes back; once more ends the \
+         program at once",
+    );
+    stage.give_up("told to stop by a signal").await?;
+    signals.next().await;
+    Ok(())
 }
 
 /// Gives the drill up as soon as something says so. It never ends by itself: the play does.

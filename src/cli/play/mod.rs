@@ -3,12 +3,12 @@
 mod closing;
 mod follow;
 mod runs;
+mod signals;
 mod text;
 mod word;
 
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use self::runs::ByCommand;
@@ -34,6 +34,7 @@ use crate::{
 };
 
 pub(super) use closing::Ending;
+pub(super) use signals::Signals;
 pub(super) use text::{object, words};
 pub(super) use word::{approve, give_up};
 
@@ -108,10 +109,25 @@ impl Stage {
             came = self.player.perform(&stop) => came,
             () = signalled() => Came::Stopped("told to stop".into()),
         };
+        self.leave().await;
+        came
+    }
+
+    /// Lets go of the play.
+    pub(super) async fn leave(&self) {
         let Book { plays, play, holder, .. } = &self.player.book;
         // Whoever takes it up next finds by the process that nobody is at work, if this fails.
         let _ = plays.leave_play(play, holder).await;
-        came
+    }
+
+    /// Gives the play up, unless somebody did.
+    pub(super) async fn give_up(&self, why: &str) -> Result<()> {
+        let Book { plays, play, .. } = &self.player.book;
+        if PlayReading::of(&**plays, play).await?.state.given_up.is_none() {
+            let why = why.to_owned();
+            plays.tell_play(play, &PlayEvent::GivenUp { why }, SystemClock.now()).await?;
+        }
+        Ok(())
     }
 
     /// Carries it out, and says at the end what became of it.
@@ -134,14 +150,7 @@ impl Stage {
 
 /// Runs listen for signals by themselves while they are executed, and end first.
 async fn signalled() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    Signals::listen().next().await;
     // A run that is under way ends its waiting at the same signal; what it says at its end is kept.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
 }

@@ -64,6 +64,7 @@ fn word(at: &SpotState) -> &'static str {
         (true, ..) => "done",
         (_, true, _) => "failed",
         (_, _, true) => "asking",
+        _ if at.mended.is_some() => "undone",
         _ => "begun",
     }
 }
@@ -84,6 +85,9 @@ fn seconds(reading: &PlayReading) -> f64 {
 
 /// What a person can do next.
 fn next_command(reading: &PlayReading) -> String {
+    if reading.summary.opening.playbook.drill.is_some() {
+        return next_of_drill(reading);
+    }
     let play = &reading.summary.play;
     let asking = reading.state.spots.values().any(SpotState::asks);
     match result(reading) {
@@ -117,6 +121,32 @@ fn next_command(reading: &PlayReading) -> String {
         }
         _ => format!("`tidegate drill report {play}` writes its report."),
     }
+}
+
+/// The same of a drill, which is never gone on with: it is ended, and reported.
+fn next_of_drill(reading: &PlayReading) -> String {
+    let (play, state) = (&reading.summary.play, &reading.state);
+    let out: Vec<String> = state.out(&reading.summary.opening).keys().map(ToString::to_string).collect();
+    let mut is = Vec::new();
+    if state.faults().next().is_some() {
+        is.push("What it broke may be broken still, until its timer ends it.".to_owned());
+    }
+    if !out.is_empty() {
+        is.push(format!("Out of traffic and the cluster: {}.", out.join(", ")));
+    }
+    let word = result(reading);
+    if reading.summary.ending.is_some() {
+        is.extend(out.iter().map(|node| format!("`tidegate restore {node}` brings it back.")));
+    }
+    is.push(match word {
+        "held" | "paused" => format!("`tidegate drill stop {play}` mends it, brings everything back and closes it."),
+        "running" if state.given_up.is_some() => {
+            format!("Whoever plays it ends it now; `tidegate playbook status {play} --follow` tells when that is done.")
+        }
+        "running" => format!("`tidegate drill stop {play}` ends it at once."),
+        _ => format!("`tidegate drill report {play}` writes its report."),
+    });
+    is.join(" ")
 }
 
 /// For people.

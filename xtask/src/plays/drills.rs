@@ -106,6 +106,10 @@ pub(super) fn all() -> Vec<Case> {
             ..node("service-hung, ended by a person", "drills/service-hung.toml", "lasts=10m", noticed)
         },
         Case {
+            script: Some(rails::interrupted),
+            ..node("service-hung, interrupted", "drills/service-hung.toml", "lasts=10m", noticed)
+        },
+        Case {
             script: Some(rails::undone),
             ..node("service-hung, undone", "drills/service-hung.toml", "lasts=10m", noticed)
         },

@@ -137,7 +137,7 @@ pub fn run(lab: &Lab, shelf: Shelf, only: &[String]) -> Result<Report> {
     );
     let known = names(shelf);
     for name in only {
-        ensure!(known.contains(&name.as_str()), "there is no case {name:?}; there are {}", known.join(", "));
+        ensure!(known.contains(&name.as_str()), "there is no case {name:?}; there are {}", known.join("; "));
     }
     let chosen = all(shelf).into_iter().filter(|case| only.is_empty() || only.iter().any(|name| name == case.name));
     Ok(Report { cases: chosen.map(|case| tried(lab, shelf, &case)).collect() })

@@ -67,6 +67,26 @@ pub(super) fn ended(lab: &Lab, tidegate: &Tidegate<'_>, inputs: &[String], outco
     Ok(())
 }
 
+/// Ctrl-C in the middle: the fault is gone within a second, and the drill ends as given up.
+pub(super) fn interrupted(lab: &Lab, tidegate: &Tidegate<'_>, inputs: &[String], outcome: &mut Outcome) -> Result<()> {
+    let (child, play) = hanging(lab, tidegate, inputs)?;
+    let asked = Instant::now();
+    let pid = child.id().to_string();
+    ensure!(std::process::Command::new("kill").args(["-INT", &pid]).status()?.success(), "kill -INT");
+    while hangs(lab)? {}
+    let took = asked.elapsed().as_secs_f64();
+    let ended = child.finish(Duration::from_secs(100))?;
+    let value: Value = serde_json::from_str(ended.stdout.lines().last().unwrap_or_default())
+        .with_context(|| format!("no result: {}", last(&ended.stderr)))?;
+    ensure!(ended.status.code() == Some(1) && value["result"] == "given-up", "{}: {value}", ended.status);
+    let next = value["next"].as_str().unwrap_or_default();
+    ensure!(next.contains(&format!("drill report {play}")), "{next}");
+    count(&evidence(tidegate, &play)?, outcome);
+    (outcome.recovery_s, outcome.recovery_limit_s) = (Some(took), Some(1.0));
+    ensure!(took < 1.0, "the fault was there for {took:.2} s after Ctrl-C");
+    Ok(())
+}
+
 /// The program is killed in the middle, and the fault has ten minutes to go: `drill undo` ends it at once, knows whose it
 /// was, and says so when there is nothing to undo.
 pub(super) fn undone(lab: &Lab, tidegate: &Tidegate<'_>, inputs: &[String], outcome: &mut Outcome) -> Result<()> {
