@@ -43,8 +43,8 @@ With --json the last line of stdout is one JSON object; everything for people is
       {cluster, nodes, routes, run, unknown, warnings}
   history
       {runs: [{run, purpose, node, operator, reason, result, opened_at, seconds}], trends: [{purpose, node, runs, \
-      last_s, median_s, direction}]}; last_s: seconds of the last ones that were done, the newest last; median_s \
-      is that of those before the newest, or null; direction is shorter, longer, as-before or unknown
+      last_s, median_s, direction}], drills, drill_trends}; last_s: seconds of the last ones that were done, the \
+      newest last; median_s is that of those before the newest, or null; direction is shorter, longer, as-before or unknown
   show
       {run, opened_at, ended_at, plan, records, receipts, steps, status, chain, report}
   playbook check
@@ -63,7 +63,7 @@ With --json the last line of stdout is one JSON object; everything for people is
   playbook status PLAY --follow
       a line each change: {play, seq, at, change, node, step, event}; the last line is as of status PLAY
   drill undo
-      {result, found: [{place, fault, id, error}]}
+      {result, found: [{place, fault, id, play, error}], open: [play]}
   drill report
       the evidence: {format, kind, id, name, hypothesis, verdict, objectives, operator, reason, nodes, started, \
       ended, phases, fault, traffic, series, residual, differences, remarks, configuration, versions, signature}; \

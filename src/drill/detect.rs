@@ -156,7 +156,8 @@ fn removal(seen: &[&Seen], question: &Question<'_>, ways: &[Way]) -> Took {
 fn recovery(seen: &[&Seen], question: &Question<'_>, before: &World<'_>) -> (Took, Option<&'static str>) {
     let Some(end) = question.until else { return (Took::Unknown("the fault is not over".into()), None) };
     let mut world = World::at(seen, question.begun);
-    let (mut whole, mut broke) = (Some(question.from), false);
+    let mut broke = missing(&world, question, before).is_some();
+    let mut whole = (!broke).then_some(question.from);
     for s in seen.iter().filter(|s| s.at > question.begun) {
         world.take(s);
         let is_whole = missing(&world, question, before).is_none();

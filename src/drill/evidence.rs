@@ -107,7 +107,7 @@ fn measured(known: &Known<'_>, evidence: &mut Evidence) {
         failover_s: fault.as_ref().and_then(|fault| failover(fault.at, counted?)),
         detection_s: seconds(|t| &t.detection),
         recovery_s: seconds(|t| &t.recovery),
-        error_ratio: counted.and_then(|c| c.traffic.error_ratio()),
+        error_ratio: counted.and_then(|c| error_ratio(c, drill.objectives.max_error_ratio)),
         latency_p99_ms: counted.and_then(|c| c.traffic.latency).map(|latency| latency.p99_ms),
         skew: counted.and_then(|c| skew::at_the_end(since(&c.traffic, last_step(known)), known.instances)),
         fewest_ready: known.watched.and_then(|w| w.ready.iter().map(|(_, ready)| *ready).min()),
@@ -122,6 +122,12 @@ fn measured(known: &Known<'_>, evidence: &mut Evidence) {
     };
 }
 
+/// The share of requests that failed. Where counters were lost, what was seen may make a miss, and nothing else.
+fn error_ratio(counted: &Counted, limit: Option<f64>) -> Option<f64> {
+    let ratio = counted.traffic.error_ratio()?;
+    (counted.complete || limit.is_some_and(|limit| ratio > limit)).then_some(ratio)
+}
+
 /// From the fault to the last request that failed; 0 where none did.
 fn failover(at: Timestamp, counted: &Counted) -> Option<f64> {
     match counted.failing_until {
@@ -130,10 +136,15 @@ fn failover(at: Timestamp, counted: &Counted) -> Option<f64> {
     }
 }
 
-/// When the last step began: what was before belongs to something else.
+/// When the last step began that only observes, or the last one where none does: what was before belongs to something else.
 fn last_step(known: &Known<'_>) -> Timestamp {
-    let spots = known.reading.state.spots.values();
-    spots.filter_map(|at| at.since).max().unwrap_or(known.reading.summary.opened_at)
+    let opening = &known.reading.summary.opening;
+    let spots = || known.reading.state.spots.iter();
+    let observes =
+        |spot: &Spot| state::step(opening, spot).is_some_and(|step| matches!(step.action, Action::Observe { .. }));
+    let observed = spots().filter(|(spot, _)| observes(spot)).filter_map(|(_, at)| at.since).max();
+    let last = || spots().filter_map(|(_, at)| at.since).max();
+    observed.or_else(last).unwrap_or(known.reading.summary.opened_at)
 }
 
 /// The whole seconds after that time.
@@ -166,8 +177,11 @@ fn fault<'k>(known: &Known<'k>) -> Option<Broke<'k>> {
         let deadline = injected.map(|injected| injected.deadline);
         let intended = |event: &PlayEvent| matches!(event, PlayEvent::Intended { spot: of, .. } if of == spot);
         let begun = known.reading.records.iter().find(|record| intended(&record.event)).map(|record| record.at);
-        let (at, ended) = (at.broken?, at.mended);
-        Some(Broke { fault, place, begun: begun.unwrap_or(at), at, ended, deadline })
+        let (broken, ended) = (at.broken?, at.mended);
+        let begun = begun.unwrap_or(broken);
+        // A fence device does it some time within its command: counted from the command, nothing is told too short.
+        let at = if fault.is_by_device() { begun } else { broken };
+        Some(Broke { fault, place, begun, at, ended, deadline })
     })
 }
 
@@ -177,7 +191,7 @@ impl Broke<'_> {
             Place::Node(node) => Some(node),
             Place::Host { .. } => None,
         };
-        times(
+        let mut times = times(
             &watched.seen,
             &Question {
                 begun: self.begun,
@@ -188,7 +202,12 @@ impl Broke<'_> {
                 ways: &watched.ways,
                 lost: &watched.lost,
             },
-        )
+        );
+        if watched.dropped > 0 {
+            // The last ones are missing, and the end is what it is about.
+            times.recovery = Took::Unknown(format!("{} changes more were seen than are kept", watched.dropped));
+        }
+        times
     }
 
     /// Who ended it: its timer, the drill in its course, or whoever ended the drill before.

@@ -38,6 +38,8 @@ pub struct Counted {
     pub failing_until: Option<jiff::Timestamp>,
     /// Whether failures have a time to the request.
     pub exact: bool,
+    /// Whether nothing was missed: counters that begin anew take with them what they had counted.
+    pub complete: bool,
 }
 
 /// All that measures.
@@ -78,6 +80,9 @@ impl Meter {
         let task = start(reach, &drill.load, cancel.clone(), live.clone())?;
         let watcher = Watcher::start(&reach.world, &reach.settings, &reach.topology, subject, &cancel);
         if let Err(why) = watcher.all_seen().await {
+            cancel.cancel();
+            // Nothing is sent any more when this is said; what was counted is of no use.
+            let _ = task.await;
             return Err(format!("{why}; nothing was broken"));
         }
         Ok(Self { live, cancel, task, found: None, watcher, over: drill.abort.over, alarms })
@@ -135,6 +140,7 @@ fn start(
                     series: Series { connections: connections(seen.started_at, &seen.timeline), ..Series::default() },
                     failing_until: None,
                     exact: false,
+                    complete: seen.gaps.is_empty() && seen.more_gaps == 0,
                 })
             })
         }
@@ -177,5 +183,6 @@ fn counted(report: &LoadReport) -> Counted {
         series: Series { connections: connections(report.started_at, &report.timeline), ..Series::default() },
         failing_until: report.failing_until,
         exact: true,
+        complete: true,
     }
 }

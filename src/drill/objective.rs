@@ -17,7 +17,7 @@ pub struct Objectives {
     pub max_error_ratio: Option<f64>,
     /// 99th percentile of the latency.
     pub max_latency_p99: Option<Duration>,
-    /// Largest measured share against the expected one, at the end.
+    /// Largest measured share against an even one, at the end.
     pub max_skew: Option<f64>,
     /// Nodes that are ready at any time.
     pub min_ready: Option<u32>,

@@ -53,7 +53,11 @@ impl Measuring<'_> {
 
     fn traffic(&self, name: &str) -> String {
         let exact = self.counted.and_then(|counted| counted.as_ref().ok()).is_some_and(|counted| counted.exact);
+        let complete = self.counted.and_then(|c| c.as_ref().ok()).is_none_or(|counted| counted.complete);
         match (name, exact) {
+            ("failed requests", _) if !complete => {
+                "counters were lost on the way, and nobody knows what they had counted"
+            }
             ("failed requests", _) => "there was no request",
             ("skew", _) => "too few answers named their node after the last step began",
             ("latency, 99th percentile", false) => "load balancers' counters know no latencies",
@@ -85,7 +89,7 @@ mod tests {
             seconds: vec![],
             failures: vec![],
         };
-        Counted { traffic, series: Series::default(), failing_until: None, exact: false }
+        Counted { traffic, series: Series::default(), failing_until: None, exact: false, complete: true }
     }
 
     fn why(name: &str, counted: Option<Result<Counted, String>>, broke: bool) -> String {

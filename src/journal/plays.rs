@@ -61,8 +61,9 @@ pub struct PlayReading {
 impl PlayReading {
     /// Reads one.
     pub async fn of(plays: &dyn Plays, play: &PlayId) -> Result<Self> {
-        let summary = plays.play(play).await?;
+        // In this order: what ended between the two is told as ended.
         let records = plays.play_records(play).await?;
+        let summary = plays.play(play).await?;
         let state = PlayState::fold(records.iter().map(|record| (record.at, &record.event)));
         Ok(Self { summary, records, state })
     }

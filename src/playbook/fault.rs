@@ -94,6 +94,11 @@ impl Fault {
         }
     }
 
+    /// Whether a fence device does it: some time within its command, which takes seconds.
+    pub fn is_by_device(&self) -> bool {
+        matches!(self, Self::NodeFenced | Self::PowerCut)
+    }
+
     /// Whether nothing keeps it going once it was done: who recovers from it does so at once.
     pub fn is_momentary(&self) -> bool {
         matches!(self, Self::UnitKilled { .. } | Self::PacemakerKilled | Self::NodeFenced)

@@ -5,6 +5,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -74,6 +75,16 @@ pub fn program(path: &str) -> Option<PathBuf> {
 
 /// A port that nobody listens on now.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
+    /// Below what the kernel gives to clients: a port of theirs could be taken in the moment before it is used.
+    const PORTS: std::ops::Range<u16> = 20_000..32_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(137);
+    let port = || {
+        let next = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS.len() as u32;
+        PORTS.start + u16::try_from(next).expect("within the range")
+    };
+    let is_free = |port: &u16| {
+        TcpListener::bind(("127.0.0.1", *port)).is_ok() && std::net::UdpSocket::bind(("127.0.0.1", *port)).is_ok()
+    };
+    std::iter::repeat_with(port).take(PORTS.len()).find(is_free).expect("a port")
 }

@@ -132,7 +132,7 @@ fn refused(playbook: &Playbook, name: &str, why: &str) -> Failure {
 /// Whether the cluster can bear it: what would refuse a drain of the node refuses its loss. Of another machine only the
 /// blocked windows are asked here; the fault itself is rehearsed before it is played.
 pub(super) async fn bearable(context: &Context, playbook: &Playbook, target: &Target, args: &Run) -> Result<()> {
-    let takes = playbook.faults().all(|fault| fault.takes_node());
+    let takes = !playbook.is_unplanned() || playbook.faults().any(|fault| fault.takes_node());
     let survey = context.survey(|_| crate::run::wants::Wants::default()).await?;
     if let Some(instance) = target.instance() {
         let known: BTreeSet<_> = survey.topology.routes.iter().flat_map(|route| route.instances.keys()).collect();

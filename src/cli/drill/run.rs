@@ -64,6 +64,7 @@ pub(super) async fn command(global: &Global, out: Out, args: Run) -> Result<Code
         // What was seen before the question is old by now.
         bearable(&context, &playbook, &target, &args).await?;
     }
+    let signals = Signals::listen();
     let (play, opening) = play::open(&context, playbook, waves, &args.acting, args.overrides.list).await?;
     out.say(&format!("{play}: `tidegate drill stop {play}` ends it at once"));
     let stage = Stage::set(global, out, context, play.clone(), &opening).await?;
@@ -79,17 +80,17 @@ pub(super) async fn command(global: &Global, out: Out, args: Run) -> Result<Code
         Err(why) => stage.context.plays.tell_play(&play, &PlayEvent::GivenUp { why }, SystemClock.now()).await?,
     }
     tokio::select! {
-        code = to_the_end(&stage, out) => code,
-        never = watch(&stage, &drill.abort) => never,
+        code = to_the_end(&stage, out, signals) => code,
+        never = watch(&stage, out, &drill.abort) => never,
     }
 }
 
 /// Plays it until it is over. The first signal gives it up: what is broken must not stay so because a person pressed a key.
 /// The second one ends the program where it is.
-async fn to_the_end(stage: &Stage, out: Out) -> Result<Code> {
+async fn to_the_end(stage: &Stage, out: Out, signals: Signals) -> Result<Code> {
     let came = tokio::select! {
-        came = played(stage) => came?,
-        told = told_twice(stage, out) => told.map(|()| Came::Stopped("told to stop twice".into()))?,
+        came = played(stage, out) => came,
+        () = told_twice(stage, out, signals) => Came::Stopped("told to stop twice".into()),
     };
     stage.leave().await;
     stage.tell(out, &came).await
@@ -97,34 +98,44 @@ async fn to_the_end(stage: &Stage, out: Out) -> Result<Code> {
 
 /// A drill waits for nobody: while a person is waited for, nobody measures, and a node is out. What is held is given up,
 /// and so is a run that a signal stopped.
-async fn played(stage: &Stage) -> Result<Came> {
+async fn played(stage: &Stage, out: Out) -> Came {
     let never = CancellationToken::new();
     let mut came = stage.player.perform(&never).await;
     for _ in 0..AGAIN {
         match &came {
             Came::Ended(_) => break,
-            Came::Held(why) => stage.give_up(&format!("a drill waits for nobody: {why}")).await?,
-            Came::Stopped(why) => stage.give_up(why).await?,
+            Came::Held(why) => give_up(stage, out, &format!("a drill waits for nobody: {why}")).await,
+            Came::Stopped(why) => give_up(stage, out, why).await,
         }
         came = stage.player.perform(&never).await;
     }
-    Ok(came)
+    came
 }
 
-async fn told_twice(stage: &Stage, out: Out) -> Result<()> {
-    let mut signals = Signals::listen();
+async fn told_twice(stage: &Stage, out: Out, mut signals: Signals) {
     signals.next().await;
     out.say(
         "told to stop: the drill is given up, what is broken is mended and what is out comes back; once more ends the \
          program at once",
     );
-    stage.give_up("told to stop by a signal").await?;
+    give_up(stage, out, "told to stop by a signal").await;
     signals.next().await;
-    Ok(())
+}
+
+/// Writes down that it is given up, until that is written: a journal that refuses once must not keep a fault alive.
+async fn give_up(stage: &Stage, out: Out, why: &str) {
+    let mut said = false;
+    while let Err(failure) = stage.give_up(why).await {
+        if !said {
+            out.say(&format!("it could not be written down that the drill is given up: {}", failure.message));
+            said = true;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Gives the drill up as soon as something says so. It never ends by itself: the play does.
-async fn watch(stage: &Stage, limits: &crate::playbook::model::Abort) -> Result<Code> {
+async fn watch(stage: &Stage, out: Out, limits: &crate::playbook::model::Abort) -> Result<Code> {
     loop {
         tokio::time::sleep(LOOK).await;
         let why = match &mut *stage.closing.meter.lock().await {
@@ -135,8 +146,7 @@ async fn watch(stage: &Stage, limits: &crate::playbook::model::Abort) -> Result<
             None => None,
         };
         if let Some(why) = why {
-            let play = &stage.player.book.play;
-            stage.context.plays.tell_play(play, &PlayEvent::GivenUp { why }, SystemClock.now()).await?;
+            give_up(stage, out, &why).await;
             return std::future::pending().await;
         }
     }

@@ -18,8 +18,8 @@ use super::super::{
 };
 use crate::{
     drill::fault::{Injected, Injector, Leftover},
-    journal::{PlayReading, holder},
-    model::PlayId,
+    journal::{JournalError, PlayReading, holder},
+    model::{NodeName, PlayId},
     playbook::{Place, PlayEvent, Spot},
     provider::{Clock, SystemClock},
     run::wants::Wants,
@@ -45,37 +45,72 @@ struct Said {
     failed: bool,
 }
 
+impl Said {
+    /// Somewhere nobody could look.
+    fn unknown(&mut self, at: &str, why: &str) {
+        self.failed = true;
+        self.objects.push(json!({ "place": at, "error": why }));
+        self.lines.push(format!("{at}: not known: {why}"));
+    }
+
+    /// What became of a line in the journal. A drill that has ended meanwhile wants none.
+    fn written(&mut self, written: std::result::Result<(), JournalError>) {
+        match written {
+            Ok(()) | Err(JournalError::PlayRefused { .. }) => {}
+            Err(error) => self.lines.push(format!("it could not be written down: {error}")),
+        }
+    }
+}
+
+/// Every member, the hosts that were named, and wherever the journal knows of a fault.
+fn places(members: &[NodeName], hosts: &[String], open: &Open) -> Vec<Place> {
+    let mut places: Vec<Place> = members.iter().cloned().map(Place::Node).collect();
+    let named = hosts.iter().cloned().map(|host| Place::Host { host, instance: None });
+    for place in named.chain(open.seats.iter().cloned()) {
+        if !places.iter().any(|known| name(known) == name(&place)) {
+            places.push(place);
+        }
+    }
+    places
+}
+
+fn name(place: &Place) -> String {
+    match place {
+        Place::Node(node) => node.to_string(),
+        Place::Host { host, .. } => host.clone(),
+    }
+}
+
 /// Finds and ends them.
 pub(super) async fn command(global: &Global, out: Out, args: Undo) -> Result<Code> {
     may_ask(&args.acting)?;
     let context = Context::open(&global.config).await?;
     let survey = context.survey(|_| Wants::default()).await?;
     let injector = injector(&context, &survey);
-    let nodes = survey.topology.nodes.iter().cloned().map(Place::Node);
-    let hosts = args.hosts.iter().cloned().map(|host| Place::Host { host, instance: None });
-    let places: Vec<Place> = nodes.chain(hosts).collect();
-    let open = Open::of(&context).await?;
     let mut said = Said::default();
+    // The journal helps where it can; that it cannot must not keep a fault alive.
+    let open = Open::of(&context).await.unwrap_or_else(|failure| {
+        said.lines.push(format!("whose faults there are cannot be read: {}", failure.message));
+        Open::default()
+    });
+    if survey.topology.nodes.is_empty() {
+        said.unknown("the cluster", "which members it has is not known, so none of them was searched");
+    }
+    let places = places(&survey.topology.nodes, &args.hosts, &open);
     for (place, found) in injector.leftovers(&places).await {
-        let at = match &place {
-            Place::Node(node) => node.to_string(),
-            Place::Host { host, .. } => host.clone(),
-        };
+        let at = name(&place);
         match found {
             Ok(found) => {
                 for left in found {
                     end(&context, &injector, &open, &args.acting, &at, &left, &mut said).await?;
                 }
             }
-            Err(error) => {
-                said.failed = true;
-                said.objects.push(json!({ "place": at, "error": error.to_string() }));
-                said.lines.push(format!("{at}: not known: {error}"));
-            }
+            Err(error) => said.unknown(&at, &error.to_string()),
         }
     }
-    if said.lines.is_empty() {
-        said.lines.push("no fault of ours is on any machine".into());
+    if said.objects.is_empty() {
+        let names: Vec<String> = places.iter().map(name).collect();
+        said.lines.push(format!("no fault of ours is on {}", names.join(", ")));
     }
     let abandoned: Vec<&PlayId> = open.plays.iter().filter(|(_, dead)| **dead).map(|(play, _)| play).collect();
     for play in &abandoned {
@@ -106,13 +141,13 @@ async fn end(
     if let Some((play, _)) = whose {
         // A program that still plays it ends, too.
         let why = format!("{}: {} (drill undo)", acting.operator(), acting.reason);
-        context.plays.tell_play(play, &PlayEvent::GivenUp { why }, SystemClock.now()).await?;
+        said.written(context.plays.tell_play(play, &PlayEvent::GivenUp { why }, SystemClock.now()).await);
     }
     let since = SystemClock.now();
     let undone = injector.undo(&left.injected).await;
     if let (Ok(()), Some((play, spot))) = (&undone, whose) {
         let mended = PlayEvent::Mended { spot: spot.clone(), since };
-        context.plays.tell_play(play, &mended, SystemClock.now()).await?;
+        said.written(context.plays.tell_play(play, &mended, SystemClock.now()).await);
     }
     said.failed |= undone.is_err();
     let error = undone.err().map(|error| error.to_string());
@@ -132,6 +167,8 @@ struct Open {
     plays: BTreeMap<PlayId, bool>,
     /// Whose fault each is that may still be there.
     faults: BTreeMap<String, (PlayId, Spot)>,
+    /// The machines that they are ended from.
+    seats: Vec<Place>,
 }
 
 impl Open {
@@ -145,6 +182,7 @@ impl Open {
             for (spot, injected) in reading.state.faults() {
                 if let Ok(injected) = serde_json::from_value::<Injected>(injected.clone()) {
                     open.faults.insert(injected.id.as_str().to_owned(), (summary.play.clone(), spot.clone()));
+                    open.seats.push(injected.seat);
                 }
             }
         }

@@ -14,6 +14,10 @@ use crate::{
 pub(in crate::cli) fn result(reading: &PlayReading) -> &'static str {
     match (&reading.summary.ending, &reading.state.held) {
         (Some(ending), _) => ending.word(),
+        // A drill that is held gives itself up.
+        (None, Some(_)) if reading.summary.opening.playbook.drill.is_some() && is_worked_on(&reading.summary) => {
+            "running"
+        }
         (None, Some(_)) => "held",
         (None, None) if is_worked_on(&reading.summary) => "running",
         (None, None) => "paused",

@@ -72,13 +72,14 @@ pub(in crate::cli) async fn give_up(
         let reading = follower.look().await?;
         if reading.state.ending.is_some() {
             out.result(&object(&reading, None), &words(&reading, None));
-            return Ok(Code::Done);
+            return Ok(given_up(&reading));
         }
         match context.plays.take_play(play, &holder::holder_id(), SystemClock.now()).await {
             Ok(()) => {
                 let stage = Stage::set(global, out, context, play.clone(), &reading.summary.opening).await?;
                 let code = stage.finish(out).await?;
-                return Ok(if code == Code::Failed { Code::Done } else { code });
+                let reading = PlayReading::of(&*plays, play).await?;
+                return Ok(if code == Code::Failed { given_up(&reading) } else { code });
             }
             // Somebody is at work, and sees it.
             Err(JournalError::PlayRefused { .. }) => {}
@@ -92,6 +93,12 @@ pub(in crate::cli) async fn give_up(
         }
         Follower::rest().await;
     }
+}
+
+/// What was asked for is done where everything is back and whole; a node that is out still is a person's.
+fn given_up(reading: &PlayReading) -> Code {
+    let is_whole = reading.state.out(&reading.summary.opening).is_empty() && reading.state.faults().next().is_none();
+    if is_whole { Code::Done } else { Code::Held }
 }
 
 /// It is written down that the play is given up, and whoever is at work on it has not come to an end.

@@ -259,3 +259,10 @@ fn a_recovery_counts_from_the_fault_where_nothing_kept_it_going() {
     let killed = times(&seen, &question);
     assert_eq!((killed.recovery, killed.counted.as_deref()), (Took::Seconds(23.0), Some(AT_ONCE)));
 }
+
+#[test]
+fn who_was_not_as_it_should_be_before_and_was_not_seen_again_has_not_recovered() {
+    let mut seen = calm();
+    seen[2] = ready(90, Some(false));
+    assert!(why(&of(&seen, Some(120)).recovery).contains("node-2 was not seen to be ready"));
+}

@@ -42,7 +42,7 @@ pub(crate) static OBJECTIVE: Shape = shape(
             "max-skew",
             Kind::Number(1.0, 100.0),
             NOT_JUDGED,
-            "Largest measured share against the expected one, at the end.",
+            "Largest measured share against an even one, at the end.",
         ),
         key("min-ready", Kind::Integer(0, 1000), NOT_JUDGED, "Nodes that are ready at any time."),
     ],

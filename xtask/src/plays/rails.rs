@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::disturbed::hangs;
+use super::disturbed::{gone, hangs};
 use super::{Outcome, done, file, last};
 use crate::harness::{Child, Load, LoadSpec, Terminal, Tidegate};
 use crate::lab::{Lab, TidegateConfig};
@@ -44,8 +44,7 @@ pub(super) fn ended(lab: &Lab, tidegate: &Tidegate<'_>, inputs: &[String], outco
     let (child, play) = hanging(lab, tidegate, inputs)?;
     let stop = ["drill", "stop", &play, "--yes", "--json", "--operator", "dave", "--reason", "enough"];
     let stop = Child::start(&mut tidegate.command(&stop)?, Stdio::null())?;
-    while hangs(lab)? {}
-    let gone = SystemTime::now();
+    let gone = gone(lab)?;
     let mut given_up = String::new();
     for (child, code) in [(stop, 0), (child, 1)] {
         let ended = child.finish(Duration::from_secs(100))?;
@@ -70,11 +69,10 @@ pub(super) fn ended(lab: &Lab, tidegate: &Tidegate<'_>, inputs: &[String], outco
 /// Ctrl-C in the middle: the fault is gone within a second, and the drill ends as given up.
 pub(super) fn interrupted(lab: &Lab, tidegate: &Tidegate<'_>, inputs: &[String], outcome: &mut Outcome) -> Result<()> {
     let (child, play) = hanging(lab, tidegate, inputs)?;
-    let asked = Instant::now();
+    let asked = SystemTime::now();
     let pid = child.id().to_string();
     ensure!(std::process::Command::new("kill").args(["-INT", &pid]).status()?.success(), "kill -INT");
-    while hangs(lab)? {}
-    let took = asked.elapsed().as_secs_f64();
+    let took = gone(lab)?.duration_since(asked).unwrap_or_default().as_secs_f64();
     let ended = child.finish(Duration::from_secs(100))?;
     let value: Value = serde_json::from_str(ended.stdout.lines().last().unwrap_or_default())
         .with_context(|| format!("no result: {}", last(&ended.stderr)))?;
@@ -107,7 +105,7 @@ pub(super) fn undone(lab: &Lab, tidegate: &Tidegate<'_>, inputs: &[String], outc
     let closed = done(tidegate, &["drill", "stop", &play, "--yes", "--json"])?;
     ensure!(closed["result"] == "given-up", "{closed}");
     let said = tidegate.run(&["drill", "undo", "--yes"])?;
-    ensure!(said.stdout.trim() == "no fault of ours is on any machine", "{}", said.stdout);
+    ensure!(said.stdout.trim() == "no fault of ours is on node-1, node-2, node-3", "{}", said.stdout);
     let evidence = evidence(tidegate, &play)?;
     let by = evidence["fault"]["ended_by"].as_str().unwrap_or_default();
     ensure!(by.contains("dave: it is stuck (drill undo)"), "ended by {by:?}");
@@ -142,7 +140,7 @@ pub(super) fn observed(lab: &Lab, tidegate: &Tidegate<'_>, _inputs: &[String], o
     ensure!(seen.failed == 0 && outcome.failed == 0, "{} and {} requests failed", seen.failed, outcome.failed);
     // The load went on for a moment before and after it.
     let all = seen.requests;
-    ensure!(outcome.requests <= all && outcome.requests * 10 > all * 8, "{} of {all} were seen", outcome.requests);
+    ensure!(outcome.requests <= all && outcome.requests * 10 > all * 6, "{} of {all} were seen", outcome.requests);
     let by_node = evidence["traffic"]["by_node"].as_object().context("no nodes")?;
     ensure!(by_node.len() == 3 && by_node["node-2"].as_u64() < by_node["node-1"].as_u64(), "{by_node:?}");
     Ok(())
