@@ -28,8 +28,8 @@ pub(super) fn drill(root: &Reader<'_>, problems: &mut Problems) {
     if root.has("nodes") {
         one_node(root, problems);
     }
-    let faults = steps(root).into_iter().filter(|step| step.variant() == Some("fault"));
-    for step in faults.skip(1) {
+    let played = ["before", "step", "after"].into_iter().flat_map(|list| root.tables(list));
+    for step in played.filter(|step| step.variant() == Some("fault")).skip(1) {
         let message = "a drill breaks one thing, and this is another";
         step.spot("do").report(problems, message, "make a second drill of it: each has its consent and its evidence");
     }
