@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -29,6 +30,8 @@ use crate::{
 
 /// How often a drill that is held or stopped goes on with its end: a hold, and a signal in the middle of that.
 const AGAIN: u32 = 2;
+/// How long a journal is asked that cannot be written.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Time between two looks at what ends a drill.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -104,8 +107,8 @@ async fn played(stage: &Stage, out: Out) -> Came {
     for _ in 0..AGAIN {
         match &came {
             Came::Ended(_) => break,
-            Came::Held(why) => give_up(stage, out, &format!("a drill waits for nobody: {why}")).await,
-            Came::Stopped(why) => give_up(stage, out, why).await,
+            Came::Held(why) => _ = give_up(stage, out, &format!("a drill waits for nobody: {why}")).await,
+            Came::Stopped(why) => _ = give_up(stage, out, why).await,
         }
         came = stage.player.perform(&never).await;
     }
@@ -118,20 +121,29 @@ async fn told_twice(stage: &Stage, out: Out, mut signals: Signals) {
         "told to stop: the drill is given up, what is broken is mended and what is out comes back; once more ends the \
          program at once",
     );
-    give_up(stage, out, "told to stop by a signal").await;
-    signals.next().await;
+    // The second one counts also while the first cannot be written down.
+    tokio::select! {
+        () = signals.next() => {}
+        () = async {
+            give_up(stage, out, "told to stop by a signal").await;
+            std::future::pending().await
+        } => {}
+    }
 }
 
-/// Writes down that it is given up, until that is written: a journal that refuses once must not keep a fault alive.
-async fn give_up(stage: &Stage, out: Out, why: &str) {
-    let mut said = false;
+/// Writes down that it is given up: a journal that refuses once must not keep a fault alive. One that refuses for
+/// [`PATIENCE`] is told, and the timer ends the fault.
+async fn give_up(stage: &Stage, out: Out, why: &str) -> bool {
+    let began = Instant::now();
     while let Err(failure) = stage.give_up(why).await {
-        if !said {
-            out.say(&format!("it could not be written down that the drill is given up: {}", failure.message));
-            said = true;
+        if began.elapsed() >= PATIENCE {
+            let text = "it cannot be written down that the drill is given up, so its timer ends what is broken";
+            out.say(&format!("{text}: {}", failure.message));
+            return false;
         }
         tokio::time::sleep(LOOK).await;
     }
+    true
 }
 
 /// Gives the drill up as soon as something says so. It never ends by itself: the play does.
@@ -145,8 +157,9 @@ async fn watch(stage: &Stage, out: Out, limits: &crate::playbook::model::Abort) 
             },
             None => None,
         };
-        if let Some(why) = why {
-            give_up(stage, out, &why).await;
+        if let Some(why) = why
+            && give_up(stage, out, &why).await
+        {
             return std::future::pending().await;
         }
     }

@@ -120,10 +120,11 @@ impl Stage {
         let _ = plays.leave_play(play, holder).await;
     }
 
-    /// Gives the play up, unless somebody did.
+    /// Gives the play up, unless somebody did, or it is over.
     pub(super) async fn give_up(&self, why: &str) -> Result<()> {
         let Book { plays, play, .. } = &self.player.book;
-        if PlayReading::of(&**plays, play).await?.state.given_up.is_none() {
+        let reading = PlayReading::of(&**plays, play).await?;
+        if reading.state.given_up.is_none() && reading.summary.ending.is_none() {
             let why = why.to_owned();
             plays.tell_play(play, &PlayEvent::GivenUp { why }, SystemClock.now()).await?;
         }
